@@ -1,0 +1,37 @@
+"""The errors of augqa. Each message says where, what, the value found and what to do."""
+
+
+class AugQAError(Exception):
+    """A mistake or a fault that the user can act on; shown without a traceback."""
+
+
+class DataError(AugQAError):
+    """A file or a table is missing, damaged, or of another schema."""
+
+
+class RecordError(AugQAError):
+    """A record breaks its own rules, such as an answer that is not at its offset."""
+
+
+class ParamsError(AugQAError):
+    """params.yaml lacks a key, has one too many, or one of the wrong type or range."""
+
+
+class GenerationError(AugQAError):
+    """A language model could not be reached, or failed more often than allowed."""
+
+
+class QuestionGeneratorError(AugQAError):
+    """A question generator could not be loaded or does not fit its method."""
+
+
+class ReaderError(AugQAError):
+    """A reader could not be loaded, trained or used."""
+
+
+class BlendError(AugQAError):
+    """A training set cannot be made as asked."""
+
+
+class ValidationFailed(AugQAError):
+    """A critical expectation on a table does not hold: the pipeline stops here."""

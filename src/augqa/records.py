@@ -1,0 +1,179 @@
+"""The records that every part of augqa speaks. A broken one cannot exist."""
+
+import hashlib
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from augqa.errors import RecordError
+
+Origin = Literal["real", "generated"]
+
+# The sets a reader is measured on, in the order of every table: SQuAD dev, then the four
+# shifts of Miller et al. 2020 (arXiv:2004.14444).
+TEST_SETS = ("squad", "new_wiki", "nyt", "amazon", "reddit")
+SHIFTS = TEST_SETS[1:]
+
+# One regime is one line of the results table.
+REGIMES = (
+    "real",
+    "generated",
+    "mix",
+    "augment",
+    "augment_half",
+    "context_only",
+    "question_only",
+)
+
+
+def context_id(context: str) -> str:
+    """Return the id of a context: the first 16 hex digits of its SHA-256."""
+    return hashlib.sha256(context.encode("utf-8")).hexdigest()[:16]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """A span of a context.
+
+    Attributes:
+        text: The exact characters of the span.
+        start: Offset of the first one in the context, in characters (code points).
+    """
+
+    text: str
+    start: int
+
+    def __post_init__(self) -> None:
+        if not self.text:
+            raise RecordError(f"an answer at {self.start} is empty")
+        if self.start < 0:
+            raise RecordError(f"answer {self.text!r} has the negative start {self.start}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QAExample:
+    """One extractive QA example, real or generated.
+
+    Attributes:
+        id: Unique across both origins; a generated id begins with its source question's id.
+        context_id: Id of the context: shared by all examples on the same context.
+        context: Text that holds every answer.
+        question: Text of the question.
+        answers: One for training data, several for dev and the shifted test sets.
+        origin: Where question and answer come from.
+        context_origin: Where the context comes from.
+        method: How the pair was generated, such as ``llm``; None for a real one.
+        model: Served name of the model that generated it; None where no model did.
+        prompt_sha256: Hash of the prompt template it was generated with; None without one.
+    """
+
+    id: str
+    context_id: str
+    context: str
+    question: str
+    answers: tuple[Answer, ...]
+    origin: Origin
+    context_origin: Origin
+    method: str | None = None
+    model: str | None = None
+    prompt_sha256: str | None = None
+
+    def __post_init__(self) -> None:
+        if not self.id:
+            raise RecordError(f"an example has no id; its question is {self.question!r}")
+        if not self.context.strip():
+            raise RecordError(f"{self.id}: the context is empty")
+        if not self.question.strip():
+            raise RecordError(f"{self.id}: the question is empty")
+        if not self.answers:
+            raise RecordError(f"{self.id}: no answer")
+        for name, origin in (("origin", self.origin), ("context_origin", self.context_origin)):
+            if origin not in get_args(Origin):
+                raise RecordError(f"{self.id}: {name} is {origin!r}, not one of {get_args(Origin)}")
+        for answer in self.answers:
+            found = self.context[answer.start : answer.start + len(answer.text)]
+            if found != answer.text:
+                raise RecordError(
+                    f"{self.id}: answer {answer.text!r} is not at {answer.start}, found {found!r}"
+                )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GeneratedContext:
+    """A context that a language model wrote for one seed question, or its failure.
+
+    Attributes:
+        id: Id of the seed question, ``/c`` and the number of the context for that seed.
+        source_id: Id of the seed question.
+        text: The context; empty where the request failed.
+        failure: Why there is no usable text, in snake_case; None for a good one.
+        model: Model name as the server gave it.
+        finish_reason: As the server gave it: ``stop``, ``length``, ...
+        prompt_tokens: Tokens the prompt took, as the server counted them.
+        completion_tokens: Tokens written, as the server counted them.
+        prompt_sha256: Hash of the prompt template.
+        style: Manner the context was asked for, such as ``encyclopedic``.
+    """
+
+    id: str
+    source_id: str
+    text: str
+    failure: str | None
+    model: str | None
+    finish_reason: str | None
+    prompt_tokens: int
+    completion_tokens: int
+    prompt_sha256: str
+    style: str
+
+    def __post_init__(self) -> None:
+        if self.failure is None and not self.text.strip():
+            raise RecordError(f"{self.id}: a context without a failure has no text")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoundTripAnswer:
+    """What a reader trained on real data answers to a generated question.
+
+    Attributes:
+        id: Id of the pair.
+        text: The reader's answer; empty where it found none.
+        score: Its score: start logit plus end logit of the best span.
+        f1: Token F1 of the answer against the pair's own, in percent.
+    """
+
+    id: str
+    text: str
+    score: float
+    f1: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rejection:
+    """A record that does not go on, and why.
+
+    Attributes:
+        id: Id of the record that was dropped.
+        reason: Named reason, in snake_case.
+        detail: The value that decided, for a person to read; may be empty.
+    """
+
+    id: str
+    reason: str
+    detail: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.reason:
+            raise RecordError(f"{self.id}: rejected without a reason")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prediction:
+    """A reader's answer to one question of a test set.
+
+    Attributes:
+        id: Id of the question.
+        text: The answer; empty where the reader found none.
+    """
+
+    id: str
+    text: str

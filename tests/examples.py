@@ -1,0 +1,24 @@
+"""Short ways to make records in tests."""
+
+from augqa.records import Answer, Origin, QAExample, context_id
+
+
+def example(
+    id_: str = "q1",
+    *,
+    context: str = "Mary Shelley wrote Frankenstein in 1818.",
+    question: str = "Who wrote Frankenstein?",
+    answer: str = "Mary Shelley",
+    origin: Origin = "real",
+    context_origin: Origin = "real",
+) -> QAExample:
+    """Return a sound example; the answer is at its first occurrence."""
+    return QAExample(
+        id=id_,
+        context_id=context_id(context),
+        context=context,
+        question=question,
+        answers=(Answer(text=answer, start=context.index(answer)),),
+        origin=origin,
+        context_origin=context_origin,
+    )

@@ -1,0 +1,130 @@
+"""Regimes: sizes, nesting, independence of file order, and clear refusals."""
+
+import pytest
+
+from augqa.blending import augment, choose, context_only, mix, sized
+from augqa.errors import BlendError
+from augqa.records import GeneratedContext, QAExample
+from tests.examples import example
+
+REAL = [example(f"r{n}") for n in range(20)]
+GENERATED = [example(f"g{n}", origin="generated", context_origin="generated") for n in range(12)]
+
+
+def ids(examples: tuple[QAExample, ...]) -> set[str]:
+    return {e.id for e in examples}
+
+
+def n_generated(examples: tuple[QAExample, ...]) -> int:
+    return sum(e.origin == "generated" for e in examples)
+
+
+def context(
+    text: str, *, source_id: str = "q1", id_: str = "q1/c0", failure: str | None = None
+) -> GeneratedContext:
+    return GeneratedContext(
+        id=id_,
+        source_id=source_id,
+        text=text,
+        failure=failure,
+        model="m",
+        finish_reason="stop",
+        prompt_tokens=1,
+        completion_tokens=1,
+        prompt_sha256="0",
+        style="encyclopedic",
+    )
+
+
+def test_a_choice_depends_on_the_ids_not_on_their_order() -> None:
+    names = [str(n) for n in range(100)]
+    assert choose(names, 10, seed=1) == choose(reversed(names), 10, seed=1)
+
+
+def test_a_smaller_choice_lies_inside_a_larger_one() -> None:
+    names = [str(n) for n in range(100)]
+    assert set(choose(names, 10, seed=1)) < set(choose(names, 30, seed=1))
+
+
+def test_another_seed_chooses_otherwise() -> None:
+    names = [str(n) for n in range(100)]
+    assert choose(names, 10, seed=1) != choose(names, 10, seed=2)
+
+
+@pytest.mark.parametrize(
+    ("fraction", "expected"), [(0.0, 0), (0.25, 2), (0.5, 5), (0.75, 8), (1.0, 10)]
+)
+def test_a_mix_has_its_size_whatever_its_fraction(fraction: float, expected: int) -> None:
+    # round(2.5) is 2 and round(7.5) is 8: halves go to the even number
+    made = mix(REAL, GENERATED, n_examples=10, generated_fraction=fraction, seed=1)
+    assert len(made.examples) == 10
+    assert n_generated(made.examples) == expected
+
+
+def test_generated_examples_nest_as_the_fraction_grows() -> None:
+    def chosen(fraction: float) -> set[str]:
+        made = mix(REAL, GENERATED, n_examples=10, generated_fraction=fraction, seed=1)
+        return {e.id for e in made.examples if e.origin == "generated"}
+
+    assert chosen(0.25) < chosen(0.5) < chosen(1.0)
+
+
+@pytest.mark.parametrize(
+    ("regime", "per_real", "expected"),
+    [
+        ("augment", 0.5, 10),
+        ("augment_half", 0.25, 5),
+        ("augment", None, 12),
+        ("augment_half", None, 6),
+    ],
+)
+def test_augment_takes_all_real_and_its_share_of_generated(
+    regime: str, per_real: float | None, expected: int
+) -> None:
+    made = augment(REAL, GENERATED, regime=regime, generated_per_real=per_real, seed=1)
+    assert ids(tuple(REAL)) < ids(made.examples)
+    assert n_generated(made.examples) == expected
+
+
+def test_half_an_augmentation_lies_inside_the_whole() -> None:
+    half = augment(REAL, GENERATED, regime="augment_half", generated_per_real=None, seed=1)
+    whole = augment(REAL, GENERATED, regime="augment", generated_per_real=None, seed=1)
+    assert ids(half.examples) < ids(whole.examples)
+
+
+def test_every_candidate_is_chosen_or_dropped_with_a_reason() -> None:
+    made = mix(REAL, GENERATED, n_examples=10, generated_fraction=0.0, seed=1)
+    assert ids(made.examples) | {d.id for d in made.dropped} == {e.id for e in REAL + GENERATED}
+    assert {d.reason for d in made.dropped} == {"not_chosen"}
+
+
+def test_too_few_examples_are_refused_with_both_numbers() -> None:
+    with pytest.raises(BlendError, match="13 generated examples asked for, but there are only 12"):
+        sized(GENERATED, regime="generated", kind="generated", n_examples=13, seed=1)
+    with pytest.raises(BlendError, match="20 generated examples asked for"):
+        augment(REAL, GENERATED, regime="augment", generated_per_real=1.0, seed=1)
+
+
+def test_no_example_at_all_is_refused() -> None:
+    with pytest.raises(BlendError, match="there is no generated example"):
+        sized([], regime="generated", kind="generated", n_examples=None, seed=1)
+
+
+def test_context_only_puts_the_real_answer_on_the_generated_context() -> None:
+    made, rejected = context_only([context("In 1818, MARY SHELLEY published it.")], [example()])
+    assert rejected == []
+    assert made[0].answers[0].text == "MARY SHELLEY"
+    assert made[0].answers[0].start == 9
+    assert (made[0].origin, made[0].context_origin) == ("real", "generated")
+
+
+def test_context_only_rejects_a_context_without_the_answer() -> None:
+    made, rejected = context_only(
+        [context("It was published in 1818."), context("", id_="q1/c1", failure="empty")],
+        [example()],
+    )
+    assert made == []
+    assert [(r.id, r.reason) for r in rejected] == [
+        ("q1/c0", "answer_not_in_context"),
+        ("q1/c1", "empty"),
+    ]

@@ -35,3 +35,7 @@ class BlendError(AugQAError):
 
 class ValidationFailed(AugQAError):
     """A critical expectation on a table does not hold: the pipeline stops here."""
+
+
+class TrackingError(AugQAError):
+    """The MLflow store cannot be made or reached when that is all that was asked for."""

@@ -1,0 +1,261 @@
+"""The typed schema of params.yaml and of every profile: strict, every fault named at once.
+
+A stage loads its own sections alone, so that DVC can track them key by key.
+"""
+
+from pathlib import Path
+from typing import Any, Generic, Literal, Self, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from augqa.errors import ParamsError
+from augqa.records import REGIMES
+
+P = TypeVar("P", bound=BaseModel)
+S = TypeVar("S")
+
+Fraction = Field(ge=0, le=1)
+
+
+class Section(BaseModel):
+    """A section of params.yaml: no key may be unknown, missing or of another type."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class FileSource(Section):
+    """One SQuAD-format file under data/external."""
+
+    name: str = Field(min_length=1)
+    sha256: str | None = Field(pattern="^[0-9a-f]{64}$")
+
+
+class HubSource(Section):
+    """One split of a dataset on the Hugging Face hub."""
+
+    path: str = Field(min_length=1)
+    config: str | None
+    split: str = Field(min_length=1)
+    revision: str = Field(min_length=1)
+
+
+class PerSet(Section, Generic[S]):
+    """One source for the training set and for each test set."""
+
+    train: S
+    squad: S
+    new_wiki: S
+    nyt: S
+    amazon: S
+    reddit: S
+
+
+class Data(Section):
+    source: Literal["sample", "files", "hub"]
+    files: PerSet[FileSource]
+    hub: PerSet[HubSource]
+
+
+class Prepare(Section):
+    seed: int
+    n_pool: int | None = Field(gt=0)
+    n_seeds: int = Field(gt=0)
+
+
+class Llm(Section):
+    provider: Literal["embedded", "openai"]
+    base_url: str | None
+    model: str = Field(min_length=1)
+    api_key_env: str = Field(min_length=1)
+    temperature: float | None = Field(ge=0, le=2)
+    top_p: float | None = Field(gt=0, le=1)
+    seed: int
+    token_limit_param: Literal["max_tokens", "max_completion_tokens"]
+    max_in_flight: int = Field(gt=0)
+    max_retries: int = Field(ge=0)
+    timeout_s: float = Field(gt=0)
+    max_failed_fraction: float = Fraction
+
+
+class GenerateContexts(Section):
+    contexts_per_seed: int = Field(gt=0)
+    style: str = Field(min_length=1)
+    max_words: int = Field(gt=0)
+    max_tokens: int = Field(gt=0)
+
+
+class T5(Section):
+    checkpoint: str = Field(min_length=1)
+    form: Literal["answer_aware", "end_to_end"]
+    num_beams: int = Field(gt=0)
+    max_source_tokens: int = Field(gt=0)
+    max_new_tokens: int = Field(gt=0)
+    batch_size: int = Field(gt=0)
+    threads: int = Field(gt=0)
+
+
+class GeneratePairs(Section):
+    method: Literal["llm", "t5", "cloze", "hybrid"]
+    pairs_per_context: int = Field(gt=0)
+    max_context_words: int | None = Field(gt=0)
+    structured: bool
+    max_tokens: int = Field(gt=0)
+    real_contexts: bool
+    t5: T5
+
+
+class AnswerRoundTrip(Section):
+    checkpoint: str | None
+
+
+class FilterPairs(Section):
+    min_round_trip_f1: float = Field(ge=0, le=100)
+    max_answer_words: int = Field(gt=0)
+    min_question_words: int = Field(gt=0)
+    max_question_words: int = Field(gt=0)
+    min_reader_score: float | None
+    min_duplicate_similarity: float | None = Field(gt=0, le=1)
+    test_overlap_words: int = Field(gt=0)
+    max_test_overlap_fraction: float = Fraction
+    max_pairs_per_context: int | None = Field(gt=0)
+
+
+class SizedBlend(Section):
+    n_examples: int | None = Field(gt=0)
+
+
+class MixBlend(Section):
+    n_examples: int = Field(gt=0)
+    generated_fraction: float = Fraction
+
+
+class AugmentBlend(Section):
+    generated_per_real: float | None = Field(gt=0)
+
+
+class Blend(Section):
+    seed: int
+    real: SizedBlend
+    generated: SizedBlend
+    mix: MixBlend
+    augment: AugmentBlend
+    augment_half: AugmentBlend
+    context_only: SizedBlend
+    question_only: SizedBlend
+
+
+class Reader(Section):
+    checkpoint: str = Field(min_length=1)
+    max_seq_length: int = Field(ge=32)
+    doc_stride: int = Field(gt=0)
+    max_answer_tokens: int = Field(gt=0)
+    n_best: int = Field(gt=0)
+    threads: int = Field(gt=0)
+
+    @model_validator(mode="after")
+    def stride_leaves_overlap(self) -> Self:
+        if self.doc_stride >= self.max_seq_length:
+            raise ValueError(
+                f"doc_stride {self.doc_stride} must be below max_seq_length {self.max_seq_length}"
+            )
+        return self
+
+
+class Train(Section):
+    epochs: int = Field(gt=0)
+    batch_size: int = Field(gt=0)
+    learning_rate: float = Field(gt=0)
+    warmup_fraction: float = Fraction
+    weight_decay: float = Field(ge=0)
+    max_grad_norm: float = Field(gt=0)
+
+
+class Evaluate(Section):
+    seed: int
+    n_questions: int | None = Field(gt=0)
+    batch_size: int = Field(gt=0)
+
+
+class Tracking(Section):
+    experiment: str = Field(min_length=1)
+
+
+class Params(Section):
+    """The whole of params.yaml."""
+
+    regimes: list[str]
+    seeds: list[int] = Field(min_length=1)
+    data: Data
+    prepare: Prepare
+    llm: Llm
+    generate_contexts: GenerateContexts
+    generate_pairs: GeneratePairs
+    answer_round_trip: AnswerRoundTrip
+    filter_pairs: FilterPairs
+    blend: Blend
+    reader: Reader
+    train: Train
+    evaluate: Evaluate
+    tracking: Tracking
+
+    @model_validator(mode="after")
+    def regimes_are_known(self) -> Self:
+        optional = REGIMES[1:]
+        for regime in self.regimes:
+            if regime == "real":
+                raise ValueError("regimes: 'real' always runs; leave it out of the list")
+            if regime not in optional:
+                raise ValueError(f"regimes: {regime!r} is not one of {', '.join(optional)}")
+        if len(set(self.regimes)) != len(self.regimes):
+            raise ValueError(f"regimes: one stands twice in {self.regimes}")
+        if len(set(self.seeds)) != len(self.seeds):
+            raise ValueError(f"seeds: one stands twice in {self.seeds}")
+        return self
+
+    @model_validator(mode="after")
+    def question_only_has_pairs(self) -> Self:
+        if "question_only" in self.regimes and not self.generate_pairs.real_contexts:
+            raise ValueError(
+                "regime question_only needs pairs on real contexts:"
+                " set generate_pairs.real_contexts to true"
+            )
+        return self
+
+
+def load_params(path: Path = Path("params.yaml")) -> Params:
+    """Read and check the whole of params.yaml; one ParamsError names every wrong key.
+
+    Raises:
+        ParamsError: If the file is missing, is not YAML, or breaks the schema.
+    """
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ParamsError(
+            f"{path}: no such file. `make profile NAME=embedded` puts one in force."
+        ) from error
+    except yaml.YAMLError as error:
+        raise ParamsError(f"{path}: not YAML: {error}") from error
+    return _check(values, Params, where=str(path))
+
+
+def _check(values: Any, model: type[P], *, where: str) -> P:
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        raise ParamsError(_message(error, where)) from error
+
+
+def _message(error: ValidationError, where: str) -> str:
+    faults = []
+    for fault in error.errors(include_url=False):
+        key = ".".join(str(part) for part in fault["loc"])
+        found = ""
+        if fault["type"] not in ("missing", "value_error"):
+            found = f", found {fault['input']!r}"
+        text = {"missing": "is missing", "extra_forbidden": "is not a known key"}.get(
+            fault["type"], fault["msg"].removeprefix("Value error, ")
+        )
+        faults.append(f"  {key}: {text}{found}" if key else f"  {text}")
+    return f"{where} has {len(faults)} fault(s):\n" + "\n".join(faults)

@@ -1,0 +1,99 @@
+"""params.yaml: strict, and every fault is named at once. The profiles obey the same schema."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from augqa.errors import ParamsError
+from augqa.params import load_params
+
+PROFILES = sorted(Path("profiles").glob("*.yaml"))
+
+
+@pytest.fixture
+def values() -> dict[str, Any]:
+    loaded: dict[str, Any] = yaml.safe_load(Path("params.yaml").read_text(encoding="utf-8"))
+    return loaded
+
+
+def written(values: dict[str, Any], tmp_path: Path) -> Path:
+    path = tmp_path / "params.yaml"
+    path.write_text(yaml.safe_dump(values), encoding="utf-8")
+    return path
+
+
+def test_there_are_the_three_profiles() -> None:
+    assert {path.stem for path in PROFILES} == {"embedded", "cpu", "paper"}
+
+
+@pytest.mark.parametrize("path", PROFILES, ids=lambda path: path.stem)
+def test_a_profile_obeys_the_schema(path: Path) -> None:
+    load_params(path)
+
+
+def test_the_committed_params_are_the_embedded_profile() -> None:
+    assert Path("params.yaml").read_bytes() == Path("profiles/embedded.yaml").read_bytes()
+
+
+def test_an_unknown_key_is_named(values: dict[str, Any], tmp_path: Path) -> None:
+    values["train"]["epoch"] = 3
+    with pytest.raises(ParamsError, match=r"train\.epoch: is not a known key"):
+        load_params(written(values, tmp_path))
+
+
+def test_a_missing_key_is_named(values: dict[str, Any], tmp_path: Path) -> None:
+    del values["blend"]["mix"]["n_examples"]
+    with pytest.raises(ParamsError, match=r"blend\.mix\.n_examples: is missing"):
+        load_params(written(values, tmp_path))
+
+
+def test_a_wrong_type_is_named_with_its_value(values: dict[str, Any], tmp_path: Path) -> None:
+    values["train"]["epochs"] = "three"
+    with pytest.raises(ParamsError, match=r"train\.epochs: .*integer, found 'three'"):
+        load_params(written(values, tmp_path))
+
+
+def test_a_value_out_of_range_is_named(values: dict[str, Any], tmp_path: Path) -> None:
+    values["blend"]["mix"]["generated_fraction"] = 1.5
+    with pytest.raises(ParamsError, match=r"generated_fraction: .*less than or equal to 1.*1\.5"):
+        load_params(written(values, tmp_path))
+
+
+def test_all_faults_stand_in_one_message(values: dict[str, Any], tmp_path: Path) -> None:
+    values["train"]["epochs"] = 0
+    values["seeds"] = []
+    values["nonsense"] = 1
+    with pytest.raises(ParamsError) as caught:
+        load_params(written(values, tmp_path))
+    assert "3 fault(s)" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("regimes", "message"),
+    [
+        (["real"], "'real' always runs"),
+        (["mixed"], "'mixed' is not one of generated, mix"),
+        (["mix", "mix"], "stands twice"),
+        (["question_only"], "set generate_pairs.real_contexts to true"),
+    ],
+)
+def test_regimes_that_cannot_run_are_refused(
+    regimes: list[str], message: str, values: dict[str, Any], tmp_path: Path
+) -> None:
+    values["regimes"] = regimes
+    with pytest.raises(ParamsError, match=message):
+        load_params(written(values, tmp_path))
+
+
+def test_a_missing_file_says_how_to_get_one(tmp_path: Path) -> None:
+    with pytest.raises(ParamsError, match="make profile NAME=embedded"):
+        load_params(tmp_path / "params.yaml")
+
+
+def test_a_file_that_is_not_yaml_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text("a: [1,\n")
+    with pytest.raises(ParamsError, match=r"params\.yaml: not YAML"):
+        load_params(path)

@@ -1,0 +1,169 @@
+"""What to ask a language model for pairs on passages, and how to read its replies.
+
+Two ways: the model chooses question and answer (`pairs_asks`), or rules choose the answer, which
+then is a span for sure, and the model writes the question to it (`question_asks`). The requests
+themselves are the stage's: asks go out, and a reply to each comes back in order.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from augqa import prompts
+from augqa.candidates import Candidate, answer_candidates, choose_candidates
+from augqa.pairs import Draft, Passage, Proposal, Refusal, in_turn
+from augqa.spans import Span, sentence_spans, window_around, windows, word_starts
+
+Drafts = tuple[tuple[Draft, ...], tuple[Refusal, ...]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ask:
+    """One request to make.
+
+    Attributes:
+        id: Id of the passage, ``/w`` and the number of the window, or ``/a`` and the number of
+            the answer.
+        passage_id: Id of the passage.
+        messages: The chat.
+        window: The part of the passage that is shown.
+        candidate: The answer that a question is asked for; None where the model chooses.
+    """
+
+    id: str
+    passage_id: str
+    messages: prompts.Messages
+    window: Span
+    candidate: Candidate | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """What came back.
+
+    Attributes:
+        text: The text.
+        failure: Why there is none, in snake_case; None for a good one.
+        model: Served name of the model; None where nothing came back.
+        cut_off: Whether the limit on tokens ended the text.
+    """
+
+    text: str
+    failure: str | None = None
+    model: str | None = None
+    cut_off: bool = False
+
+
+def pairs_asks(
+    passages: Iterable[Passage], *, n_pairs: int, max_context_words: int | None, structured: bool
+) -> Iterator[Ask]:
+    """Yield an ask for `n_pairs` pairs on each window of each passage, in their order.
+
+    Args:
+        passages: The passages.
+        n_pairs: Pairs to ask for, of each window.
+        max_context_words: Most words to show at once, cut at sentence ends; None for all.
+        structured: Ask for JSON.
+    """
+    for passage in passages:
+        spans = [(0, len(passage.text))]
+        if max_context_words is not None:
+            starts = word_starts(passage.text)
+            spans = windows(passage.text, starts, max_units=max_context_words)
+        for number, window in enumerate(spans):
+            yield Ask(
+                id=f"{passage.id}/w{number}",
+                passage_id=passage.id,
+                messages=prompts.pairs_messages(
+                    context=passage.text[slice(*window)], n_pairs=n_pairs, structured=structured
+                ),
+                window=window,
+            )
+
+
+def question_asks(
+    passages: Iterable[Passage], *, n_pairs: int, max_context_words: int | None
+) -> Iterator[Ask]:
+    """Yield an ask for the question to each of up to `n_pairs` answers of each passage.
+
+    Args:
+        passages: The passages; one without an answer candidate gives no ask.
+        n_pairs: Answers to choose in each.
+        max_context_words: Most words to show around the answer, in whole sentences; None for all.
+    """
+    for passage in passages:
+        text = passage.text
+        chosen = choose_candidates(answer_candidates(text), text, n=n_pairs)
+        sentences, starts = sentence_spans(text), word_starts(text)
+        for number, candidate in enumerate(chosen):
+            span = (candidate.start, candidate.end)
+            window = (0, len(text))
+            if max_context_words is not None:
+                window = window_around(text, span, starts, max_units=max_context_words)
+            sentence = next((s for s in sentences if s[0] <= span[0] and span[1] <= s[1]), window)
+            yield Ask(
+                id=f"{passage.id}/a{number}",
+                passage_id=passage.id,
+                messages=prompts.question_messages(
+                    context=text[slice(*window)],
+                    sentence=text[slice(*sentence)],
+                    answer=candidate.text,
+                ),
+                window=window,
+                candidate=candidate,
+            )
+
+
+def read(ask: Ask, reply: Reply) -> Drafts:
+    """Read the drafts out of the reply to an ask.
+
+    Of a text that was cut off the last pair is refused: its answer may lack its end.
+    """
+    if reply.failure is not None:
+        return (), (Refusal(reason=reply.failure, detail=reply.text[:200]),)
+    if ask.candidate is not None:
+        question = prompts.parse_question(reply.text)
+        if reply.cut_off and not question.endswith("?"):
+            return (), (Refusal(reason="output_cut_off", detail=question),)
+        answer = ask.candidate
+        return (Draft(question=question, answer=answer.text, start=answer.start),), ()
+    parsed = prompts.parse_pairs(reply.text)
+    refusals = [Refusal(reason=part.reason, detail=part.detail) for part in parsed.refusals]
+    pairs = list(parsed.pairs)
+    if reply.cut_off and pairs:
+        last = pairs.pop()
+        detail = f"{last.question} | {last.answer}"
+        refusals.append(Refusal(reason="output_cut_off", detail=detail))
+    drafts = [Draft(question=p.question, answer=p.answer, window=ask.window) for p in pairs]
+    return tuple(drafts), tuple(refusals)
+
+
+def proposals(
+    passages: Sequence[Passage],
+    asks: Iterable[Ask],
+    replies: Iterable[Reply],
+    *,
+    prompt_sha256: str,
+) -> Iterator[Proposal]:
+    """Yield one proposal for each passage, in their order.
+
+    Args:
+        passages: The passages.
+        asks: Those of `pairs_asks` or `question_asks` on them.
+        replies: One for each ask, in their order.
+        prompt_sha256: Hash of the prompt template.
+    """
+    by_passage: dict[str, list[tuple[str | None, Drafts]]] = {p.id: [] for p in passages}
+    for ask, reply in zip(asks, replies, strict=True):
+        by_passage[ask.passage_id].append((reply.model, read(ask, reply)))
+    for passage in passages:
+        replied = by_passage[passage.id]
+        refusals = [refusal for _, (_, refused) in replied for refusal in refused]
+        if not replied:
+            refusals.append(Refusal(reason="no_answer_candidate", detail=passage.text[:80]))
+        yield Proposal(
+            passage=passage,
+            drafts=in_turn(drafts for _, (drafts, _) in replied),
+            refusals=tuple(refusals),
+            model=next((model for model, _ in replied if model is not None), None),
+            prompt_sha256=prompt_sha256,
+        )

@@ -1,0 +1,167 @@
+"""From what a question generator drafts to pairs whose answer is a span of its context.
+
+Every question generator has one face: passages in, one proposal a passage out, in their order.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import zip_longest
+from typing import Protocol
+
+from augqa.records import Answer, GeneratedContext, Origin, QAExample, Rejection, context_id
+from augqa.spans import Span, locate_answer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Passage:
+    """A context that pairs are asked on.
+
+    Attributes:
+        id: Id of the generated context, or of the first seed on the real one and ``/r``.
+        text: The context.
+        origin: Where it comes from.
+    """
+
+    id: str
+    text: str
+    origin: Origin
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """A question and an answer as a generator gave them.
+
+    Attributes:
+        question: The question.
+        answer: The answer, which may not be a span of the context.
+        start: Offset of the answer in the passage, where the generator knows it.
+        window: Part of the passage that the generator read, where it did not read all.
+    """
+
+    question: str
+    answer: str
+    start: int | None = None
+    window: Span | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """A part of a generator's output that is no draft, and why, in snake_case."""
+
+    reason: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proposal:
+    """What a generator drafted for one passage.
+
+    Attributes:
+        passage: The passage.
+        drafts: Its question-answer drafts, in the generator's order.
+        refusals: What came back beside them.
+        model: Served name of the model; None where no model did it.
+        prompt_sha256: Hash of the prompt template; None without one.
+    """
+
+    passage: Passage
+    drafts: tuple[Draft, ...]
+    refusals: tuple[Refusal, ...] = ()
+    model: str | None = None
+    prompt_sha256: str | None = None
+
+
+class QuestionGenerator(Protocol):
+    """Drafts question-answer pairs."""
+
+    def propose(self, passages: Sequence[Passage]) -> Iterator[Proposal]:
+        """Yield one proposal for each passage, in their order."""
+        ...
+
+
+def generated_passages(
+    contexts: Iterable[GeneratedContext],
+) -> tuple[list[Passage], list[Rejection]]:
+    """Return the generated contexts that have a text, and a rejection for each other one."""
+    passages, rejections = [], []
+    for context in contexts:
+        if context.failure is None:
+            passages.append(Passage(id=context.id, text=context.text, origin="generated"))
+        else:
+            rejections.append(Rejection(id=context.id, reason=context.failure))
+    return passages, rejections
+
+
+def real_passages(seeds: Iterable[QAExample]) -> list[Passage]:
+    """Return the seeds' own contexts, each once, under the id of the first seed on it."""
+    first: dict[str, QAExample] = {}
+    for seed in seeds:
+        first.setdefault(seed.context_id, seed)
+    return [
+        Passage(id=f"{seed.id}/r", text=seed.context, origin=seed.context_origin)
+        for seed in first.values()
+    ]
+
+
+def placed(
+    proposal: Proposal, *, method: str, n_pairs: int
+) -> tuple[list[QAExample], list[Rejection]]:
+    """Turn the drafts for one passage into pairs.
+
+    Args:
+        proposal: The drafts.
+        method: Name of the question generator, for the record.
+        n_pairs: Most pairs to take; further ones are rejected.
+
+    Returns:
+        The pairs, and a rejection for each draft that is none. Draft number k becomes ``.../pk``
+        either way; what the generator itself refused becomes ``.../x0``, ``.../x1``.
+    """
+    passage = proposal.passage
+    pairs: list[QAExample] = []
+    rejections = [
+        Rejection(id=f"{passage.id}/x{number}", reason=refusal.reason, detail=refusal.detail)
+        for number, refusal in enumerate(proposal.refusals)
+    ]
+    for number, draft in enumerate(proposal.drafts):
+        id_ = f"{passage.id}/p{number}"
+        question = " ".join(draft.question.split())
+        answer = _answer(passage.text, draft)
+        detail = f"{question} | {draft.answer}"
+        if not question:
+            rejections.append(Rejection(id=id_, reason="no_question", detail=detail))
+        elif not draft.answer.strip():
+            rejections.append(Rejection(id=id_, reason="no_answer", detail=detail))
+        elif answer is None:
+            rejections.append(Rejection(id=id_, reason="answer_not_a_span", detail=detail))
+        elif len(pairs) == n_pairs:
+            rejections.append(Rejection(id=id_, reason="over_pairs_per_context", detail=detail))
+        else:
+            pairs.append(
+                QAExample(
+                    id=id_,
+                    context_id=context_id(passage.text),
+                    context=passage.text,
+                    question=question,
+                    answers=(answer,),
+                    origin="generated",
+                    context_origin=passage.origin,
+                    method=method,
+                    model=proposal.model,
+                    prompt_sha256=proposal.prompt_sha256,
+                )
+            )
+    return pairs, rejections
+
+
+def _answer(context: str, draft: Draft) -> Answer | None:
+    if draft.start is not None:
+        return Answer(text=draft.answer, start=draft.start)
+    first, past = draft.window or (0, len(context))
+    found = locate_answer(context[first:past], draft.answer, question=draft.question)
+    return None if found is None else Answer(text=found.text, start=first + found.start)
+
+
+def in_turn(parts: Iterable[Sequence[Draft]]) -> tuple[Draft, ...]:
+    """Merge the drafts of a passage's windows, one of each in turn: a limit favours none."""
+    return tuple(draft for turn in zip_longest(*parts) for draft in turn if draft is not None)

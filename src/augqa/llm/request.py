@@ -1,0 +1,85 @@
+"""What goes to a language model and what comes back, and the key a response is kept under."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+# One turn of a chat: {"role": "user", "content": "..."}.
+Message = Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChatRequest:
+    """One request for one text.
+
+    Attributes:
+        id: Unique in a run; the result carries it. Not part of the cache key.
+        messages: Turns of the chat, the system's first.
+        max_tokens: Most tokens to write.
+        seed: Sampling seed, different for each request.
+        json_schema: JSON schema the text must follow, where the endpoint supports it.
+        stop: Texts that end the output.
+        whole: Whether a text cut off by `max_tokens` is worth nothing.
+        sample: Number of the sample among requests that are equal otherwise.
+    """
+
+    id: str
+    messages: tuple[Message, ...]
+    max_tokens: int
+    seed: int
+    json_schema: Mapping[str, Any] | None = None
+    stop: tuple[str, ...] = ()
+    whole: bool = False
+    sample: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChatResult:
+    """The text that came back, or why none did.
+
+    Attributes:
+        id: Id of the request.
+        text: The text; empty where `failure` says why, and for `length` what there was.
+        failure: Reason code in snake_case (docs/generation.md lists them); None for a good one.
+        model: Model name as the server gave it; None where nothing came back.
+        finish_reason: As the server gave it: ``stop``, ``length``, ...
+        prompt_tokens: Tokens of the prompt, as the server counted them.
+        completion_tokens: Tokens written, as the server counted them.
+        attempts: Times the request was sent. Differs from run to run: never into a DVC out.
+        latency_s: Seconds of the last attempt. Never into a DVC out.
+        system_fingerprint: Of the serving backend. Never into a DVC out.
+        cached: Whether the response was at hand before this run. Never into a DVC out.
+    """
+
+    id: str
+    text: str
+    failure: str | None
+    model: str | None
+    finish_reason: str | None
+    prompt_tokens: int
+    completion_tokens: int
+    attempts: int = 0
+    latency_s: float = 0.0
+    system_fingerprint: str | None = None
+    cached: bool = False
+
+
+def canonical_json(value: Any) -> str:
+    """Return the one JSON text of `value`: sorted keys, no spaces, code points as they are."""
+    return json.dumps(
+        value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+    )
+
+
+def request_key(endpoint: str, body: Mapping[str, Any], sample: str) -> str:
+    """Return the SHA-256 of a rendered request: what is asked, of whom, and which sample."""
+    rendered = {"endpoint": endpoint, "body": body, "sample": sample}
+    return hashlib.sha256(canonical_json(rendered).encode("utf-8")).hexdigest()
+
+
+def request_seed(seed: int, request_id: str) -> int:
+    """Return the sampling seed of one request: of its id alone, whatever else is asked for."""
+    digest = hashlib.sha256(f"{seed}:{request_id}".encode()).digest()
+    return int.from_bytes(digest[:4], "big") >> 1

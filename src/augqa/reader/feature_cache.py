@@ -1,0 +1,99 @@
+"""Windows kept on disk under a hash of all that they are made from, read by memory map."""
+
+import dataclasses
+import hashlib
+import json
+import logging
+import shutil
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from augqa.reader.features import Windows, make_windows
+
+log = logging.getLogger("augqa")
+
+_VERSION = 1  # of what make_windows gives for the same texts: raise it when that changes
+_ARRAYS = tuple(f.name for f in dataclasses.fields(Windows) if not f.name.startswith("type_"))
+_TYPES = ("type_before", "type_context")
+
+
+def cached_windows(
+    cache: Path | None,
+    tokenizer: Any,
+    questions: Sequence[str],
+    contexts: Sequence[str],
+    *,
+    ids: Sequence[str],
+    max_seq_length: int,
+    doc_stride: int,
+) -> Windows:
+    """Return the windows of `make_windows`, from `cache` where the same texts were seen before.
+
+    Args:
+        cache: Folder of the cache; it may be removed at any time. None: no cache.
+        tokenizer: As for `make_windows`, like all that follows.
+        questions: See there.
+        contexts: See there.
+        ids: See there; they do not count as content.
+        max_seq_length: See there.
+        doc_stride: See there.
+    """
+    if cache is None:
+        return make_windows(
+            tokenizer,
+            questions,
+            contexts,
+            ids=ids,
+            max_seq_length=max_seq_length,
+            doc_stride=doc_stride,
+        )
+    digest = hashlib.sha256()
+    header = (_VERSION, max_seq_length, doc_stride, tokenizer.backend_tokenizer.to_str())
+    for text in (*map(str, header), *questions, *contexts):
+        encoded = text.encode("utf-8", "surrogatepass")
+        digest.update(len(encoded).to_bytes(8, "big"))
+        digest.update(encoded)
+    folder = cache / digest.hexdigest()
+    if folder.is_dir():
+        try:
+            return _read(folder)
+        except (OSError, ValueError, KeyError) as error:
+            log.warning("%s: damaged (%s); made again", folder, error)
+            shutil.rmtree(folder, ignore_errors=True)
+    windows = cached_windows(
+        None,
+        tokenizer,
+        questions,
+        contexts,
+        ids=ids,
+        max_seq_length=max_seq_length,
+        doc_stride=doc_stride,
+    )
+    _write(folder, windows)
+    return windows
+
+
+def _read(folder: Path) -> Windows:
+    arrays = {
+        name: np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in _ARRAYS
+    }
+    types = json.loads((folder / "types.json").read_text(encoding="utf-8"))
+    return Windows(**arrays, **{name: types[name] for name in _TYPES})
+
+
+def _write(folder: Path, windows: Windows) -> None:
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    partial = Path(tempfile.mkdtemp(dir=folder.parent, suffix=".partial"))
+    for name in _ARRAYS:
+        np.save(partial / f"{name}.npy", getattr(windows, name), allow_pickle=False)
+    types = {name: getattr(windows, name) for name in _TYPES}
+    (partial / "types.json").write_text(json.dumps(types), encoding="utf-8")
+    try:
+        partial.rename(folder)
+    except OSError:
+        # Another process was faster: its windows are the same.
+        shutil.rmtree(partial)

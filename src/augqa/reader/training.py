@@ -1,0 +1,357 @@
+"""Fine-tuning: examples in, a reader out; equal seeds give equal bytes on the CPU."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from augqa.blending import choose
+from augqa.errors import ReaderError
+from augqa.reader.answering import Reader
+from augqa.reader.determinism import pinned, sub_seed
+from augqa.reader.feature_cache import cached_windows
+from augqa.reader.features import Offsets, label_windows
+from augqa.reader.ranks import Ranks, joined, leads
+from augqa.reader.resuming import Progress, load_progress, save_progress
+from augqa.reader.steps import Lessons, ModuleStep, Step, WrittenOutStep
+from augqa.records import QAExample
+from augqa.scoring import f1
+
+OnEpoch = Callable[[int, float], None]
+
+_SAVE_EVERY_S = 300.0  # between checkpoints inside an epoch; each epoch ends with one as well
+_GROUP = 64  # batches whose windows are sorted by length together, where windows are padded
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingReport:
+    """What a training did.
+
+    Attributes:
+        n_examples: Examples that were trained on.
+        n_windows: Windows of them that hold the whole answer; the others teach nothing.
+        cut_off: Ids of the examples whose answer no window holds whole: not trained on.
+        held_out: Ids of the examples that only told when to stop.
+        n_steps: Optimiser steps.
+        loss_per_epoch: Mean loss over the windows of each epoch.
+        held_out_f1: F1 on the held-out examples after each epoch; empty if there are none.
+        best_epoch: The epoch whose weights the reader has, from 1.
+    """
+
+    n_examples: int
+    n_windows: int
+    cut_off: tuple[str, ...]
+    held_out: tuple[str, ...]
+    n_steps: int
+    loss_per_epoch: tuple[float, ...]
+    held_out_f1: tuple[float, ...]
+    best_epoch: int
+
+
+def train_reader(
+    examples: Sequence[QAExample],
+    *,
+    checkpoint: str | Path,
+    seed: int,
+    max_seq_length: int,
+    doc_stride: int,
+    max_answer_tokens: int,
+    n_best: int,
+    threads: int,
+    epochs: int,
+    batch_size: int,
+    learning_rate: float,
+    warmup_fraction: float,
+    weight_decay: float,
+    max_grad_norm: float,
+    precision: Literal["float32", "bfloat16"] = "float32",
+    pass_tokens: int = 16384,
+    compile: bool = False,
+    held_out_fraction: float = 0.0,
+    patience: int = 1,
+    on_epoch: OnEpoch | None = None,
+    cache: Path | None = None,
+    resume: Path | None = None,
+) -> tuple[Reader, TrainingReport]:
+    """Fine-tune a checkpoint on `examples`; the first answer of each is the one learned.
+
+    Started by `accelerate launch` or `torchrun`, all processes train one reader together, and
+    each returns it.
+
+    Args:
+        examples: The training set, in any order.
+        checkpoint: As for `Reader.load`; a head it lacks is drawn from `seed`.
+        seed: Of the head, the order of the examples, and dropout.
+        max_seq_length: As in `Reader`, like the next four.
+        doc_stride: See there.
+        max_answer_tokens: See there.
+        n_best: See there.
+        threads: See there.
+        epochs: Most passes over the examples.
+        batch_size: Windows of one optimiser step, over all processes.
+        learning_rate: Its highest value, after the warm-up; from there it falls linearly to 0.
+        warmup_fraction: Share of the steps in which it rises linearly from 0.
+        weight_decay: Of matrices; biases and layer norms have none.
+        max_grad_norm: Longer gradients are scaled to this norm.
+        precision: Of the products. Weights and optimiser stay in float32.
+        pass_tokens: Most tokens, padding included, that go through transformers' modules at
+            once; a step takes as many passes as it needs. The layers written out for the CPU
+            have a size of their own.
+        compile: Compile the modules with torch.compile; needs a C++ compiler on a CPU.
+        held_out_fraction: Share of the contexts that is not trained on but tells when to stop.
+        patience: Epochs without a better F1 on these, after which training stops.
+        on_epoch: Called with the number of each epoch, from 1, and its mean loss; again for
+            those before a resumption.
+        cache: Folder where the tokens of these texts are kept for the next time.
+        resume: Folder for checkpoints; a training killed there goes on from the last one, to
+            the same weights. The caller removes it when the reader is saved.
+
+    Returns:
+        The reader, and what the training did.
+
+    Raises:
+        ReaderError: If no example is left to train on, or the loss is not finite.
+    """
+    with joined() as ranks, pinned(threads):
+        reader = Reader.load(
+            checkpoint,
+            threads=threads,
+            head_seed=sub_seed(seed, "head"),
+            max_seq_length=max_seq_length,
+            doc_stride=doc_stride,
+            max_answer_tokens=max_answer_tokens,
+            n_best=n_best,
+        )
+        taught, held_out = _hold_out(examples, held_out_fraction, seed)
+        lessons, cut_off = _lessons(reader, taught, cache)
+        if compile:
+            reader.encoder.compile()
+        stepper: Step
+        if reader.bert is not None and precision == "float32" and not compile:
+            stepper = WrittenOutStep(reader.bert, lessons, seed=seed, threads=threads, ranks=ranks)
+        else:
+            stepper = ModuleStep(
+                reader.encoder,
+                lessons,
+                seed=seed,
+                pass_tokens=pass_tokens,
+                bf16=precision == "bfloat16",
+                ranks=ranks,
+            )
+        course = _Course(
+            reader=reader,
+            lessons=lessons,
+            names=[example.id for example in taught],
+            stepper=stepper,
+            ranks=ranks,
+            seed=seed,
+            epochs=epochs,
+            batch_size=batch_size,
+            learning_rate=learning_rate,
+            warmup_fraction=warmup_fraction,
+            max_grad_norm=max_grad_norm,
+            optimizer=_optimizer(reader.model, learning_rate, weight_decay),
+            resume=resume,
+        )
+        progress = course.run(held_out, patience, on_epoch)
+    return reader, TrainingReport(
+        n_examples=len(np.unique(lessons.windows.question[lessons.chosen])),
+        n_windows=len(lessons),
+        cut_off=cut_off,
+        held_out=tuple(example.id for example in held_out),
+        n_steps=progress.step,
+        loss_per_epoch=progress.losses,
+        held_out_f1=progress.held_out_f1,
+        best_epoch=progress.best_epoch,
+    )
+
+
+@dataclass(slots=True, kw_only=True)
+class _Course:
+    """A training under way."""
+
+    reader: Reader
+    lessons: Lessons
+    names: list[str]
+    stepper: Step
+    ranks: Ranks
+    seed: int
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    warmup_fraction: float
+    max_grad_norm: float
+    optimizer: torch.optim.AdamW
+    resume: Path | None
+
+    def run(
+        self, held_out: Sequence[QAExample], patience: int, on_epoch: OnEpoch | None
+    ) -> Progress:
+        """Train to the end, or until `patience` is lost; the reader gets the best weights."""
+        progress, best = Progress(), dict[str, Tensor]()
+        if self.resume is not None:
+            progress, best = load_progress(self.resume, self.reader.model, self.optimizer)
+        for epoch, loss in enumerate(progress.losses, start=1):
+            if on_epoch is not None:
+                on_epoch(epoch, loss)
+        while len(progress.losses) < self.epochs and not _is_over(progress, patience):
+            progress = self._epoch(progress, best)
+            if held_out:
+                progress = replace(
+                    progress, held_out_f1=(*progress.held_out_f1, self._f1(held_out))
+                )
+                if progress.best_epoch == len(progress.losses):
+                    best = {k: v.clone() for k, v in self.reader.model.state_dict().items()}
+            self._save(progress, best)
+            if on_epoch is not None:
+                on_epoch(len(progress.losses), progress.losses[-1])
+        if best:
+            self.reader.model.load_state_dict(best)
+        self.reader.model.eval()
+        return progress
+
+    def _epoch(self, progress: Progress, best: dict[str, Tensor]) -> Progress:
+        """Train to the end of the epoch that `progress` is in."""
+        epoch = len(progress.losses) + 1
+        order = self._batches(epoch)
+        n_steps = self.epochs * len(order)
+        done = progress.step - (epoch - 1) * len(order)
+        saved = time.monotonic()
+        self.reader.model.train()
+        bar = tqdm(
+            order[done:],
+            desc=f"epoch {epoch}/{self.epochs}",
+            initial=done,
+            total=len(order),
+            unit="step",
+            disable=None if leads() else True,
+        )
+        for rows in bar:
+            step = progress.step + 1
+            rate = self.learning_rate * _rate(step - 1, n_steps, self.warmup_fraction)
+            for group in self.optimizer.param_groups:
+                group["lr"] = rate
+            losses = self.stepper.gradients(rows, step)
+            self.ranks.add_up(self.reader.model, losses)
+            self._refuse_infinite(losses, rows, step, n_steps)
+            torch.nn.utils.clip_grad_norm_(self.reader.model.parameters(), self.max_grad_norm)
+            self.optimizer.step()
+            total = progress.epoch_loss + float(losses.sum())
+            progress = replace(progress, step=step, epoch_loss=total)
+            if time.monotonic() - saved > _SAVE_EVERY_S:
+                self._save(progress, best)
+                saved = time.monotonic()
+        mean = progress.epoch_loss / len(self.lessons)
+        return replace(progress, epoch_loss=0.0, losses=(*progress.losses, mean))
+
+    def _batches(self, epoch: int) -> list[Offsets]:
+        """Return the rows of each step of an epoch, in seeded random order.
+
+        Where windows are padded, those of like length come together; the order of the steps
+        stays random.
+        """
+        random = np.random.default_rng(sub_seed(self.seed, "order", epoch))
+        order = random.permutation(len(self.lessons))
+        size = self.batch_size
+        if isinstance(self.stepper, WrittenOutStep) or self.reader.encoder.packs:
+            return [order[begin : begin + size] for begin in range(0, len(order), size)]
+        lengths = self.lessons.lengths
+        batches = []
+        for begin in range(0, len(order), size * _GROUP):
+            group = order[begin : begin + size * _GROUP]
+            group = group[np.argsort(lengths[group], kind="stable")]
+            batches += [group[start : start + size] for start in range(0, len(group), size)]
+        return [batches[i] for i in random.permutation(len(batches))]
+
+    def _f1(self, held_out: Sequence[QAExample]) -> float:
+        answers = self.reader.answer_all(held_out, batch_size=self.batch_size)
+        pairs = zip(held_out, answers, strict=True)
+        scores = [max(f1(a.text, answer.text) for a in e.answers) for e, answer in pairs]
+        return sum(scores) / len(scores)
+
+    def _refuse_infinite(self, losses: Any, rows: Offsets, step: int, n_steps: int) -> None:
+        if np.isfinite(losses).all():
+            return
+        questions = self.lessons.windows.question[self.lessons.chosen[rows]].tolist()
+        raise ReaderError(
+            f"the loss is {losses.mean()} at step {step} of {n_steps}, in a batch of"
+            f" {', '.join(self.names[i] for i in questions)}. Lower train.learning_rate, or look"
+            " at these examples."
+        )
+
+    def _save(self, progress: Progress, best: dict[str, Tensor]) -> None:
+        if self.resume is not None and leads():
+            save_progress(self.resume, self.reader.model, self.optimizer, progress, best)
+
+
+def _is_over(progress: Progress, patience: int) -> bool:
+    if not progress.held_out_f1:
+        return False
+    return len(progress.held_out_f1) - progress.best_epoch >= patience
+
+
+def _hold_out(
+    examples: Sequence[QAExample], fraction: float, seed: int
+) -> tuple[list[QAExample], list[QAExample]]:
+    """Split off whole contexts: a question on a context that was trained on tells too little."""
+    contexts = {example.context_id for example in examples}
+    held = set(choose(contexts, round(fraction * len(contexts)), seed=seed))
+    return (
+        [example for example in examples if example.context_id not in held],
+        [example for example in examples if example.context_id in held],
+    )
+
+
+def _lessons(
+    reader: Reader, examples: Sequence[QAExample], cache: Path | None
+) -> tuple[Lessons, tuple[str, ...]]:
+    """Return what is to be learned, and the ids of the examples that no window holds."""
+    if not examples:
+        raise ReaderError("there is no example to train on: the training set is empty")
+    names = tuple(example.id for example in examples)
+    windows = cached_windows(
+        cache,
+        reader.tokenizer,
+        [example.question for example in examples],
+        [example.context for example in examples],
+        ids=names,
+        max_seq_length=reader.max_seq_length,
+        doc_stride=reader.doc_stride,
+    )
+    answers = [example.answers[0] for example in examples]
+    chosen, first, last = label_windows(
+        windows,
+        [answer.start for answer in answers],
+        [answer.start + len(answer.text) for answer in answers],
+    )
+    taught = set(windows.question[chosen].tolist())
+    if not taught:
+        raise ReaderError(
+            f"there is no example to train on: no window of {reader.max_seq_length} tokens holds"
+            f" the whole answer of any of the {len(names)} examples, such as {names[0]}"
+        )
+    cut_off = tuple(name for i, name in enumerate(names) if i not in taught)
+    return Lessons(windows=windows, chosen=chosen, first=first, last=last), cut_off
+
+
+def _optimizer(model: Any, learning_rate: float, weight_decay: float) -> torch.optim.AdamW:
+    parameters = list(model.parameters())
+    groups = [
+        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": weight_decay},
+        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=learning_rate, fused=True)
+
+
+def _rate(step: int, n_steps: int, warmup_fraction: float) -> float:
+    """Return the learning rate of a step, from 0, as a share of the highest."""
+    warmup = round(n_steps * warmup_fraction)
+    if step < warmup:
+        return (step + 1) / (warmup + 1)
+    return max(0.0, (n_steps - step) / max(1, n_steps - warmup))

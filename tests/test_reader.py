@@ -1,0 +1,621 @@
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+from transformers import (
+    AutoModelForQuestionAnswering,
+    AutoTokenizer,
+    BertConfig,
+    BertForQuestionAnswering,
+    BertModel,
+    PreTrainedTokenizerFast,
+    RobertaConfig,
+    RobertaForQuestionAnswering,
+)
+
+from augqa.errors import ReaderError
+from augqa.reader import Reader, TrainingReport, train_reader
+from augqa.reader.bert import Masks
+from augqa.reader.decoding import best_spans
+from augqa.reader.feature_cache import cached_windows
+from augqa.reader.features import label_windows, make_windows
+from augqa.reader.ranks import Ranks
+from augqa.reader.steps import Lessons, ModuleStep, WrittenOutStep
+from augqa.records import Answer, QAExample
+from tests.examples import example
+
+TEXT = """mary shelley wrote frankenstein in who what when where the a novel by was born london
+    1818 1797 . , ? city of river thames is on england capital poet byron lord and"""
+SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
+CONTEXT = "Mary Shelley wrote Frankenstein in 1818. Lord Byron was a poet, born in London."
+
+
+def tiny_tokenizer(before: str = "[CLS] $A [SEP] $B:1 [SEP]:1") -> PreTrainedTokenizerFast:
+    """Return a fast tokenizer of whole words, which wants to pad and truncate by itself."""
+    backend = Tokenizer(
+        models.WordLevel({w: i for i, w in enumerate([*SPECIAL, *TEXT.split()])}, unk_token="[UNK]")
+    )
+    backend.normalizer = normalizers.Lowercase()
+    backend.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    backend.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", pair=before, special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+    )
+    backend.enable_truncation(8)
+    backend.enable_padding(length=8)
+    return PreTrainedTokenizerFast(
+        tokenizer_object=backend,
+        pad_token="[PAD]",
+        unk_token="[UNK]",
+        cls_token="[CLS]",
+        sep_token="[SEP]",
+        model_max_length=64,
+    )
+
+
+def tiny_config(**changes: Any) -> BertConfig:
+    return BertConfig(
+        vocab_size=64,
+        hidden_size=16,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=32,
+        max_position_embeddings=64,
+        **changes,
+    )
+
+
+def tiny_model(kind: str, folder: Path, **changes: Any) -> None:
+    """Save a tiny random question-answering BERT or RoBERTa with its tokenizer."""
+    torch.manual_seed(3)
+    if kind == "bert":
+        BertForQuestionAnswering(tiny_config(**changes)).save_pretrained(folder)
+    else:
+        sizes = {"hidden_size": 16, "num_hidden_layers": 2, "intermediate_size": 32}
+        config = RobertaConfig(
+            vocab_size=64,
+            num_attention_heads=2,
+            max_position_embeddings=66,
+            type_vocab_size=1,
+            pad_token_id=1,
+            **sizes,
+            **changes,
+        )
+        RobertaForQuestionAnswering(config).save_pretrained(folder)
+    tiny_tokenizer().save_pretrained(folder)
+
+
+@pytest.fixture(scope="module")
+def encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a tiny random BERT without a question-answering head."""
+    folder = tmp_path_factory.mktemp("encoder")
+    torch.manual_seed(0)
+    BertModel(tiny_config()).save_pretrained(folder)
+    tiny_tokenizer().save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a tiny random BERT with a question-answering head."""
+    folder = tmp_path_factory.mktemp("checkpoint")
+    torch.manual_seed(1)
+    BertForQuestionAnswering(tiny_config()).save_pretrained(folder)
+    tiny_tokenizer().save_pretrained(folder)
+    return folder
+
+
+def load(folder: Path, **settings: int) -> Reader:
+    return Reader.load(folder, **{"max_seq_length": 32, "doc_stride": 4, "threads": 1, **settings})
+
+
+def train(folder: Path, examples: list[QAExample], **changes: Any) -> tuple[Reader, TrainingReport]:
+    settings: dict[str, Any] = {
+        "seed": 1,
+        "max_seq_length": 32,
+        "doc_stride": 4,
+        "max_answer_tokens": 8,
+        "n_best": 5,
+        "threads": 1,
+        "epochs": 2,
+        "batch_size": 2,
+        "learning_rate": 1e-3,
+        "warmup_fraction": 0.1,
+        "weight_decay": 0.01,
+        "max_grad_norm": 1.0,
+    }
+    return train_reader(examples, checkpoint=folder, **{**settings, **changes})
+
+
+def lessons() -> list[QAExample]:
+    return [
+        example("q1", context=CONTEXT, question="who wrote frankenstein?", answer="Mary Shelley"),
+        example("q2", context=CONTEXT, question="when?", answer="1818"),
+        example("q3", context=CONTEXT, question="where was byron born?", answer="London"),
+        example("q4", context="London is on the Thames.", question="where?", answer="the Thames"),
+        example("q5", context="London is on the Thames.", question="what city?", answer="London"),
+    ]
+
+
+def digest(folder: Path) -> dict[str, str]:
+    return {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in sorted(folder.iterdir())}
+
+
+# ---- windows
+
+
+def test_windows_are_those_of_the_tokenizers_own_overflow(encoder: Path) -> None:
+    tokenizer = AutoTokenizer.from_pretrained(encoder)
+    questions = ["who wrote frankenstein?", "where?", "when was lord byron born?"]
+    contexts = [CONTEXT, "London is on the Thames.", CONTEXT * 3]
+    expected = tokenizer(
+        questions,
+        contexts,
+        truncation="only_second",
+        max_length=20,
+        stride=5,
+        return_overflowing_tokens=True,
+        return_offsets_mapping=True,
+        return_token_type_ids=True,
+        padding=False,
+    )
+    tokenizer.backend_tokenizer.no_truncation()
+    tokenizer.backend_tokenizer.no_padding()
+    windows = make_windows(
+        tokenizer, questions, contexts, ids=["1", "2", "3"], max_seq_length=20, doc_stride=5
+    )
+    found = [
+        windows.ids[a:b].tolist()
+        for a, b in zip(windows.starts[:-1], windows.starts[1:], strict=True)
+    ]
+    assert found == expected["input_ids"]
+    assert windows.question.tolist() == expected["overflow_to_sample_mapping"]
+    for i, types in enumerate(expected["token_type_ids"]):
+        at, n = windows.context_at[i], windows.n_context[i]
+        assert types == [0] * at + [1] * (len(types) - at)
+        begin = windows.context_from[i]
+        spans = list(
+            zip(
+                windows.char_start[begin : begin + n].tolist(),
+                windows.char_end[begin : begin + n].tolist(),
+                strict=True,
+            )
+        )
+        assert spans == expected["offset_mapping"][i][at : at + n]
+
+
+def test_labels_point_at_the_answer_in_every_window_that_holds_it(encoder: Path) -> None:
+    tokenizer = load(encoder, head_seed=0).tokenizer
+    context = "the novel " * 20 + "Lord Byron" + " was born." * 10
+    start = context.index("Lord")
+    windows = make_windows(
+        tokenizer, ["who?"], [context], ids=["q"], max_seq_length=20, doc_stride=8
+    )
+    chosen, first, last = label_windows(windows, [start], [start + 10])
+    assert 0 < len(chosen) < len(windows)
+    for window, i, j in zip(chosen, first, last, strict=True):
+        shift = windows.context_from[window] - windows.context_at[window]
+        text = context[windows.char_start[shift + i] : windows.char_end[shift + j]]
+        assert text == "Lord Byron"
+
+
+def test_a_long_question_narrows_the_overlap_and_still_covers_the_context(encoder: Path) -> None:
+    tokenizer = load(encoder, head_seed=0).tokenizer
+    windows = make_windows(
+        tokenizer, ["who " * 25], [CONTEXT], ids=["q"], max_seq_length=32, doc_stride=16
+    )
+    covered = set()
+    for begin, n in zip(windows.context_from, windows.n_context, strict=True):
+        covered |= set(range(begin, begin + n))
+    assert covered == set(range(len(windows.char_start)))
+
+
+def test_equal_texts_are_tokenised_once(encoder: Path) -> None:
+    tokenizer = load(encoder, head_seed=0).tokenizer
+    one = make_windows(tokenizer, ["who?"], [CONTEXT], ids=["1"], max_seq_length=32, doc_stride=4)
+    two = make_windows(
+        tokenizer, ["who?", "when?"], [CONTEXT] * 2, ids=["1", "2"], max_seq_length=32, doc_stride=4
+    )
+    assert len(two.char_start) == len(one.char_start)
+
+
+def test_cached_windows_equal_fresh_ones_and_change_with_the_text(
+    encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tokenizer = load(encoder, head_seed=0).tokenizer
+    settings: Any = {"ids": ["q"], "max_seq_length": 20, "doc_stride": 4}
+    fresh = make_windows(tokenizer, ["who?"], [CONTEXT], **settings)
+    cached_windows(tmp_path, tokenizer, ["who?"], [CONTEXT], **settings)
+    cached_windows(tmp_path, tokenizer, ["when?"], [CONTEXT], **settings)
+    assert len(list(tmp_path.iterdir())) == 2
+    monkeypatch.setattr("augqa.reader.feature_cache.make_windows", None)
+    again = cached_windows(tmp_path, tokenizer, ["who?"], [CONTEXT], **settings)
+    assert again.ids.tolist() == fresh.ids.tolist()
+    assert again.starts.tolist() == fresh.starts.tolist()
+    assert again.char_end.tolist() == fresh.char_end.tolist()
+
+
+def test_a_damaged_cache_entry_is_made_again(encoder: Path, tmp_path: Path) -> None:
+    tokenizer = load(encoder, head_seed=0).tokenizer
+    settings: Any = {"ids": ["q"], "max_seq_length": 20, "doc_stride": 4}
+    good = cached_windows(tmp_path, tokenizer, ["who?"], [CONTEXT], **settings)
+    expected = good.ids.tolist()
+    (next(tmp_path.iterdir()) / "ids.npy").write_bytes(b"broken")
+    again = cached_windows(tmp_path, tokenizer, ["who?"], [CONTEXT], **settings)
+    assert again.ids.tolist() == expected
+
+
+# ---- packing and decoding
+
+
+@pytest.mark.parametrize("kind", ["bert", "roberta"])
+def test_packed_logits_are_those_of_the_padded_model(kind: str, tmp_path: Path) -> None:
+    tiny_model(kind, tmp_path)
+    reader = load(tmp_path)
+    assert reader.encoder.packs
+    examples = lessons()
+    packed = [(a.text, a.start) for a in reader.answer_all(examples, batch_size=3)]
+    scores = [a.score for a in reader.answer_all(examples, batch_size=3)]
+    with reader.encoder.plain_attention():
+        reader.encoder.packs = False
+        padded = reader.answer_all(examples, batch_size=5)
+    assert [(a.text, a.start) for a in padded] == packed
+    assert [a.score for a in padded] == pytest.approx(scores, abs=1e-4)
+
+
+def test_an_answer_does_not_depend_on_its_neighbours_or_the_order(checkpoint: Path) -> None:
+    reader = load(checkpoint)
+    examples = lessons()
+    together = reader.answer_all(examples, batch_size=4)
+    backwards = reader.answer_all(examples[::-1], batch_size=2)[::-1]
+    alone = [reader.answer(e.question, e.context) for e in examples]
+    for a, b, c in zip(together, backwards, alone, strict=True):
+        assert a.text == b.text == c.text
+        assert a.score == pytest.approx(c.score, abs=1e-5)
+
+
+def test_an_answer_stands_at_its_start_whatever_window_it_is_in(checkpoint: Path) -> None:
+    reader = load(checkpoint, max_seq_length=16)
+    context = "Ärzte wrote — " * 10 + CONTEXT
+    answer = reader.answer("who?", context)
+    assert answer.text
+    assert context[answer.start : answer.start + len(answer.text)] == answer.text
+
+
+def test_the_best_span_is_the_best_of_all_that_are_allowed() -> None:
+    generator = torch.Generator().manual_seed(5)
+    start, end = torch.randn(2, 40, 12, generator=generator)
+    start[:, 9:] = end[:, 9:] = -torch.inf  # beyond the context
+    first, last, score = best_spans(start, end, max_answer_tokens=3, n_best=12)
+    for row in range(len(start)):
+        allowed = {
+            (i, j): float(start[row, i] + end[row, j])
+            for i in range(9)
+            for j in range(i, min(i + 3, 9))
+        }
+        assert (int(first[row]), int(last[row])) == max(allowed, key=lambda span: allowed[span])
+        assert float(score[row]) == pytest.approx(max(allowed.values()))
+
+
+def test_a_span_is_found_where_no_candidates_fit_together() -> None:
+    start = torch.tensor([[0.0, 1.0, 2.0, 9.0]])
+    end = torch.tensor([[9.0, 0.0, 3.0, 1.0]])
+    first, last, score = best_spans(start, end, max_answer_tokens=2, n_best=1)
+    assert (int(first), int(last), float(score)) == (3, 3, 10.0)
+
+
+# ---- layers written out
+
+
+def written_out(reader: Reader, examples: list[QAExample]) -> tuple[Any, ...]:
+    """Return what a step needs on these examples."""
+    windows = make_windows(
+        reader.tokenizer,
+        [e.question for e in examples],
+        [e.context for e in examples],
+        ids=[e.id for e in examples],
+        max_seq_length=32,
+        doc_stride=4,
+    )
+    answers = [e.answers[0] for e in examples]
+    chosen, first, last = label_windows(
+        windows, [a.start for a in answers], [a.start + len(a.text) for a in answers]
+    )
+    return Lessons(windows=windows, chosen=chosen, first=first, last=last), np.arange(len(chosen))
+
+
+def gradients(reader: Reader, step: Any, rows: Any) -> tuple[Any, dict[str, torch.Tensor]]:
+    losses = step.gradients(rows, 1)
+    named = reader.model.named_parameters()
+    return losses, {name: p.grad.clone() for name, p in named}
+
+
+@pytest.mark.parametrize("kind", ["bert", "roberta"])
+@pytest.mark.parametrize("threads", [1, 2])
+def test_written_out_gradients_are_those_of_autograd(
+    kind: str, threads: int, tmp_path: Path
+) -> None:
+    tiny_model(kind, tmp_path, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
+    reader = load(tmp_path)
+    assert reader.bert is not None
+    lessons_, rows = written_out(reader, lessons())
+    ours = WrittenOutStep(reader.bert, lessons_, seed=1, threads=threads, ranks=Ranks())
+    losses, found = gradients(reader, ours, rows)
+    theirs = ModuleStep(reader.encoder, lessons_, seed=1, pass_tokens=64, bf16=False, ranks=Ranks())
+    expected_losses, expected = gradients(reader, theirs, rows)
+    assert losses == pytest.approx(expected_losses, rel=1e-5)
+    for name, gradient in expected.items():
+        assert torch.allclose(found[name], gradient, atol=1e-6, rtol=1e-3), name
+
+
+def test_written_out_gradients_under_dropout_are_slopes_of_the_loss(tmp_path: Path) -> None:
+    tiny_model("bert", tmp_path, hidden_dropout_prob=0.3, attention_probs_dropout_prob=0.3)
+    reader = load(tmp_path)
+    assert reader.bert is not None
+    lessons_, rows = written_out(reader, lessons())
+    step = WrittenOutStep(reader.bert, lessons_, seed=1, threads=1, ranks=Ranks())
+    losses, found = gradients(reader, step, rows)
+    # Along the gradient itself the loss falls by its squared length.
+    length = torch.sqrt(sum((g**2).sum() for g in found.values()))
+    shift = 1e-2 / length
+    values = []
+    with torch.no_grad():
+        for sign in (1, -2):
+            for name, parameter in reader.model.named_parameters():
+                parameter += sign * shift * found[name]
+            values.append(step.gradients(rows, 1).mean())
+    slope = (values[0] - values[1]) / (2 * float(shift))
+    assert slope == pytest.approx(float(length) ** 2, rel=0.02)
+    assert losses.mean() == pytest.approx(sum(values) / 2, rel=0.01)
+
+
+def test_dropout_does_not_depend_on_how_windows_are_dealt_out(tmp_path: Path) -> None:
+    tiny_model("bert", tmp_path, hidden_dropout_prob=0.3, attention_probs_dropout_prob=0.3)
+    reader = load(tmp_path)
+    assert reader.bert is not None
+    lessons_, rows = written_out(reader, lessons())
+    one, two = (
+        WrittenOutStep(reader.bert, lessons_, seed=1, threads=n, ranks=Ranks()) for n in (1, 3)
+    )
+    assert one.gradients(rows, 1) == pytest.approx(two.gradients(rows, 1), rel=1e-5)
+    assert one.gradients(rows, 1) != pytest.approx(one.gradients(rows, 2), rel=1e-5)
+
+
+def test_masks_drop_the_share_asked_for_and_scale_makes_up_for_it() -> None:
+    masks = Masks([2, 4], 0.1)
+    mask = torch.empty(100, 1001, dtype=torch.bool)
+    masks.draw(0, mask)
+    assert float(mask.float().mean()) == pytest.approx(0.9, abs=0.005)
+    assert float(mask.float().mean()) * masks.scale == pytest.approx(1, abs=0.005)
+    other = torch.empty_like(mask)
+    masks.draw(1, other)
+    assert not torch.equal(mask, other)
+
+
+# ---- loading and saving
+
+
+def test_transformers_loads_what_a_reader_saves(checkpoint: Path, tmp_path: Path) -> None:
+    reader = load(checkpoint)
+    reader.save(tmp_path)
+    model = AutoModelForQuestionAnswering.from_pretrained(tmp_path)
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path)
+    inputs = tokenizer("who wrote frankenstein?", CONTEXT, return_tensors="pt")
+    assert len(inputs["input_ids"][0]) > 8  # the checkpoint's own truncation is gone
+    with torch.inference_mode():
+        logits = model.eval()(**inputs).start_logits[0]
+    with reader.encoder.plain_attention() as own, torch.inference_mode():
+        assert torch.allclose(logits, own(**inputs).start_logits[0], atol=1e-5)
+
+
+def test_a_saved_reader_keeps_its_settings_and_names_no_path(
+    checkpoint: Path, tmp_path: Path
+) -> None:
+    load(checkpoint, max_seq_length=24).save(tmp_path / "a")
+    again = Reader.load(tmp_path / "a", threads=1)
+    assert again.max_seq_length == 24
+    again.save(tmp_path / "b")
+    assert digest(tmp_path / "a") == digest(tmp_path / "b")
+    for file in (tmp_path / "b").iterdir():
+        assert str(tmp_path).encode() not in file.read_bytes()
+        assert str(checkpoint).encode() not in file.read_bytes()
+
+
+def test_the_packaged_encoder_is_found_by_name() -> None:
+    reader = Reader.load("all-MiniLM-L6-v2", threads=1, head_seed=1)
+    assert reader.encoder.packs
+    assert reader.answer("Who wrote Frankenstein?", CONTEXT).text in CONTEXT
+
+
+def refusal(folder: Any, **settings: Any) -> str:
+    with pytest.raises(ReaderError) as caught:
+        Reader.load(folder, **settings)
+    return str(caught.value)
+
+
+def copied(folder: Path, target: Path) -> Path:
+    target.mkdir()
+    for file in folder.iterdir():
+        (target / file.name).write_bytes(file.read_bytes())
+    return target
+
+
+def test_a_missing_folder_is_named(tmp_path: Path) -> None:
+    assert "no such folder" in refusal(tmp_path / "gone")
+    assert "no such folder" in refusal("data/models/real-1")
+
+
+def test_an_encoder_without_a_head_is_refused_for_answering(encoder: Path) -> None:
+    assert "has no question-answering head" in refusal(encoder)
+
+
+def test_pickled_weights_are_refused(checkpoint: Path, tmp_path: Path) -> None:
+    folder = copied(checkpoint, tmp_path / "pickled")
+    (folder / "model.safetensors").unlink()
+    torch.save({}, folder / "pytorch_model.bin")
+    assert "pickle" in refusal(folder)
+    assert "pytorch_model.bin" in refusal(folder)
+
+
+def test_code_of_the_checkpoints_own_is_never_run(checkpoint: Path, tmp_path: Path) -> None:
+    folder = copied(checkpoint, tmp_path / "remote")
+    marker = tmp_path / "was_run"
+    (folder / "modeling_own.py").write_text(f"open({str(marker)!r}, 'w').close()\n")
+    config = json.loads((folder / "config.json").read_text())
+    config |= {
+        "model_type": "own",
+        "auto_map": {
+            "AutoConfig": "modeling_own.OwnConfig",
+            "AutoModelForQuestionAnswering": "modeling_own.Own",
+        },
+    }
+    (folder / "config.json").write_text(json.dumps(config))
+    refusal(folder)
+    assert not marker.exists()
+
+
+def test_a_slow_tokenizer_is_refused(checkpoint: Path, tmp_path: Path) -> None:
+    folder = copied(checkpoint, tmp_path / "slow")
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        (folder / name).unlink()
+    (folder / "tokenizer_config.json").write_text('{"tokenizer_class": "CanineTokenizer"}')
+    assert "slow" in refusal(folder)
+
+
+def test_an_incomplete_encoder_is_refused(checkpoint: Path, tmp_path: Path) -> None:
+    folder = copied(checkpoint, tmp_path / "incomplete")
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "num_hidden_layers": 3}))
+    assert "weights of the encoder are missing" in refusal(folder)
+
+
+def test_more_tokens_than_positions_are_refused(checkpoint: Path) -> None:
+    assert "above the 64 positions" in refusal(checkpoint, max_seq_length=65)
+
+
+def test_bad_questions_are_refused_by_name(checkpoint: Path) -> None:
+    reader = load(checkpoint)
+    for question, context, fault in (
+        ("  ", CONTEXT, "question is empty"),
+        ("who?", " ", "context has no token"),
+        ("who " * 40, CONTEXT, "takes 40 tokens"),
+    ):
+        with pytest.raises(ReaderError, match=fault):
+            reader.answer(question, context)
+
+
+# ---- training
+
+
+def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(
+    encoder: Path, tmp_path: Path
+) -> None:
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        torch.manual_seed(len(name) + seed)  # what went before must not matter
+        train(encoder, lessons(), seed=seed)[0].save(tmp_path / name)
+    assert digest(tmp_path / "a") == digest(tmp_path / "b")
+    assert digest(tmp_path / "a") != digest(tmp_path / "c")
+
+
+def test_training_learns_its_examples(encoder: Path) -> None:
+    seen = []
+    reader, report = train(
+        encoder,
+        lessons(),
+        epochs=60,
+        learning_rate=1e-2,
+        on_epoch=lambda epoch, loss: seen.append((epoch, loss)),
+    )
+    assert [loss for _, loss in seen] == list(report.loss_per_epoch)
+    assert seen[-1][0] == 60
+    assert report.loss_per_epoch[-1] < report.loss_per_epoch[0] / 2
+    assert reader.answer("who wrote frankenstein?", CONTEXT).text == "Mary Shelley"
+
+
+def test_an_answer_that_no_window_holds_is_counted_and_not_learned(encoder: Path) -> None:
+    long = "the novel by lord byron " * 8
+    cut = QAExample(
+        id="long",
+        context_id="c",
+        context=long,
+        question="what?",
+        answers=(Answer(text=long.strip(), start=0),),
+        origin="real",
+        context_origin="real",
+    )
+    _, report = train(encoder, [*lessons(), cut])
+    assert report.cut_off == ("long",)
+    assert report.n_examples == 5
+    with pytest.raises(ReaderError, match="no example to train on: no window"):
+        train(encoder, [cut])
+
+
+def test_an_empty_training_set_is_refused(encoder: Path) -> None:
+    with pytest.raises(ReaderError, match="the training set is empty"):
+        train(encoder, [])
+
+
+def test_a_loss_that_is_not_finite_names_step_and_examples(encoder: Path) -> None:
+    with pytest.raises(ReaderError, match=r"the loss is \S+ at step \d+ of 150, in a batch of q\d"):
+        train(encoder, lessons(), learning_rate=1e30, max_grad_norm=1e30, epochs=50)
+
+
+class Killed(BaseException):
+    """Stands in for SIGKILL: nothing in the code under test may catch it."""
+
+
+@pytest.mark.parametrize("epoch", [1, 2])
+def test_a_killed_training_goes_on_to_the_same_bytes(
+    encoder: Path, tmp_path: Path, epoch: int
+) -> None:
+    train(encoder, lessons(), epochs=3)[0].save(tmp_path / "whole")
+
+    def kill(done: int, _loss: float) -> None:
+        if done == epoch:
+            raise Killed
+
+    with pytest.raises(Killed):
+        train(encoder, lessons(), epochs=3, resume=tmp_path / "run", on_epoch=kill)
+    seen: list[int] = []
+    resumed, _ = train(
+        encoder,
+        lessons(),
+        epochs=3,
+        resume=tmp_path / "run",
+        on_epoch=lambda done, _: seen.append(done),
+    )
+    resumed.save(tmp_path / "resumed")
+    assert seen == [1, 2, 3]
+    assert digest(tmp_path / "whole") == digest(tmp_path / "resumed")
+    assert os.listdir(tmp_path / "run") == ["step-000000009"]
+
+
+def test_a_training_killed_inside_an_epoch_goes_on_to_the_same_bytes(
+    encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, expected = train(encoder, lessons())
+    whole.save(tmp_path / "whole")
+    monkeypatch.setattr("augqa.reader.training._SAVE_EVERY_S", -1.0)
+    saves = []
+
+    def kill_after_four(*arguments: Any) -> None:
+        saves.append(arguments)
+        save_progress(*arguments)
+        if len(saves) == 4:  # step 1, step 2, step 3, end of epoch 1: next is step 4
+            raise Killed
+
+    from augqa.reader.resuming import save_progress  # noqa: PLC0415
+
+    with monkeypatch.context() as patch:
+        patch.setattr("augqa.reader.training.save_progress", kill_after_four)
+        with pytest.raises(Killed):
+            train(encoder, lessons(), resume=tmp_path / "run")
+    resumed, report = train(encoder, lessons(), resume=tmp_path / "run")
+    resumed.save(tmp_path / "resumed")
+    assert report.loss_per_epoch == expected.loss_per_epoch
+    assert digest(tmp_path / "whole") == digest(tmp_path / "resumed")

@@ -1,0 +1,40 @@
+"""Gates: what each table promises to the stages that read it, held with Great Expectations.
+
+A suite is built from plain values; a frame is a table with, beside its columns, one column for
+each question that takes more than one of them. Only this package imports Great Expectations.
+"""
+
+import os
+
+# Read at import, which takes six to eight seconds: only the stage `validate` pays for it.
+os.environ["GX_ANALYTICS_ENABLED"] = "false"
+
+from augqa.expectations.frames import Frame, context_frame, example_frame, ids
+from augqa.expectations.gate import Finding, Outcome, run_suite
+from augqa.expectations.suites import (
+    asked_of_blend,
+    blend_suite,
+    contexts_suite,
+    kept_suite,
+    pairs_suite,
+    pool_suite,
+)
+
+ARTEFACTS = ("pool", "contexts", "pairs", "kept", "blend")
+
+__all__ = [
+    "ARTEFACTS",
+    "Finding",
+    "Frame",
+    "Outcome",
+    "asked_of_blend",
+    "blend_suite",
+    "context_frame",
+    "contexts_suite",
+    "example_frame",
+    "ids",
+    "kept_suite",
+    "pairs_suite",
+    "pool_suite",
+    "run_suite",
+]

@@ -1,0 +1,195 @@
+"""Frames: a table, and what its suite asks about it, row for row.
+
+Tables are read unchecked, since a gate has to see broken rows in order to name them.
+"""
+
+import re
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import pandas as pd
+
+from augqa.errors import DataError
+from augqa.records import GeneratedContext, QAExample, RoundTripAnswer, context_id
+from augqa.tables import read_arrow, schema
+
+REAL = ("real", "real")  # (origin, context_origin)
+GENERATED = ("generated", "generated")
+
+# Columns computed from a row, which come after those of its record; then `row`, its number.
+EXAMPLE_COLUMNS = (
+    "n_answers",
+    "answers_have_text",
+    "answers_at_their_start",
+    "context_id_fits",
+    "n_question_words",
+    "n_answer_words",
+    "is_generated",
+    "in_reference",
+    "in_reference_iff_real",
+    "round_trip_f1",
+    "reader_score",
+)
+CONTEXT_COLUMNS = (
+    "id_fits_source",
+    "source_is_a_seed",
+    "text_or_failure",
+    "good_text",
+    "n_good_words",
+    "good_model",
+    "good_prompt_tokens",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Frame:
+    """A table made ready for its suite.
+
+    Attributes:
+        data: The table's columns, then those computed from them, one row a row.
+        n_rows: Rows of the table.
+        fits: Whether names, types and nullability are those of the record. If not, nothing
+            was computed, and only the expectation on the columns can be asked.
+    """
+
+    data: pd.DataFrame
+    n_rows: int
+    fits: bool
+
+
+def example_frame(
+    path: Path,
+    *,
+    reference_ids: Collection[str] = (),
+    by: Literal["id", "context_id", "source"] = "id",
+    round_trip: Mapping[str, RoundTripAnswer] | None = None,
+) -> Frame:
+    """Read a table of QAExample without refusing broken rows.
+
+    Args:
+        path: The table.
+        reference_ids: Ids that column `in_reference` looks for: of pool examples, of test
+            contexts, or of seed questions.
+        by: What is looked for: the example's id, its context's id, or the id of its source
+            question, with which the id of a generated example begins.
+        round_trip: Round-trip answers by pair id; a pair without one has no F1 and no reader
+            score in its row either.
+
+    Raises:
+        DataError: If the file is missing or is not Parquet.
+    """
+    ids = frozenset(reference_ids)
+
+    def known(row: dict[str, Any]) -> bool:
+        if by == "source":
+            return any(source in ids for source in _prefixes(row["id"]))
+        return row[by] in ids
+
+    def computed(row: dict[str, Any]) -> dict[str, Any]:
+        context, answers = row["context"], [a for a in row["answers"] or () if a is not None]
+        answered = round_trip.get(row["id"]) if round_trip is not None else None
+        origins = (row["origin"], row["context_origin"])
+        return {
+            "n_answers": len(answers),
+            "answers_have_text": all(a["text"].strip() for a in answers),
+            "answers_at_their_start": all(_stands_in(context, **a) for a in answers),
+            "context_id_fits": row["context_id"] == context_id(context),
+            "n_question_words": len(row["question"].split()),
+            "n_answer_words": max((len(a["text"].split()) for a in answers), default=0),
+            "is_generated": int(origins == GENERATED),
+            "in_reference": known(row),
+            "in_reference_iff_real": known(row) == (origins == REAL),
+            "round_trip_f1": answered.f1 if answered is not None else None,
+            "reader_score": answered.score if answered is not None else None,
+        }
+
+    return _frame(path, QAExample, computed, EXAMPLE_COLUMNS)
+
+
+def context_frame(path: Path, *, seed_ids: Collection[str]) -> Frame:
+    """Read a table of GeneratedContext without refusing broken rows.
+
+    Columns `good_*` are empty where the row is a failure, so that nothing is asked of it.
+
+    Raises:
+        DataError: If the file is missing or is not Parquet.
+    """
+    ids = frozenset(seed_ids)
+
+    def computed(row: dict[str, Any]) -> dict[str, Any]:
+        good = row["failure"] is None
+        return {
+            "id_fits_source": re.fullmatch(re.escape(row["source_id"]) + r"/c\d+", row["id"])
+            is not None,
+            "source_is_a_seed": row["source_id"] in ids,
+            "text_or_failure": not good or bool(row["text"].strip()),
+            "good_text": row["text"] if good else None,
+            "n_good_words": len(row["text"].split()) if good else None,
+            "good_model": row["model"] or "" if good else None,
+            "good_prompt_tokens": row["prompt_tokens"] if good else None,
+        }
+
+    return _frame(path, GeneratedContext, computed, CONTEXT_COLUMNS)
+
+
+def ids(path: Path, column: str = "id") -> frozenset[str]:
+    """Return the values of one text column of a table, or of every table in a folder.
+
+    Raises:
+        DataError: If there is no table, or one lacks the column.
+    """
+    paths = sorted(path.glob("*.parquet")) if path.is_dir() else [path]
+    if not paths:
+        raise DataError(f"{path}: no table in this folder. Run `dvc repro`, which makes them.")
+    found: set[str] = set()
+    for table_path in paths:
+        table = read_arrow(table_path)
+        if column not in table.schema.names:
+            raise DataError(
+                f"{table_path}: no column {column!r}, only {table.schema.names}."
+                " Run `dvc repro` to make it again."
+            )
+        found.update(table.column(column).to_pylist())
+    return frozenset(found)
+
+
+def _frame(
+    path: Path,
+    record: type[Any],
+    computed: Callable[[dict[str, Any]], dict[str, Any]],
+    computed_columns: tuple[str, ...],
+) -> Frame:
+    table = read_arrow(path)
+    fits = bool(table.schema.equals(schema(record), check_metadata=False))
+    if fits:
+        rows = table.to_pylist()
+        columns = {name: [row[name] for row in rows] for name in table.schema.names}
+        added = [computed(row) for row in rows]
+        for name in computed_columns:
+            columns[name] = [values[name] for values in added]
+    else:
+        # A column of another type goes by another name, so that the columns tell all.
+        right = list(schema(record))
+        columns = {
+            field.name if field in right else _described(field): [None] * table.num_rows
+            for field in table.schema
+        }
+        columns |= {name: [None] * table.num_rows for name in computed_columns}
+    # Row 0 is the first one, as in pandas, pyarrow and Data Docs.
+    data = pd.DataFrame({**columns, "row": range(table.num_rows)})
+    return Frame(data=data, n_rows=table.num_rows, fits=fits)
+
+
+def _described(field: Any) -> str:
+    return f"{field.name}: {field.type}{', may be null' if field.nullable else ''}"
+
+
+def _stands_in(context: str, *, text: str, start: int) -> bool:
+    return start >= 0 and bool(text) and context[start : start + len(text)] == text
+
+
+def _prefixes(id_: str) -> Iterable[str]:
+    """Yield what stands before each slash of an id."""
+    return (id_[:n] for n, character in enumerate(id_) if character == "/")

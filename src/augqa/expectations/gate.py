@@ -1,0 +1,204 @@
+"""Hold a frame against a suite with Great Expectations, and write its Data Docs."""
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import great_expectations as gx
+from great_expectations.checkpoint import UpdateDataDocsAction
+from great_expectations.data_context.types.base import ProgressBarsConfig
+
+from augqa.errors import DataError
+from augqa.expectations.frames import CONTEXT_COLUMNS, EXAMPLE_COLUMNS, Frame
+from augqa.expectations.suites import Severity
+
+# Rows named in a message and in the JSON; the pages name all.
+N_NAMED = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """What came of one expectation.
+
+    Attributes:
+        name: Its name, the same in JSON, messages and docs/gates.md.
+        promise: What it says, for a person.
+        relied_on_by: Stages that break, or mislead, without it.
+        success: Whether it holds.
+        severity: ``critical`` stops the pipeline, ``warning`` is only reported.
+        n_unexpected: Rows that break it; None if it is about the whole table.
+        fraction: Share of all rows that break it; None as above.
+        observed: What was found, where it is about the whole table.
+        rows: The first `N_NAMED` rows that break it, as ``id (row number)``.
+    """
+
+    name: str
+    promise: str
+    relied_on_by: tuple[str, ...]
+    success: bool
+    severity: Severity
+    n_unexpected: int | None
+    fraction: float | None
+    observed: Any
+    rows: tuple[str, ...]
+
+    def __str__(self) -> str:
+        if self.n_unexpected is None:
+            found = f"found {self.observed}"
+        else:
+            more = ", ..." if self.n_unexpected > len(self.rows) else ""
+            rows = "row" if self.n_unexpected == 1 else "rows"
+            found = f"broken by {self.n_unexpected} {rows}: {', '.join(self.rows)}{more}"
+        return f"{self.name}: {found}. {self.promise}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What came of a suite: one finding an expectation, in the order of the suite."""
+
+    n_rows: int
+    findings: tuple[Finding, ...]
+
+    @property
+    def failures(self) -> tuple[Finding, ...]:
+        """Critical expectations that do not hold: the pipeline stops."""
+        return tuple(f for f in self.findings if not f.success and f.severity == "critical")
+
+    @property
+    def warnings(self) -> tuple[Finding, ...]:
+        """Other expectations that do not hold."""
+        return tuple(f for f in self.findings if not f.success and f.severity != "critical")
+
+    def as_metrics(self) -> dict[str, Any]:
+        """Return the outcome as JSON content, without anything that differs between runs."""
+        expectations: dict[str, dict[str, Any]] = {}
+        for finding in self.findings:
+            entry: dict[str, Any] = {"success": finding.success, "severity": finding.severity}
+            if finding.n_unexpected is None:
+                entry["observed"] = finding.observed
+            else:
+                entry["unexpected_count"] = finding.n_unexpected
+                entry["unexpected_fraction"] = finding.fraction
+            if finding.rows:
+                entry["unexpected_rows"] = list(finding.rows)
+            expectations[finding.name] = entry
+        return {
+            "success": not self.failures,
+            "n_rows": self.n_rows,
+            "n_expectations": len(self.findings),
+            "n_failed": len(self.failures),
+            "n_warnings": len(self.warnings),
+            "expectations": expectations,
+        }
+
+
+def run_suite(
+    frame: Frame, suite: gx.ExpectationSuite, *, data_docs: Path | None = None
+) -> Outcome:
+    """Hold `frame` against `suite`; write Data Docs to the folder `data_docs`, if one is given.
+
+    Data Docs carry the time of the run in their paths; those of the run before are removed.
+
+    Raises:
+        DataError: If Data Docs cannot be written.
+    """
+    asked = list(suite.expectations)
+    if not frame.fits:
+        asked = [expectation for expectation in asked if expectation.meta["name"] == "columns"]
+    context = gx.get_context(mode="ephemeral")
+    # A gate is done in a second; a bar for each metric would bury its closing line.
+    context.variables.progress_bars = ProgressBarsConfig(globally=False)
+    batch = (
+        context.data_sources.add_pandas("augqa")
+        .add_dataframe_asset(suite.name)
+        .add_batch_definition_whole_dataframe("whole")
+    )
+    held = context.suites.add(gx.ExpectationSuite(name=suite.name, expectations=asked))
+    definition = context.validation_definitions.add(
+        gx.ValidationDefinition(name=suite.name, data=batch, suite=held)
+    )
+    checkpoint = context.checkpoints.add(
+        gx.Checkpoint(
+            name=suite.name,
+            validation_definitions=[definition],
+            actions=[] if data_docs is None else [_data_docs_action(context, data_docs)],
+            result_format={
+                # Only this one makes the pages name the rows.
+                "result_format": "COMPLETE",
+                "unexpected_index_column_names": [
+                    name for name in ("row", "id") if name in frame.data.columns
+                ],
+            },
+        )
+    )
+    try:
+        result = checkpoint.run(batch_parameters={"dataframe": frame.data})
+    except OSError as error:
+        raise DataError(f"{data_docs}: Data Docs cannot be written there: {error}") from error
+    (validation,) = result.run_results.values()
+    by_name = {item.expectation_config.meta["name"]: item for item in validation.results}
+    return Outcome(
+        n_rows=frame.n_rows,
+        # GX gives the results in an order of its own.
+        findings=tuple(_finding(by_name[e.meta["name"]], frame) for e in asked),
+    )
+
+
+def _data_docs_action(context: Any, data_docs: Path) -> UpdateDataDocsAction:
+    """Add a site in the folder `data_docs` to `context`; return the action that builds it."""
+    try:
+        for pages in ("validations", "expectations"):
+            if (data_docs / pages).is_dir():
+                shutil.rmtree(data_docs / pages)
+    except OSError as error:
+        raise DataError(f"{data_docs}: old Data Docs cannot be removed: {error}") from error
+    context.add_data_docs_site(
+        "data_docs",
+        {
+            "class_name": "SiteBuilder",
+            "site_index_builder": {"class_name": "DefaultSiteIndexBuilder"},
+            "store_backend": {
+                "class_name": "TupleFilesystemStoreBackend",
+                "base_directory": str(data_docs.resolve()),
+            },
+        },
+    )
+    return UpdateDataDocsAction(name="data_docs", site_names=["data_docs"])
+
+
+def _finding(item: Any, frame: Frame) -> Finding:
+    config, result = item.expectation_config, item.result
+    observed: Any = None
+    counted = "unexpected_count" in result
+    if not counted and not result:
+        observed = f"an error: {_exception_message(item.exception_info)}"
+    elif not counted:
+        observed = result["observed_value"]
+        if config.meta["name"] == "columns":
+            computed = {*EXAMPLE_COLUMNS, *CONTEXT_COLUMNS, "row"}
+            observed = [name for name in observed if name not in computed]
+        else:
+            observed = int(observed)  # rows, or a sum over them, of a type of numpy's
+    broken = sorted(result.get("unexpected_index_list") or [], key=lambda place: place["row"])
+    return Finding(
+        name=config.meta["name"],
+        promise=config.description,
+        relied_on_by=tuple(config.meta["relied_on_by"]),
+        success=bool(item.success),
+        severity=str(getattr(config.severity, "value", config.severity)),  # type: ignore[arg-type]
+        n_unexpected=int(result["unexpected_count"]) if counted else None,
+        fraction=result["unexpected_count"] / max(frame.n_rows, 1) if counted else None,
+        observed=observed,
+        rows=()
+        if item.success
+        else tuple(f"{place['id']!r} (row {place['row']})" for place in broken[:N_NAMED]),
+    )
+
+
+def _exception_message(info: Mapping[str, Any]) -> str:
+    """Return the message of an exception; GX nests it under a metric's id in some cases."""
+    if "exception_message" in info:
+        return str(info["exception_message"])
+    return "; ".join(str(nested["exception_message"]) for nested in info.values())

@@ -1,0 +1,328 @@
+"""Tracking: what a run holds, who is champion, and that no fault of it costs a training."""
+
+import hashlib
+import logging
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mlflow.tracking import MlflowClient
+
+from augqa import tracking
+from augqa.errors import TrackingError
+
+ROOT = Path(__file__).parents[1]
+PARAMS = {"epochs": 3, "checkpoint": "x" * 10_000, "nested": {"deep": 0.5}}
+
+
+@pytest.fixture(scope="module")
+def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a database without an experiment: its migrations take seconds, its copy none."""
+    path = tmp_path_factory.mktemp("store") / "mlflow.db"
+    MlflowClient(tracking_uri=f"sqlite:///{path}").search_experiments()
+    return path
+
+
+@pytest.fixture
+def project(empty_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Stand in a project of its own, with a blend and a test set."""
+    # Set, then deleted: mlflow sets it too, and this way it is gone after the test.
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "")
+    for variable in ("MLFLOW_TRACKING_URI", "DVC_EXP_NAME", "DVC_EXP_BASELINE_REV", "DVC_STAGE"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "params.yaml").write_bytes((ROOT / "profiles/embedded.yaml").read_bytes())
+    shutil.copy(empty_store, tmp_path)
+    (tmp_path / "mix.parquet").write_bytes(b"a blend")
+    (tmp_path / "test").mkdir()
+    (tmp_path / "test/squad.parquet").write_bytes(b"questions")
+    return tmp_path
+
+
+def client(project: Path) -> MlflowClient:
+    return MlflowClient(tracking_uri=f"sqlite:///{project}/mlflow.db")
+
+
+def runs(project: Path) -> list[Any]:
+    mlflow = client(project)
+    experiment = mlflow.get_experiment_by_name("augqa")
+    assert experiment is not None
+    return list(mlflow.search_runs([experiment.experiment_id]))
+
+
+def train(project: Path, run_key: str = "k1", *, n_epochs: int = 2) -> None:
+    with tracking.training_run(
+        run_key=run_key,
+        regime="mix",
+        seed=7,
+        params=PARAMS,
+        blend=project / "mix.parquet",
+        n_examples=60,
+    ) as run:
+        for epoch in range(n_epochs):
+            run.log_epoch(epoch, 2.0 - epoch)
+
+
+def scores(shift_f1: float, n_questions: int = 52) -> dict[str, dict[str, float]]:
+    per_set = {"squad": 90.0, "nyt": shift_f1 - 10, "reddit": shift_f1 + 10}
+    return {
+        name: {"exact_match": f1 / 2, "f1": f1, "n_questions": n_questions}
+        for name, f1 in per_set.items()
+    }
+
+
+def evaluate(project: Path, run_key: str, of: Mapping[str, Mapping[str, float]]) -> None:
+    tracking.log_evaluation(
+        run_key=run_key,
+        regime="mix",
+        seed=7,
+        scores=of,
+        model=Path("data/models/mix-7"),
+        test=project / "test",
+    )
+
+
+def champion(project: Path) -> str:
+    version = client(project).get_model_version_by_alias("augqa-reader", "champion")
+    return str(version.tags["augqa.run_key"])
+
+
+def versions(project: Path) -> list[Any]:
+    return list(client(project).search_model_versions("name = 'augqa-reader'"))
+
+
+def test_a_run_holds_what_it_was_made_from_and_its_losses(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DVC_EXP_NAME", "brisk-vole")
+    monkeypatch.setenv("DVC_EXP_BASELINE_REV", "0123abc")
+    monkeypatch.setenv("DVC_STAGE", "train@mix-7")
+    train(project)
+    (run,) = runs(project)
+    assert run.info.status == "FINISHED"
+    assert run.info.run_name == "brisk-vole mix-7"
+    tags = run.data.tags
+    assert (tags["augqa.run_key"], tags["regime"], tags["seed"]) == ("k1", "mix", "7")
+    assert tags["dvc.exp_name"] == "brisk-vole"
+    assert tags["dvc.baseline_rev"] == "0123abc"
+    assert tags["dvc.stage"] == "train@mix-7"
+    assert run.data.params["nested.deep"] == "0.5"
+    assert run.data.params["n_examples"] == "60"
+    assert 0 < len(run.data.params["checkpoint"]) < 10_000
+    losses = client(project).get_metric_history(run.info.run_id, "loss")
+    assert [(m.step, m.value) for m in losses] == [(0, 2.0), (1, 1.0)]
+    (blend,) = run.inputs.dataset_inputs
+    assert blend.dataset.name == "mix.parquet"
+    assert blend.dataset.digest == hashlib.md5(b"a blend").hexdigest()
+
+
+def test_a_run_names_the_commit_and_whether_code_was_changed(project: Path) -> None:
+    def git(*arguments: str) -> str:
+        identity = ("-c", "user.name=n", "-c", "user.email=e@example.org")
+        done = subprocess.run(
+            ["git", *identity, *arguments], check=True, capture_output=True, text=True, cwd=project
+        )
+        return done.stdout.strip()
+
+    (project / "metrics").mkdir()
+    (project / "metrics/prepare.json").write_text("{}", encoding="utf-8")
+    git("init", "-q")
+    git("add", "params.yaml", "metrics")
+    git("commit", "-q", "-m", "first")
+    # What a stage before this one wrote is no change of the code.
+    (project / "metrics/prepare.json").write_text('{"n": 1}', encoding="utf-8")
+    assert tracking._lineage()["git.commit"] == git("rev-parse", "HEAD")
+    assert tracking._lineage()["git.dirty"] == "false"
+    with (project / "params.yaml").open("a", encoding="utf-8") as file:
+        file.write("# changed\n")
+    assert tracking._lineage()["git.dirty"] == "true"
+
+
+def test_a_training_that_fails_leaves_a_failed_run_and_its_own_error(project: Path) -> None:
+    def failing() -> None:
+        with tracking.training_run(
+            run_key="k1",
+            regime="mix",
+            seed=7,
+            params={},
+            blend=project / "mix.parquet",
+            n_examples=1,
+        ):
+            raise ZeroDivisionError("no examples")
+
+    with pytest.raises(ZeroDivisionError, match="no examples"):
+        failing()
+    assert [run.info.status for run in runs(project)] == ["FAILED"]
+
+
+def test_artifacts_lie_under_the_project_wherever_the_stage_runs(
+    project: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere = tmp_path_factory.mktemp("temporary")
+    (elsewhere / "params.yaml").write_bytes((project / "params.yaml").read_bytes())
+    monkeypatch.chdir(elsewhere)
+    assert tracking.init() == f"sqlite:///{project}/mlflow.db"
+    experiment = client(project).get_experiment_by_name("augqa")
+    assert experiment is not None
+    assert experiment.artifact_location == f"file://{project}/mlartifacts"
+    assert [path.name for path in elsewhere.iterdir()] == ["params.yaml"]
+
+
+def test_scores_go_to_the_run_of_the_training(project: Path) -> None:
+    train(project)
+    evaluate(project, "k1", scores(60.0))
+    (run,) = runs(project)
+    assert run.data.metrics["f1/nyt"] == 50.0
+    assert run.data.metrics["exact_match/squad"] == 45.0
+    assert run.data.metrics["n_questions/reddit"] == 52
+    assert run.data.metrics["mean_shift_f1"] == 60.0
+    assert len(client(project).get_metric_history(run.info.run_id, "f1/nyt")) == 1
+
+
+def test_a_model_from_elsewhere_gets_a_run_of_its_own(project: Path) -> None:
+    evaluate(project, "from dvc pull", scores(60.0))
+    (run,) = runs(project)
+    assert run.data.tags["augqa.restored"] == "true"
+    assert run.data.metrics["mean_shift_f1"] == 60.0
+    assert champion(project) == "from dvc pull"
+
+
+def test_the_champion_moves_only_to_a_better_one(project: Path) -> None:
+    evaluate(project, "first", scores(60.0))
+    evaluate(project, "worse", scores(59.0))
+    assert champion(project) == "first"
+    evaluate(project, "equal", scores(60.0))
+    assert champion(project) == "first"
+    evaluate(project, "better", scores(60.5))
+    assert champion(project) == "better"
+
+
+def test_only_scores_on_the_same_questions_are_compared(project: Path) -> None:
+    evaluate(project, "few questions", scores(80.0, n_questions=5))
+    evaluate(project, "all questions", scores(60.0))
+    assert champion(project) == "all questions"
+    (project / "test/squad.parquet").write_bytes(b"other questions")
+    evaluate(project, "other questions", scores(50.0))
+    assert champion(project) == "other questions"
+
+
+def test_measuring_a_model_again_makes_no_second_version(project: Path) -> None:
+    evaluate(project, "k1", scores(60.0))
+    evaluate(project, "k1", scores(61.0))
+    (version,) = versions(project)
+    assert version.tags["mean_shift_f1"] == "61.0000"
+    assert len(runs(project)) == 1
+
+
+def test_a_version_copies_no_weights(project: Path) -> None:
+    evaluate(project, "k1", scores(60.0))
+    files = [path for path in (project / "mlartifacts").rglob("*") if path.is_file()]
+    assert [path.name for path in files] == ["MLmodel"]
+    (version,) = versions(project)
+    model = client(project).get_logged_model(version.tags["augqa.model_id"])
+    assert {m.key: m.value for m in model.metrics or []}["mean_shift_f1"] == 60.0
+
+
+def test_no_shift_at_hand_means_no_champion(project: Path) -> None:
+    evaluate(project, "k1", {"squad": scores(60.0)["squad"]})
+    (version,) = versions(project)
+    assert "mean_shift_f1" not in version.tags
+    assert version.aliases == []
+
+
+# --- Faults -----------------------------------------------------------------------------------
+
+
+def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [r.getMessage() for r in caplog.records if r.name == "augqa"]
+
+
+def test_a_broken_store_is_one_line_and_the_training_goes_on(
+    project: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (project / "mlflow.db").write_bytes(b"this is no database" * 100)
+    with caplog.at_level(logging.WARNING, "augqa"):
+        train(project)
+    (message,) = warnings(caplog)
+    assert "\n" not in message
+    assert "metrics/ has all numbers" in message
+    evaluate(project, "k1", scores(60.0))
+
+
+@pytest.mark.parametrize("epochs_after", [0, 2])
+def test_a_store_that_fails_in_mid_training_is_one_line(
+    epochs_after: int, project: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with (
+        caplog.at_level(logging.WARNING, "augqa"),
+        tracking.training_run(
+            run_key="k1",
+            regime="mix",
+            seed=7,
+            params={},
+            blend=project / "mix.parquet",
+            n_examples=1,
+        ) as run,
+    ):
+        run.log_epoch(0, 2.0)
+        run.run_id = "0" * 32  # no such run
+        for epoch in range(epochs_after):
+            run.log_epoch(1 + epoch, 1.0)
+    assert len(warnings(caplog)) == 1
+
+
+def test_a_server_that_is_down_costs_seconds(project: Path) -> None:
+    with socket.socket() as taken:  # bound, but nobody listens: refused at once
+        taken.bind(("127.0.0.1", 0))
+        env = {
+            **os.environ,
+            "MLFLOW_TRACKING_URI": f"http://me:secret@127.0.0.1:{taken.getsockname()[1]}",
+        }
+        code = (
+            "from pathlib import Path; from augqa import tracking\n"
+            "with tracking.training_run(run_key='k', regime='mix', seed=1, params={},"
+            " blend=Path('mix.parquet'), n_examples=1) as run:\n"
+            "    run.log_epoch(0, 1.0)\n"
+            "print('trained')"
+        )
+        started = time.monotonic()
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            cwd=project,
+            env=env,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    assert done.stdout == "trained\n"
+    assert done.stderr.count("tracking: MLflow does not answer") == 1
+    assert done.stderr.count("\n") == 1
+    assert "secret" not in done.stderr
+    assert time.monotonic() - started < 45
+
+
+def test_two_workers_make_the_store_at_once(project: Path) -> None:
+    (project / "mlflow.db").unlink()
+    command = [sys.executable, "-m", "augqa.tracking", "init"]
+    workers = [
+        subprocess.Popen(command, cwd=project, stderr=subprocess.PIPE, text=True) for _ in range(2)
+    ]
+    ends = [(worker.communicate()[1], worker.returncode) for worker in workers]
+    for said, code in ends:
+        assert code == 0, said
+        assert said == f"tracking: sqlite:///{project}/mlflow.db is ready\n"
+    assert runs(project) == []
+
+
+def test_init_says_what_is_wrong(project: Path) -> None:
+    (project / "mlflow.db").write_bytes(b"this is no database" * 100)
+    with pytest.raises(TrackingError, match=r"mlflow\.db: the MLflow store cannot be made"):
+        tracking.init()

@@ -1,0 +1,9 @@
+"""How results are shown: the text table, the plots' records, the report page.
+
+`results` gathers the metrics files into one record; `robustness` says what the numbers can and
+cannot tell; `table`, `plots` and `page` show it. Values in, text or records out.
+"""
+
+from augqa.report.table import table_text
+
+__all__ = ["table_text"]

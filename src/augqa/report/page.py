@@ -1,0 +1,208 @@
+"""The report as one HTML page that needs nothing beside it: no script, no font, no network.
+
+Only this module imports jinja2.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from augqa.report.results import Gate, RegimeResult, Results, Step
+from augqa.report.robustness import (
+    ANCHORS,
+    anchor_mean_shift,
+    differences,
+    effective_robustness,
+    finding,
+    half_width,
+    no_line,
+    not_comparable,
+)
+from augqa.report.table import is_best, noise_notes, number, signed
+
+# Part of the chart's width, in percent, that an F1 of 100 takes; labels stand in the rest.
+_CHART_SPAN = 66.0
+_GROUP_HEIGHT, _BAR_HEIGHT, _GROUP_GAP = 26, 24, 14  # pixels
+
+_environment = Environment(
+    loader=PackageLoader("augqa.report", "."),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+    keep_trailing_newline=True,
+)
+_environment.filters["score"] = number
+_environment.filters["signed"] = lambda value: signed(value).replace("-", "−")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provenance:
+    """What the numbers were made with.
+
+    Attributes:
+        source: Where the data comes from: ``sample``, ``files`` or ``hub``.
+        reader: Checkpoint of the reader.
+        language_model: Name of the language model.
+        provider: Who serves it: ``embedded`` or ``openai``.
+        question_generator: What makes the pairs.
+    """
+
+    source: str
+    reader: str
+    language_model: str
+    provider: str
+    question_generator: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cell:
+    """One cell of the results table; None where there is nothing to show."""
+
+    exact_match: float | None
+    f1: float | None
+    std: float | None = None
+    best: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bar:
+    """One bar of the chart: x in percent of the chart's width, y in pixels."""
+
+    regime: str
+    y: int
+    width: float
+    low: float
+    high: float
+    f1: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """The bars of one test set."""
+
+    name: str
+    n_questions: int
+    y: int
+    bars: tuple[Bar, ...]
+
+
+def page(
+    found: Results, *, provenance: Provenance, steps: Sequence[Step], gates: Sequence[Gate]
+) -> str:
+    """Return the whole page; equal arguments give equal bytes.
+
+    Args:
+        found: The results.
+        provenance: What they were made with.
+        steps: The funnel, in order.
+        gates: What the gates found, in the order of the pipeline.
+    """
+    groups, height = chart(found)
+    return _environment.get_template("page.html").render(
+        found=found,
+        finding=finding(found),
+        provenance=provenance,
+        rows=[(row, _cells(found, row)) for row in found.regimes],
+        anchors=[
+            (
+                anchor.name,
+                [Cell(exact_match=None, f1=anchor.f1.get(name)) for name in found.sets],
+                anchor_mean_shift(anchor, found),
+            )
+            for anchor in ANCHORS
+        ],
+        not_comparable=not_comparable(source=provenance.source, reader=provenance.reader),
+        noise_notes=noise_notes(found),
+        differences=differences(found),
+        robustness=[
+            (
+                row.regime,
+                no_line(found, row, source=provenance.source),
+                [effective_robustness(row, name) for name in found.shifts],
+            )
+            for row in found.regimes
+        ],
+        groups=groups,
+        chart_height=height,
+        ticks=[(value, value * _CHART_SPAN / 100) for value in range(0, 101, 25)],
+        steps=[(step, fact_texts(step)) for step in steps],
+        widest=max(step.n for step in steps) or 1,
+        gates=gates,
+    )
+
+
+def fact_texts(step: Step) -> list[str]:
+    """Return the facts of a step in words, counts by name last."""
+    flat, nested = [], []
+    for key, value in step.facts.items():
+        label = key.removeprefix("n_").replace("_", " ")
+        if isinstance(value, Mapping):
+            listed = ", ".join(f"{name.replace('_', ' ')} {n:,}" for name, n in value.items())
+            nested.append(f"{label}: {listed}")
+        else:
+            flat.append(
+                f"{label}: {value:,}" if isinstance(value, int) else f"{label}: {value:.1f}"
+            )
+    return flat + nested
+
+
+def write_page(path: Path, text: str) -> None:
+    """Write the page, whole: a crash leaves the former one or none."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(text, encoding="utf-8")
+    partial.replace(path)
+
+
+def chart(found: Results) -> tuple[list[Group], int]:
+    """Lay out the bars of F1 by test set and regime; return them and the height in pixels."""
+    groups = []
+    y = 0
+    for name, n in found.n_questions.items():
+        bars = []
+        for i, row in enumerate(found.regimes):
+            f1, half = row.mean(name).f1, half_width(row, name, n)
+            bars.append(
+                Bar(
+                    regime=row.regime,
+                    y=y + _GROUP_HEIGHT + i * _BAR_HEIGHT,
+                    width=_x(f1),
+                    low=_x(max(0.0, f1 - half)),
+                    high=_x(min(100.0, f1 + half)),
+                    f1=f1,
+                )
+            )
+        groups.append(Group(name=name, n_questions=n, y=y, bars=tuple(bars)))
+        y += _GROUP_HEIGHT + len(bars) * _BAR_HEIGHT + _GROUP_GAP
+    return groups, y
+
+
+def _x(f1: float) -> float:
+    return round(f1 * _CHART_SPAN / 100, 2)
+
+
+def _cells(found: Results, row: RegimeResult) -> list[Cell]:
+    cells = []
+    for name in found.sets:
+        mean, std = row.mean(name), row.std(name)
+        cells.append(
+            Cell(
+                exact_match=mean.exact_match,
+                f1=mean.f1,
+                std=None if std is None else std.f1,
+                best=is_best(mean.f1, [other.mean(name).f1 for other in found.regimes]),
+            )
+        )
+    shift = row.mean_shift_f1
+    cells.append(
+        Cell(
+            exact_match=None,
+            f1=shift,
+            std=row.mean_shift_f1_std,
+            best=is_best(shift, [other.mean_shift_f1 for other in found.regimes]),
+        )
+    )
+    return cells

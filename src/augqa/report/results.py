@@ -1,0 +1,353 @@
+"""Gather what the stages measured into one record, and refuse what does not fit together."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from statistics import fmean, stdev
+from typing import Any
+
+from augqa.errors import DataError
+from augqa.metrics import Metrics
+from augqa.records import SHIFTS, TEST_SETS
+
+BASELINE = "real"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetScore:
+    """Scores on one test set, in percent; a mean over seeds, or a standard deviation."""
+
+    exact_match: float
+    f1: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegimeResult:
+    """One line of the results table.
+
+    Attributes:
+        regime: Its name.
+        runs: Scores of each test set, one mapping a seed.
+        n_real: Real examples in its training set; None where that is not known.
+        n_generated: All other examples in it; None where that is not known.
+        left_out: Candidates that are not in it, by reason.
+    """
+
+    regime: str
+    runs: tuple[Mapping[str, SetScore], ...]
+    n_real: int | None = None
+    n_generated: int | None = None
+    left_out: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def n_examples(self) -> int | None:
+        """Size of the training set."""
+        if self.n_real is None or self.n_generated is None:
+            return None
+        return self.n_real + self.n_generated
+
+    @property
+    def shifts(self) -> tuple[str, ...]:
+        """The shifts it was measured on, in the order of every table."""
+        return tuple(name for name in SHIFTS if name in self.runs[0])
+
+    def mean(self, test_set: str) -> SetScore:
+        """Return the mean over seeds."""
+        return SetScore(
+            exact_match=fmean(run[test_set].exact_match for run in self.runs),
+            f1=fmean(run[test_set].f1 for run in self.runs),
+        )
+
+    def std(self, test_set: str) -> SetScore | None:
+        """Return the sample standard deviation over seeds; None for a single one."""
+        if len(self.runs) < 2:
+            return None
+        return SetScore(
+            exact_match=stdev(run[test_set].exact_match for run in self.runs),
+            f1=stdev(run[test_set].f1 for run in self.runs),
+        )
+
+    @property
+    def mean_shift_f1(self) -> float | None:
+        """Mean F1 over the shifts available, each with the same weight; None without any."""
+        return fmean(self._shift_f1s()) if self.shifts else None
+
+    @property
+    def mean_shift_f1_std(self) -> float | None:
+        """Sample standard deviation of the mean shift F1 over seeds."""
+        return stdev(self._shift_f1s()) if self.shifts and len(self.runs) > 1 else None
+
+    def _shift_f1s(self) -> list[float]:
+        return [fmean(run[name].f1 for name in self.shifts) for run in self.runs]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Results:
+    """The results table.
+
+    Attributes:
+        regimes: `real` first, then as in params.yaml.
+        n_questions: Questions of each available test set, in the order of every table.
+        not_available: Test sets that could not be had.
+        seeds: Training seeds; empty where they are not known.
+    """
+
+    regimes: tuple[RegimeResult, ...]
+    n_questions: Mapping[str, int]
+    not_available: tuple[str, ...]
+    seeds: tuple[int, ...]
+
+    @property
+    def sets(self) -> tuple[str, ...]:
+        """The test sets available."""
+        return tuple(self.n_questions)
+
+    @property
+    def shifts(self) -> tuple[str, ...]:
+        """The shifts available."""
+        return tuple(name for name in self.sets if name in SHIFTS)
+
+    @property
+    def baseline(self) -> RegimeResult:
+        """Regime `real`."""
+        return self.regimes[0]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One step of the funnel from seed questions to training pairs.
+
+    Attributes:
+        name: What is counted.
+        n: How many there are after the step.
+        dropped: How many were dropped on the way here, by reason.
+        facts: Its other numbers, such as tokens; some are counts by name, such as by model.
+    """
+
+    name: str
+    n: int
+    dropped: Mapping[str, int]
+    facts: Mapping[str, float | Mapping[str, int]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gate:
+    """What a gate found in one table.
+
+    Attributes:
+        artefact: Name of the table, and of its folder of Data Docs.
+        success: Whether every critical expectation held.
+        n_rows: Rows of the table.
+        expectations: Name, severity and success of each one.
+    """
+
+    artefact: str
+    success: bool
+    n_rows: int
+    expectations: tuple[tuple[str, str, bool], ...]
+
+    @property
+    def n_held(self) -> int:
+        """Expectations that held."""
+        return sum(success for _, _, success in self.expectations)
+
+
+def needed(metrics: Metrics, key: str, where: str) -> Any:
+    """Return `metrics[key]`.
+
+    Raises:
+        DataError: If there is no such key.
+    """
+    if key not in metrics:
+        found = ", ".join(sorted(metrics)) or "nothing"
+        raise DataError(f"{where}: no {key!r} in it, found {found}. Run `dvc repro`.")
+    return metrics[key]
+
+
+def gather(
+    evaluations: Mapping[str, Sequence[Metrics]],
+    blends: Mapping[str, Metrics],
+    *,
+    seeds: Sequence[int],
+) -> Results:
+    """Gather evaluations and sizes of training sets.
+
+    Args:
+        evaluations: For each regime, `real` first, the metrics of `evaluate`, one a seed.
+        blends: For each regime, the metrics of `blend`.
+        seeds: The seeds, in the order of each sequence in `evaluations`.
+
+    Raises:
+        DataError: If two evaluations do not cover the same questions of the same sets: their
+            scores could not be compared.
+    """
+    regimes = []
+    first: tuple[str, dict[str, int], tuple[str, ...]] | None = None
+    for regime, per_seed in evaluations.items():
+        runs = []
+        for seed, metrics in zip(seeds, per_seed, strict=True):
+            where = f"evaluation of {regime}, seed {seed}"
+            scores, n_questions = _scores(needed(metrics, "sets", where), where)
+            missing = _missing(needed(metrics, "not_available", where), n_questions, where)
+            if first is None:
+                first = where, n_questions, missing
+            elif n_questions != first[1]:
+                raise DataError(
+                    f"{where} counts the questions {n_questions}, but {first[0]} counts"
+                    f" {first[1]}: they cannot be compared. Run `dvc repro`."
+                )
+            runs.append(scores)
+        size = f"blend of {regime}"
+        regimes.append(
+            RegimeResult(
+                regime=regime,
+                runs=tuple(runs),
+                n_real=needed(blends[regime], "n_real", size),
+                n_generated=needed(blends[regime], "n_generated", size),
+                left_out=_by_number(needed(blends[regime], "n_dropped", size)),
+            )
+        )
+    if first is None:
+        raise DataError("there is no evaluation to summarize")
+    return Results(
+        regimes=tuple(regimes),
+        n_questions=first[1],
+        not_available=first[2],
+        seeds=tuple(seeds),
+    )
+
+
+def results_of_summary(summary: Metrics) -> Results:
+    """Read the results back from a summary: means alone, without seeds and sizes.
+
+    Raises:
+        DataError: If it is not a summary.
+    """
+    where = "summary"
+    regimes, first = [], None
+    for regime, sets in needed(summary, "regimes", where).items():
+        scores, n_questions = _scores(sets, f"{where}, regime {regime}")
+        first = first or n_questions
+        if n_questions != first:
+            raise DataError(
+                f"{where}: regime {regime} counts the questions {n_questions}, not {first}"
+            )
+        regimes.append(RegimeResult(regime=regime, runs=(scores,)))
+    if first is None or BASELINE not in {row.regime for row in regimes}:
+        raise DataError(f"{where}: no regime {BASELINE!r} in it. Run `dvc repro`.")
+    # The file is sorted by name; the baseline stands first in every table.
+    regimes.sort(key=lambda row: row.regime != BASELINE)
+    return Results(
+        regimes=tuple(regimes),
+        n_questions=first,
+        not_available=_missing(needed(summary, "not_available", where), first, where),
+        seeds=(),
+    )
+
+
+def summary_metrics(found: Results) -> Metrics:
+    """Return what metrics/summary.json holds: means over seeds."""
+    return {
+        "regimes": {
+            row.regime: {
+                name: {
+                    "exact_match": row.mean(name).exact_match,
+                    "f1": row.mean(name).f1,
+                    "n_questions": n,
+                }
+                for name, n in found.n_questions.items()
+            }
+            for row in found.regimes
+        },
+        "not_available": list(found.not_available),
+    }
+
+
+def gate(artefact: str, metrics: Metrics) -> Gate:
+    """Read the metrics of a gate.
+
+    Raises:
+        DataError: If one lacks a key.
+    """
+    where = f"gate of {artefact}"
+    return Gate(
+        artefact=artefact,
+        success=needed(metrics, "success", where),
+        n_rows=needed(metrics, "n_rows", where),
+        expectations=tuple(
+            (
+                name,
+                needed(expectation, "severity", f"{where}, {name}"),
+                needed(expectation, "success", f"{where}, {name}"),
+            )
+            for name, expectation in sorted(needed(metrics, "expectations", where).items())
+        ),
+    )
+
+
+def step(
+    name: str,
+    metrics: Metrics,
+    *,
+    count: str,
+    dropped: str | None = None,
+    hidden: Collection[str] = (),
+) -> Step:
+    """Read one step of the funnel from the metrics of its stage.
+
+    Args:
+        name: What is counted.
+        metrics: Numbers of the stage, and counts by name one level down, such as reasons.
+        count: Key of what is left after the step.
+        dropped: Key of what was dropped on the way, by reason.
+        hidden: Keys that are shown elsewhere.
+
+    Raises:
+        DataError: If `count` or `dropped` is missing.
+    """
+    return Step(
+        name=name,
+        n=needed(metrics, count, name),
+        dropped=_by_number(needed(metrics, dropped, name)) if dropped is not None else {},
+        facts={
+            # A stage may well add a number that is not known here.
+            key: _by_number(value) if isinstance(value, Mapping) else value
+            for key, value in sorted(metrics.items())
+            if key not in (count, dropped, *hidden)
+            and isinstance(value, int | float | Mapping)
+            and not isinstance(value, bool)
+            and value != {}
+        },
+    )
+
+
+def _by_number(reasons: Mapping[str, int]) -> dict[str, int]:
+    return dict(sorted(reasons.items(), key=lambda item: (-item[1], item[0])))
+
+
+def _scores(sets: Metrics, where: str) -> tuple[dict[str, SetScore], dict[str, int]]:
+    unknown = sorted(set(sets) - set(TEST_SETS))
+    if unknown or not sets:
+        found = ", ".join(unknown) or "none"
+        raise DataError(f"{where}: the test sets are {', '.join(TEST_SETS)}; found {found}")
+    scores, n_questions = {}, {}
+    for name in TEST_SETS:
+        if name in sets:
+            place = f"{where}, set {name}"
+            scores[name] = SetScore(
+                exact_match=needed(sets[name], "exact_match", place),
+                f1=needed(sets[name], "f1", place),
+            )
+            n_questions[name] = needed(sets[name], "n_questions", place)
+    return scores, n_questions
+
+
+def _missing(
+    not_available: Sequence[str], n_questions: Mapping[str, int], where: str
+) -> tuple[str, ...]:
+    missing = tuple(name for name in TEST_SETS if name not in n_questions)
+    if set(not_available) != set(missing):
+        raise DataError(
+            f"{where}: without scores are {list(missing)}, but named as not available are"
+            f" {sorted(not_available)}. Run `dvc repro`."
+        )
+    return missing

@@ -1,0 +1,458 @@
+import re
+from math import sqrt
+from typing import Any
+
+import pytest
+
+from augqa.errors import DataError
+from augqa.records import SHIFTS, TEST_SETS
+from augqa.report import table_text
+from augqa.report.page import Provenance, fact_texts, page
+from augqa.report.plots import by_generated_fraction, f1_by_set, funnel
+from augqa.report.results import (
+    RegimeResult,
+    Results,
+    SetScore,
+    gate,
+    gather,
+    results_of_summary,
+    step,
+    summary_metrics,
+)
+from augqa.report.robustness import (
+    ANCHORS,
+    LINES,
+    difference,
+    effective_robustness,
+    finding,
+    half_width,
+    no_line,
+    not_comparable,
+)
+from augqa.report.table import is_best, report_text, signed
+
+Scores = dict[str, float]
+
+
+def evaluation(f1s: Scores, *, n: int = 52) -> dict[str, Any]:
+    return {
+        "sets": {
+            name: {"exact_match": f1 / 2, "f1": f1, "n_questions": n} for name, f1 in f1s.items()
+        },
+        "not_available": [name for name in TEST_SETS if name not in f1s],
+    }
+
+
+def blend(n_real: int = 30, n_generated: int = 10) -> dict[str, Any]:
+    return {"n_real": n_real, "n_generated": n_generated, "n_dropped": {"not_chosen": 7}}
+
+
+def found(per_regime: dict[str, list[Scores]], *, n: int = 52) -> Results:
+    n_seeds = len(next(iter(per_regime.values())))
+    return gather(
+        {regime: [evaluation(f1s, n=n) for f1s in runs] for regime, runs in per_regime.items()},
+        {regime: blend() for regime in per_regime},
+        seeds=range(1, n_seeds + 1),
+    )
+
+
+TWO = {
+    "real": [{"squad": 40.0, "new_wiki": 30.0, "amazon": 20.0}],
+    "mix": [{"squad": 39.0, "new_wiki": 33.0, "amazon": 21.2}],
+}
+PROVENANCE = Provenance(
+    source="sample",
+    reader="all-MiniLM-L6-v2",
+    language_model="SmolLM2-135M-Instruct",
+    provider="embedded",
+    question_generator="SmolLM2-135M-Instruct",
+)
+STEPS = [
+    step("seed questions", {"n_seeds": 60}, count="n_seeds"),
+    step(
+        "contexts",
+        {"n_contexts": 57, "n_failed": {"empty": 1, "truncated": 2}, "prompt_tokens": 8400},
+        count="n_contexts",
+        dropped="n_failed",
+    ),
+]
+GATES = [
+    gate(
+        "kept",
+        {
+            "success": True,
+            "n_rows": 57,
+            "expectations": {
+                "ids_are_unique": {"success": True, "severity": "critical"},
+                "questions_look_asked": {"success": False, "severity": "warning"},
+            },
+        },
+    )
+]
+
+
+def page_of(results: Results, **provenance: str) -> str:
+    made = {
+        "source": PROVENANCE.source,
+        "reader": PROVENANCE.reader,
+        "language_model": PROVENANCE.language_model,
+        "provider": PROVENANCE.provider,
+        "question_generator": PROVENANCE.question_generator,
+        **provenance,
+    }
+    return page(results, provenance=Provenance(**made), steps=STEPS, gates=GATES)
+
+
+# -- gathering ---------------------------------------------------------------------------------
+
+
+def test_the_summary_is_the_mean_over_seeds_and_nothing_else() -> None:
+    results = found({"real": [{"squad": 40.0, "nyt": 10.0}, {"squad": 50.0, "nyt": 13.0}]}, n=9)
+    assert summary_metrics(results) == {
+        "regimes": {
+            "real": {
+                "squad": {"exact_match": 22.5, "f1": 45.0, "n_questions": 9},
+                "nyt": {"exact_match": 5.75, "f1": 11.5, "n_questions": 9},
+            }
+        },
+        "not_available": ["new_wiki", "amazon", "reddit"],
+    }
+
+
+def test_the_deviation_over_seeds_is_that_of_a_sample() -> None:
+    row = found({"real": [{"nyt": 10.0, "amazon": 20.0}, {"nyt": 14.0, "amazon": 18.0}]}).baseline
+    std = row.std("nyt")
+    assert std is not None
+    assert std.f1 == pytest.approx(2.8284, abs=1e-4)  # 10 and 14
+    assert row.mean_shift_f1 == 15.5
+    assert row.mean_shift_f1_std == pytest.approx(0.7071, abs=1e-4)  # 15 and 16
+
+
+def test_one_seed_has_no_deviation() -> None:
+    row = found(TWO).baseline
+    assert (row.std("squad"), row.mean_shift_f1_std) == (None, None)
+
+
+def test_the_mean_shift_leaves_squad_out() -> None:
+    assert found(TWO).baseline.mean_shift_f1 == 25.0
+
+
+def test_other_questions_are_not_averaged_with_these() -> None:
+    with pytest.raises(DataError, match=r"evaluation of mix, seed 1 counts .* cannot be compared"):
+        gather(
+            {
+                "real": [evaluation({"squad": 1.0}, n=5)],
+                "mix": [evaluation({"squad": 1.0}, n=6)],
+            },
+            {"real": blend(), "mix": blend()},
+            seeds=[1],
+        )
+
+
+def test_a_set_that_is_neither_scored_nor_named_as_missing_is_an_error() -> None:
+    metrics = {**evaluation({"squad": 1.0}), "not_available": ["nyt"]}
+    with pytest.raises(DataError, match="evaluation of real, seed 1: without scores are"):
+        gather({"real": [metrics]}, {"real": blend()}, seeds=[1])
+
+
+def test_an_unknown_set_is_an_error_that_names_it() -> None:
+    metrics = evaluation({"squad": 1.0, "bioasq": 2.0})
+    with pytest.raises(DataError, match="found bioasq"):
+        gather({"real": [metrics]}, {"real": blend()}, seeds=[1])
+
+
+def test_a_missing_key_is_named_with_its_place() -> None:
+    metrics = evaluation({"squad": 1.0})
+    del metrics["sets"]["squad"]["f1"]
+    with pytest.raises(DataError, match="real, seed 1, set squad: no 'f1' in it"):
+        gather({"real": [metrics]}, {"real": blend()}, seeds=[1])
+
+
+def test_a_summary_reads_back_with_real_first() -> None:
+    summary = summary_metrics(found({"real": TWO["real"], "augment": TWO["mix"]}))
+    sorted_as_written = {**summary, "regimes": dict(sorted(summary["regimes"].items()))}
+    back = results_of_summary(sorted_as_written)
+    assert [row.regime for row in back.regimes] == ["real", "augment"]
+    assert summary_metrics(back) == summary
+
+
+def test_a_step_shows_what_it_does_not_know_and_sorts_reasons_by_count() -> None:
+    made = step(
+        "pairs",
+        {"n_pairs": 9, "n_rejected": {"b": 1, "a": 1, "c": 5}, "n_requests": 1200, "seconds": 1.25}
+        | {"n_by_model": {"small_model": 9}, "source": "sample", "n_none": {}},
+        count="n_pairs",
+        dropped="n_rejected",
+    )
+    assert list(made.dropped.items()) == [("c", 5), ("a", 1), ("b", 1)]
+    assert fact_texts(made) == ["requests: 1,200", "seconds: 1.2", "by model: small model 9"]
+
+
+# -- what the numbers can tell -----------------------------------------------------------------
+
+
+def test_the_half_width_is_the_variance_bound_of_scores_between_0_and_100() -> None:
+    row = RegimeResult(regime="real", runs=({"squad": SetScore(exact_match=0, f1=50.0)},))
+    # At a mean of 50 the bound is 50 / sqrt(n) standard errors.
+    assert half_width(row, "squad", 100) == pytest.approx(1.96 * 5)
+
+
+def test_the_noise_of_one_seed_is_at_least_half_a_point() -> None:
+    results = found(TWO, n=10_000_000)
+    measured = difference(results, results.regimes[1])
+    assert measured is not None
+    assert measured.noise == 0.5
+    assert measured.delta == pytest.approx(2.1)
+    assert measured.verdict == "above real"
+
+
+def test_the_noise_joins_questions_and_seeds() -> None:
+    results = found({"real": [{"nyt": 49.0}, {"nyt": 51.0}], "mix": [{"nyt": 48.0}, {"nyt": 52.0}]})
+    measured = difference(results, results.regimes[1])
+    assert measured is not None
+    # Questions: 2500 / 52 for each reader. Seeds: variances 2 and 8, over two seeds.
+    assert measured.noise == pytest.approx(1.96 * sqrt(2 * 2500 / 52 + (2 + 8) / 2))
+    assert measured.verdict == "within noise"
+
+
+def test_effective_robustness_is_the_distance_from_the_line() -> None:
+    row = found({"real": [{"squad": 90.0, "nyt": 90.0, "amazon": 80.0}]}).baseline
+    assert effective_robustness(row, "nyt") == pytest.approx(90 - (1.090 * 90 - 9.82))
+    assert effective_robustness(row, "amazon") == pytest.approx(80 - (1.488 * 90 - 54.29))
+
+
+@pytest.mark.parametrize("squad", [22.0, 70.0])
+def test_no_number_where_the_line_does_not_hold(squad: float) -> None:
+    results = found({"real": [{"squad": squad, "nyt": 60.0}]})
+    assert effective_robustness(results.baseline, "nyt") is None
+    reason = no_line(results, results.baseline, source="files")
+    assert reason == f"the line does not hold: F1 on squad is {squad:.1f}, not above 70"
+
+
+def test_the_lines_are_not_for_the_sample() -> None:
+    results = found({"real": [{"squad": 90.0, "nyt": 90.0}]})
+    assert no_line(results, results.baseline, source="files") is None
+    text = report_text(results, source="sample", reader="roberta-base")
+    assert "none: the lines are of SQuAD and its shifts, not of the sample" in text
+
+
+def test_every_shift_has_a_line_and_every_anchor_its_shifts() -> None:
+    assert set(LINES) == set(SHIFTS)
+    assert all(set(SHIFTS) <= set(anchor.f1) <= set(TEST_SETS) for anchor in ANCHORS)
+
+
+@pytest.mark.parametrize(
+    ("reader", "comparable"),
+    [
+        ("roberta-base", True),
+        ("FacebookAI/roberta-base", True),
+        ("google-bert/bert-base-uncased", True),
+        ("deepset/roberta-base-squad2", True),
+        ("/models/bert-base-cased/", True),
+        ("distilbert/distilroberta-base", False),
+        ("FacebookAI/xlm-roberta-base", False),
+        ("FacebookAI/roberta-large", False),
+        ("all-MiniLM-L6-v2", False),
+    ],
+)
+def test_anchors_stand_beside_readers_of_their_size_alone(reader: str, comparable: bool) -> None:
+    assert (not_comparable(source="hub", reader=reader) is None) is comparable
+
+
+def test_anchors_do_not_stand_beside_the_sample() -> None:
+    assert not_comparable(source="sample", reader="roberta-base") is not None
+
+
+@pytest.mark.parametrize(
+    ("per_regime", "n", "sentence"),
+    [
+        (
+            TWO,
+            52,
+            "Regime mix is 2.1 F1 above real on the mean of the 2 shifts available; with one seed"
+            " and 52 questions a set that is within noise (±11.8).",
+        ),
+        (
+            TWO,
+            1_000_000,
+            "Regime mix is 2.1 F1 above real on the mean of the 2 shifts available; with one seed"
+            " and 1,000,000 questions a set that is more than noise (±0.5).",
+        ),
+        (
+            {
+                "real": [{"nyt": 50.0}] * 2,
+                "mix": [{"nyt": 40.0}] * 2,
+                "augment": [{"nyt": 45.0}] * 2,
+            },
+            10_000,
+            "Regime augment, the best of 2, is 5.0 F1 below real on the one shift available; with"
+            " 2 seeds and 10,000 questions a set that is more than noise (±1.4).",
+        ),
+        (
+            {"real": [{"nyt": 50.0}], "mix": [{"nyt": 50.02}]},
+            100,
+            "Regime mix is level with real on the one shift available; with one seed and 100"
+            " questions a set that is within noise (±13.9).",
+        ),
+        ({"real": TWO["real"]}, 52, "Only regime real ran: there is nothing to compare it with."),
+        (
+            {"real": [{"squad": 5.0}], "mix": [{"squad": 9.0}]},
+            52,
+            "No shift is available: the scores say nothing about robustness.",
+        ),
+    ],
+)
+def test_the_finding_is_what_the_numbers_allow(
+    per_regime: dict[str, list[Scores]], n: int, sentence: str
+) -> None:
+    assert finding(found(per_regime, n=n)) == sentence
+
+
+# -- the text table ----------------------------------------------------------------------------
+
+
+def test_the_text_is_this_table() -> None:
+    text = report_text(found(TWO), source="sample", reader="all-MiniLM-L6-v2")
+    assert text.splitlines()[:9] == [
+        "        train       squad    new_wiki      amazon  mean shift",
+        "regime      n      EM/F1       EM/F1       EM/F1          F1",
+        "-------------------------------------------------------------",
+        "real       40  20.0/40.0*  15.0/30.0   10.0/20.0        25.0",
+        "mix        40  19.5/39.0   16.5/33.0*  10.6/21.2*       27.1*",
+        "* best F1 of our regimes; EM and F1 in percent, by the rules of SQuAD v1.1",
+        "questions: squad 52, new_wiki 52, amazon 52",
+        "not available: nyt, reddit",
+        "seeds: 1",
+    ]
+    assert text.endswith("Sample data: these scores say nothing about the method.")
+
+
+def test_real_data_is_not_called_a_sample() -> None:
+    assert "Sample" not in report_text(found(TWO), source="files", reader="all-MiniLM-L6-v2")
+
+
+def test_several_seeds_get_a_line_of_deviations() -> None:
+    runs = [{"squad": 40.0, "nyt": 10.0}, {"squad": 42.0, "nyt": 14.0}]
+    text = report_text(found({"real": runs}), source="files", reader="x")
+    (line,) = (line for line in text.splitlines() if line.startswith("  std over seeds"))
+    assert line.split()[3:] == ["0.7/1.4", "1.4/2.8", "2.8"]
+    assert "One seed" not in text
+
+
+def test_anchors_are_printed_beside_comparable_readers() -> None:
+    text = report_text(found(TWO), source="hub", reader="roberta-base")
+    (line,) = (line for line in text.splitlines() if line.startswith("bert-base-uncased"))
+    assert line.split() == ["bert-base-uncased", "88.2", "86.8", "75.1", "80.9"]
+    assert "bert-base-uncased" not in report_text(found(TWO), source="hub", reader="x")
+
+
+def test_a_summary_alone_gives_the_same_rows_without_sizes() -> None:
+    text = table_text(summary_metrics(found(TWO)))
+    assert "mix     19.5/39.0   16.5/33.0*  10.6/21.2*       27.1*" in text.splitlines()
+    assert "not available: nyt, reddit" in text
+    assert "seeds" not in text
+
+
+@pytest.mark.parametrize("summary", [{}, {"regimes": {}, "not_available": []}])
+def test_what_is_no_summary_is_refused(summary: dict[str, Any]) -> None:
+    with pytest.raises(DataError, match="summary: no "):
+        table_text(summary)
+
+
+@pytest.mark.parametrize(
+    ("value", "column", "best"),
+    [
+        (2.0, [1.0, 2.0], True),
+        (1.0, [1.0, 2.0], False),
+        (1.96, [1.0, 2.0, 1.96], True),  # both are shown as 2.0
+        (2.0, [2.0], False),
+        (2.0, [2.0, 2.0], False),
+        (None, [None, None], False),
+    ],
+)
+def test_the_best_is_marked_as_the_reader_sees_it(
+    value: float | None, column: list[float | None], best: bool
+) -> None:
+    assert is_best(value, column) is best
+
+
+@pytest.mark.parametrize(("value", "text"), [(1.25, "+1.2"), (-0.04, "0.0"), (-3.0, "-3.0")])
+def test_a_difference_has_a_sign_unless_it_is_none(value: float, text: str) -> None:
+    assert signed(value) == text
+
+
+# -- plots -------------------------------------------------------------------------------------
+
+
+def test_plot_records_are_flat_and_in_the_order_of_the_table() -> None:
+    records = f1_by_set(found(TWO))
+    assert [record["bar"] for record in records[:3]] == [
+        "squad, real",
+        "squad, mix",
+        "new_wiki, real",
+    ]
+    assert records[1]["f1"] == 39.0
+    assert by_generated_fraction(found(TWO))[1] == {
+        "regime": "mix",
+        "n_examples": 40,
+        "generated_fraction": 0.25,
+        "mean_shift_f1": pytest.approx(27.1),
+    }
+    assert funnel(STEPS) == [{"step": "seed questions", "n": 60}, {"step": "contexts", "n": 57}]
+
+
+# -- the page ----------------------------------------------------------------------------------
+
+
+def test_the_page_needs_nothing_beside_it() -> None:
+    html = page_of(found(TWO))
+    assert "<script" not in html
+    assert not re.search(
+        r"https?:|//[a-z]|@import|url\(|<link(?! rel=\"icon\" href=\"data:,\")", html
+    )
+    assert re.findall(r'(?:href|src)="([^"]*)"', html) == ["data:,", "data_docs/kept/index.html"]
+
+
+def test_equal_results_give_equal_pages() -> None:
+    assert page_of(found(TWO)) == page_of(found(TWO))
+
+
+def test_the_page_escapes_names() -> None:
+    html = page_of(found(TWO), reader="<img src=x onerror=alert(1)>")
+    assert "<img" not in html
+    assert "&lt;img src=x onerror=alert(1)&gt;" in html
+
+
+def test_the_page_says_when_the_scores_mean_nothing() -> None:
+    assert "say nothing about the method" in page_of(found(TWO))
+    assert "say nothing about the method" not in page_of(found(TWO), source="files")
+
+
+def test_the_page_marks_anchors_that_are_not_comparable() -> None:
+    assert "Published, not comparable" in page_of(found(TWO))
+    html = page_of(found(TWO), source="hub", reader="roberta-base")
+    assert ">Published</th>" in html
+    assert "not comparable" not in html
+
+
+def test_the_page_shows_finding_drops_and_warnings() -> None:
+    html = page_of(found(TWO))
+    assert finding(found(TWO)) in html
+    assert "Not available: nyt, reddit." in html
+    assert "Dropped: 2 truncated, 1 empty." in html
+    assert "questions_look_asked (warning)" in html
+
+
+@pytest.mark.parametrize(
+    "per_regime", [{"real": [{"squad": 5.0}]}, {"real": [{"nyt": 80.0}], "mix": [{"nyt": 0.0}]}]
+)
+def test_the_page_stands_with_little_to_show(per_regime: dict[str, list[Scores]]) -> None:
+    assert page_of(found(per_regime), source="files").endswith("</html>\n")
+
+
+def test_bars_stay_inside_the_chart() -> None:
+    html = page_of(found({"real": [{"squad": 100.0, "nyt": 0.0}]}))
+    widths = [float(x) for x in re.findall(r'(?:x1|x2|width)="([\d.]+)%"', html)]
+    assert widths
+    assert max(widths) <= 100
+    assert 'class="bar real" x="0" y="28" width="66.0%"' in html

@@ -1,0 +1,83 @@
+"""The commands behind the Makefile: `python -m augqa data|profile|table`."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from augqa.errors import AugQAError, ParamsError
+from augqa.metrics import read_metrics
+from augqa.params import load_params
+from augqa.report import table_text
+from augqa.sources import SETS, import_files
+from augqa.stage import project_root
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+PROFILES = Path("profiles")
+
+
+@app.command()
+def data(folder: Annotated[str, typer.Argument(metavar="DIR")]) -> None:
+    """Bring SQuAD-format files from DIR to data/external, each one checked first."""
+    if not folder:
+        raise ParamsError("no folder given. Say `make data FROM=DIR`.")
+    external = project_root() / "data" / "external"
+    found = import_files(Path(folder), external)
+    for name in SETS:
+        typer.echo(f"{name:9} {found.get(name, 'not available')}")
+    typer.echo(
+        f"{len(found)} sets in {external}. Pin them with these SHA-256 in data.files, set"
+        " data.source to files (profile cpu does both for real SQuAD)."
+    )
+
+
+@app.command()
+def profile(name: str) -> None:
+    """Put profiles/NAME.yaml in force as params.yaml, after it has been checked."""
+    path = PROFILES / f"{name}.yaml"
+    if not path.is_file():
+        known = ", ".join(sorted(p.stem for p in PROFILES.glob("*.yaml")))
+        raise ParamsError(f"no profile {name!r}: choose one of {known}")
+    load_params(path)
+    in_force = Path("params.yaml")
+    if in_force.is_file() and _is_only_here(in_force):
+        raise ParamsError(
+            "params.yaml has changes of yours that stand neither in git nor in a profile, and this"
+            " would overwrite them: commit them, or copy the file to profiles/ under a new name"
+        )
+    shutil.copyfile(path, in_force)
+    typer.echo(f"params.yaml is now profile {name}")
+
+
+@app.command()
+def table(summary: Path = Path("metrics/summary.json")) -> None:
+    """Print the results table again."""
+    typer.echo(table_text(read_metrics(summary)))
+
+
+def _is_only_here(path: Path) -> bool:
+    """Return whether a file's content is neither a profile's nor the one git has."""
+    content = path.read_bytes()
+    if any(content == profile.read_bytes() for profile in PROFILES.glob("*.yaml")):
+        return False
+    committed = subprocess.run(
+        ["git", "show", f"HEAD:./{path.name}"], capture_output=True, check=False
+    )
+    return committed.returncode != 0 or committed.stdout != content
+
+
+def main() -> None:
+    """Run a command; a mistake of the user's is one message and exit code 1."""
+    try:
+        app()
+    except AugQAError as error:
+        typer.echo(f"augqa: error: {error}", err=True)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,71 @@
+"""Measure a trained reader on every test set that there is."""
+
+import dataclasses
+
+from augqa import tracking
+from augqa.blending import choose
+from augqa.errors import DataError
+from augqa.metrics import read_metrics, write_metrics
+from augqa.params import load_params
+from augqa.reader import Reader
+from augqa.records import TEST_SETS, Prediction, QAExample
+from augqa.scoring import score
+from augqa.stage import Input, Name, Output, Seed, project_root, run
+from augqa.tables import read_table, write_table
+
+
+def evaluate(
+    regime: Name, seed: Seed, model: Input, test: Input, predictions: Output, metrics: Output
+) -> str:
+    """Write the reader's predictions, and exact match and F1 on each set."""
+    params = load_params()
+    settings = dict(params.evaluate)
+    subset = {"n": settings.pop("n_questions"), "seed": settings.pop("seed")}
+    reader = Reader.load(model, **params.reader.model_dump(exclude={"checkpoint"}))
+
+    sets = {}
+    for name in TEST_SETS:
+        table = test / f"{name}.parquet"
+        if not table.is_file():
+            continue
+        by_id = {example.id: example for example in read_table(table, QAExample)}
+        chosen = [by_id[id_] for id_ in choose(by_id, **subset)]
+        answers = reader.answer_all(
+            chosen, cache=project_root() / ".cache" / "features", **settings
+        )
+        predicted = {e.id: answer.text for e, answer in zip(chosen, answers, strict=True)}
+        write_table(
+            predictions / f"{name}.parquet",
+            [Prediction(id=id_, text=text) for id_, text in predicted.items()],
+            Prediction,
+        )
+        golds = {example.id: [a.text for a in example.answers] for example in chosen}
+        sets[name] = dataclasses.asdict(score(golds, predicted))
+    if not sets:
+        raise DataError(
+            f"{test}: holds none of the test sets {', '.join(TEST_SETS)}. Run `dvc repro prepare`."
+        )
+
+    write_metrics(
+        metrics,
+        {
+            "regime": regime,
+            "seed": seed,
+            "sets": sets,
+            "not_available": [name for name in TEST_SETS if name not in sets],
+        },
+    )
+    tracking.log_evaluation(
+        run_key=read_metrics(model / "training.json")["run_key"],
+        regime=regime,
+        seed=seed,
+        scores=sets,
+        model=model,
+        test=test,
+    )
+    shown = ", ".join(f"{name} {numbers['f1']:.1f}" for name, numbers in sets.items())
+    return f"{regime}, seed {seed}: F1 {shown}"
+
+
+if __name__ == "__main__":
+    run(evaluate)

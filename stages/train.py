@@ -1,0 +1,74 @@
+"""Fine-tune the reader on one regime's training set with one seed."""
+
+import hashlib
+import json
+import shutil
+
+from augqa import tracking
+from augqa.metrics import write_metrics
+from augqa.params import load_params
+from augqa.reader import train_reader
+from augqa.records import QAExample
+from augqa.stage import Input, Name, Output, Seed, project_root, run
+from augqa.tables import read_table
+
+
+def train(regime: Name, seed: Seed, blend: Input, model: Output, metrics: Output) -> str:
+    """Write the reader with training.json, which tells what it was made from, and the losses."""
+    params = load_params()
+    settings = {**dict(params.reader), **dict(params.train)}
+    examples = read_table(blend, QAExample)
+    run_key = _run_key(hashlib.md5(blend.read_bytes()).hexdigest(), settings, seed, regime)
+
+    resume = project_root() / ".cache" / "train" / run_key
+
+    with tracking.training_run(
+        run_key=run_key,
+        regime=regime,
+        seed=seed,
+        params=settings,
+        blend=blend,
+        n_examples=len(examples),
+    ) as tracked:
+        reader, report = train_reader(
+            examples,
+            seed=seed,
+            on_epoch=tracked.log_epoch,
+            cache=project_root() / ".cache" / "features",
+            resume=resume,
+            **settings,
+        )
+
+    reader.save(model)
+    numbers = {
+        "regime": regime,
+        "seed": seed,
+        "n_examples": report.n_examples,
+        "n_windows": report.n_windows,
+        "n_cut_off": len(report.cut_off),
+        "n_steps": report.n_steps,
+        "loss_per_epoch": list(report.loss_per_epoch),
+    }
+    lineage = {
+        "run_key": run_key,
+        "checkpoint": params.reader.checkpoint,
+        "blend": blend.name,
+        "cut_off": list(report.cut_off),
+    }
+    write_metrics(model / "training.json", {**numbers, **lineage})
+    write_metrics(metrics, numbers)
+    shutil.rmtree(resume, ignore_errors=True)
+    return (
+        f"{regime}, seed {seed}: {report.n_examples} examples, {len(report.cut_off)} cut off,"
+        f" loss {report.loss_per_epoch[0]:.2f} to {report.loss_per_epoch[-1]:.2f}"
+    )
+
+
+def _run_key(blend_md5: str, settings: dict[str, object], seed: int, regime: str) -> str:
+    """Return the name of this training wherever it runs: equal inputs, equal key."""
+    parts = {"blend": blend_md5, "params": settings, "seed": seed, "regime": regime}
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+if __name__ == "__main__":
+    run(train)

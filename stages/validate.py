@@ -1,0 +1,93 @@
+"""Hold a table against what its readers rely on; stop the pipeline where it fails."""
+
+from typing import Annotated
+
+import typer
+
+from augqa.errors import ParamsError, ValidationFailed
+from augqa.expectations import (
+    ARTEFACTS,
+    asked_of_blend,
+    blend_suite,
+    context_frame,
+    contexts_suite,
+    example_frame,
+    ids,
+    kept_suite,
+    pairs_suite,
+    pool_suite,
+    run_suite,
+)
+from augqa.metrics import write_metrics
+from augqa.params import load_params
+from augqa.records import RoundTripAnswer
+from augqa.stage import Input, Name, Output, Untracked, run
+from augqa.tables import read_table
+
+
+def validate(
+    artefact: Name,
+    table: Input,
+    reference: Input,
+    report: Output,
+    data_docs: Untracked,
+    regime: Annotated[str | None, typer.Option()] = None,
+) -> str:
+    """Write what came of each expectation, as JSON and as pages; then stop if one is critical."""
+    params = load_params()
+    lengths = params.filter_pairs.model_dump(
+        include={"max_answer_words", "min_question_words", "max_question_words"}
+    )
+    match artefact:
+        case "pool":
+            test_contexts = ids(reference, "context_id")
+            frame = example_frame(table, reference_ids=test_contexts, by="context_id")
+            suite = pool_suite()
+        case "contexts":
+            frame = context_frame(table, seed_ids=ids(reference))
+            suite = contexts_suite(
+                max_words=params.generate_contexts.max_words,
+                max_failed_fraction=params.llm.max_failed_fraction,
+            )
+        case "pairs":
+            frame = example_frame(table, reference_ids=ids(reference), by="source")
+            suite = pairs_suite(**lengths)
+        case "kept":
+            answers = {row.id: row for row in read_table(reference, RoundTripAnswer)}
+            frame = example_frame(table, reference_ids=answers, round_trip=answers)
+            suite = kept_suite(
+                min_round_trip_f1=params.filter_pairs.min_round_trip_f1,
+                min_reader_score=params.filter_pairs.min_reader_score,
+                **lengths,
+            )
+        case "blend" if regime is not None:
+            pool = ids(reference)
+            frame = example_frame(table, reference_ids=pool)
+            n_examples, n_generated = asked_of_blend(
+                regime, n_pool=len(pool), section=params.blend.model_dump().get(regime, {})
+            )
+            suite = blend_suite(regime, n_examples=n_examples, n_generated=n_generated)
+        case _:
+            raise ParamsError(
+                f"--artefact is {artefact!r} and --regime {regime!r}: the artefact must be one of"
+                f" {', '.join(ARTEFACTS)}, and a blend needs its regime"
+            )
+
+    outcome = run_suite(frame, suite, data_docs=data_docs)
+    write_metrics(report, outcome.as_metrics())
+    n = len(outcome.findings)
+    if outcome.failures:
+        raise ValidationFailed(
+            f"{table}: {len(outcome.failures)} of {n} expectations do not hold:\n"
+            + "".join(f"  {finding}\n" for finding in outcome.failures)
+            + f"The rows are in {data_docs / 'index.html'}, the counts in {report}. Mend what"
+            f" {table} is made from, or change its params, and run `dvc repro` again."
+        )
+    if outcome.warnings:
+        shown = "".join(f"\n  warning: {finding}" for finding in outcome.warnings)
+        return f"{suite.name}: {n - len(outcome.warnings)} of {n} expectations hold{shown}\n "
+    return f"{suite.name}: all {n} expectations hold for {outcome.n_rows} rows"
+
+
+if __name__ == "__main__":
+    run(validate)

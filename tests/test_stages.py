@@ -1,0 +1,215 @@
+"""The stage scripts as commands: bad input gives one message, exit code 1, no traceback."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from augqa.records import QAExample, Rejection
+from augqa.squad import to_squad
+from augqa.tables import read_table, write_table
+from tests.examples import example
+
+ROOT = Path(__file__).parents[1]
+
+
+def run_stage(
+    folder: Path, name: str, *arguments: str, env: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run a stage script in `folder`, as dvc would."""
+    return subprocess.run(
+        [sys.executable, ROOT / "stages" / f"{name}.py", *arguments],
+        cwd=folder,
+        env={**os.environ, "DVC_ROOT": str(folder), **(env or {})},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def error(finished: subprocess.CompletedProcess[str]) -> str:
+    """Return the message of a stage that stopped as it should."""
+    assert finished.returncode == 1, finished.stderr
+    assert "Traceback" not in finished.stderr
+    assert ": error: " in finished.stderr
+    return finished.stderr
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """Return a folder with params.yaml, where stages can run."""
+    shutil.copyfile(ROOT / "params.yaml", tmp_path / "params.yaml")
+    return tmp_path
+
+
+def set_params(project: Path, **changes: Any) -> None:
+    """Change params by dotted key, with two underscores for the dot."""
+    path = project / "params.yaml"
+    values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    for key, value in changes.items():
+        *parents, last = key.split("__")
+        section = values
+        for parent in parents:
+            section = section[parent]
+        section[last] = value
+    path.write_text(yaml.safe_dump(values), encoding="utf-8")
+
+
+def raw_files(project: Path, train: list[QAExample], **sets: list[QAExample]) -> None:
+    raw = project / "raw"
+    raw.mkdir()
+    for name, examples in {"train": train, **sets}.items():
+        (raw / f"{name}.json").write_text(json.dumps(to_squad(examples)), encoding="utf-8")
+    absent = [n for n in ("squad", "new_wiki", "nyt", "amazon", "reddit") if n not in sets]
+    (raw / "manifest.json").write_text(json.dumps({"source": "files", "not_available": absent}))
+
+
+PREPARE = (
+    *("--raw", "raw", "--pool", "pool.parquet", "--seeds", "seeds.parquet"),
+    *("--test", "test", "--dropped", "dropped.parquet", "--metrics", "m.json"),
+)
+
+
+def test_fetch_raw_copies_the_sample_and_names_no_missing_set(project: Path) -> None:
+    sample = ROOT / "data" / "sample"
+    done = run_stage(project, "fetch_raw", "--sample", str(sample), "--raw", "raw")
+    assert done.returncode == 0, done.stderr
+    assert "fetch_raw: 6 sets from sample (" in done.stderr
+    assert (project / "raw" / "squad.json").read_bytes() == (sample / "dev.json").read_bytes()
+
+
+def test_fetch_raw_names_the_shifts_that_are_not_there(project: Path) -> None:
+    external = project / "data" / "external"
+    external.mkdir(parents=True)
+    for name in ("train", "squad", "nyt"):
+        (external / f"{name}.json").write_text(json.dumps(to_squad([example()])))
+    set_params(project, data__source="files")
+    done = run_stage(project, "fetch_raw", "--sample", ".", "--raw", "raw")
+    assert done.returncode == 0, done.stderr
+    assert "not available: new_wiki, amazon, reddit" in done.stderr
+
+
+def test_fetch_raw_finds_a_user_s_files_from_a_temporary_workspace(
+    project: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    external = project / "data" / "external"
+    external.mkdir(parents=True)
+    for name in ("train", "squad"):
+        (external / f"{name}.json").write_text(json.dumps(to_squad([example()])))
+    set_params(project, data__source="files")
+    workspace = tmp_path_factory.mktemp("workspace")
+    shutil.copyfile(project / "params.yaml", workspace / "params.yaml")
+    done = run_stage(
+        workspace, "fetch_raw", "--sample", ".", "--raw", "raw", env={"DVC_ROOT": str(project)}
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_fetch_raw_without_the_training_file_says_how_to_get_it(project: Path) -> None:
+    set_params(project, data__source="files")
+    message = error(run_stage(project, "fetch_raw", "--sample", ".", "--raw", "raw"))
+    assert "no file for set train" in message
+    assert "make data FROM=DIR" in message
+
+
+def test_a_stage_with_wrong_params_names_the_key(project: Path) -> None:
+    set_params(project, prepare__n_seeds=-1)
+    message = error(run_stage(project, "fetch_raw", "--sample", ".", "--raw", "raw"))
+    assert "prepare.n_seeds: Input should be greater than 0, found -1" in message
+
+
+def test_prepare_nests_the_seeds_in_the_pool_and_counts_each_drop(project: Path) -> None:
+    shared = "A context that a test set has."
+    train = [example(f"q{n}", question=f"Who is {n}?") for n in range(8)]
+    train += [example("again", question="Who is 3?")]
+    train += [example("seen", context=shared, answer="test set")]
+    raw_files(project, train, squad=[example("d1", context=shared, answer="context")])
+    set_params(project, prepare__n_pool=5, prepare__n_seeds=2)
+    done = run_stage(project, "prepare", *PREPARE)
+    assert done.returncode == 0, done.stderr
+
+    pool = [e.id for e in read_table(project / "pool.parquet", QAExample)]
+    seeds = [e.id for e in read_table(project / "seeds.parquet", QAExample)]
+    dropped = {r.id: r.reason for r in read_table(project / "dropped.parquet", Rejection)}
+    assert len(pool) == 5
+    assert set(seeds) < set(pool)
+    assert dropped["again"] == "repeated_question"
+    assert dropped["seen"] == "context_in_test_set"
+    assert set(pool) | set(dropped) == {e.id for e in train}
+    metrics = json.loads((project / "m.json").read_text())
+    assert metrics["not_available"] == ["new_wiki", "nyt", "amazon", "reddit"]
+    assert metrics["n_dropped"] == {
+        "context_in_test_set": 1,
+        "not_chosen": 3,
+        "repeated_question": 1,
+    }
+
+
+def test_prepare_chooses_the_same_pool_whatever_the_file_order(project: Path) -> None:
+    train = [example(f"q{n}", question=f"Who is {n}?") for n in range(9)]
+    set_params(project, prepare__n_pool=5, prepare__n_seeds=2)
+    chosen = []
+    for order in (train, train[::-1]):
+        shutil.rmtree(project / "raw", ignore_errors=True)
+        raw_files(project, order, squad=[example("d1", context="Mary Shelley.")])
+        assert run_stage(project, "prepare", *PREPARE).returncode == 0
+        chosen.append((project / "pool.parquet").read_bytes())
+    assert chosen[0] == chosen[1]
+
+
+def test_prepare_refuses_more_seeds_than_there_are(project: Path) -> None:
+    raw_files(project, [example()], squad=[example("d1", context="Mary Shelley.")])
+    set_params(project, prepare__n_seeds=2)
+    message = error(run_stage(project, "prepare", *PREPARE))
+    assert "prepare.n_seeds is 2, but only 1 training examples" in message
+
+
+def test_prepare_of_a_broken_file_names_it_and_leaves_earlier_outputs(project: Path) -> None:
+    raw_files(project, [example()], squad=[example("d1", context="Mary Shelley.")])
+    set_params(project, prepare__n_seeds=1)
+    assert run_stage(project, "prepare", *PREPARE).returncode == 0
+    before = (project / "pool.parquet").read_bytes()
+    (project / "raw" / "train.json").write_text('{"data": [')
+    message = error(run_stage(project, "prepare", *PREPARE))
+    assert "raw/train.json: not JSON at line 1" in message
+    assert (project / "pool.parquet").read_bytes() == before
+
+
+def blend_arguments(regime: str) -> tuple[str, ...]:
+    return (
+        *("--regime", regime, "--pool", "pool.parquet", "--blend", "blend.parquet"),
+        *("--dropped", "dropped.parquet", "--metrics", "m.json"),
+    )
+
+
+def test_a_blend_that_asks_for_too_much_says_both_numbers(project: Path) -> None:
+    write_table(project / "pool.parquet", [example()], QAExample)
+    set_params(project, blend__real={"n_examples": 5})
+    message = error(run_stage(project, "blend", *blend_arguments("real")))
+    assert "5 real examples asked for, but there are only 1" in message
+    assert not (project / "blend.parquet").exists()
+
+
+def test_question_only_takes_pairs_on_real_contexts_alone(project: Path) -> None:
+    write_table(project / "pool.parquet", [example()], QAExample)
+    kept = [
+        example("on-real", origin="generated"),
+        example("on-generated", origin="generated", context_origin="generated"),
+    ]
+    write_table(project / "kept.parquet", kept, QAExample)
+    done = run_stage(project, "blend", *blend_arguments("question_only"), "--kept", "kept.parquet")
+    assert done.returncode == 0, done.stderr
+    assert [e.id for e in read_table(project / "blend.parquet", QAExample)] == ["on-real"]
+
+
+def test_a_missing_input_is_named_without_a_traceback(project: Path) -> None:
+    done = run_stage(project, "blend", *blend_arguments("real"))
+    assert done.returncode == 2
+    assert "pool.parquet" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,170 @@
+"""The stages train, evaluate and answer_round_trip, on a tiny random reader."""
+
+import contextlib
+import importlib.util
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+import yaml
+
+from augqa.errors import DataError
+from augqa.records import Prediction, QAExample, RoundTripAnswer
+from augqa.tables import read_table, write_table
+from tests.examples import example
+from tests.test_reader import encoder, lessons
+
+ROOT = Path(__file__).parents[1]
+
+__all__ = ["encoder"]  # the fixture
+
+
+class FakeTracking:
+    """Keeps what a stage would log."""
+
+    def __init__(self) -> None:
+        self.runs: list[dict[str, Any]] = []
+        self.epochs: list[tuple[int, float]] = []
+        self.evaluations: list[dict[str, Any]] = []
+
+    @contextlib.contextmanager
+    def training_run(self, **run: Any) -> Iterator["FakeTracking"]:
+        self.runs.append(run)
+        yield self
+
+    def log_epoch(self, epoch: int, loss: float) -> None:
+        self.epochs.append((epoch, loss))
+
+    def log_evaluation(self, **evaluation: Any) -> None:
+        self.evaluations.append(evaluation)
+
+
+def stage(name: str, tracking: FakeTracking) -> Any:
+    """Return the function of a stage script, with `tracking` in the place of MLflow."""
+    spec = importlib.util.spec_from_file_location(f"stage_{name}", ROOT / f"stages/{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module: ModuleType = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    if hasattr(module, "tracking"):
+        module.tracking = tracking  # type: ignore[attr-defined]
+    return getattr(module, name)
+
+
+@pytest.fixture
+def project(encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return a folder with params for the tiny encoder, a training set and two test sets."""
+    params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    params["reader"] |= {
+        "checkpoint": str(encoder),
+        "max_seq_length": 32,
+        "doc_stride": 4,
+        "threads": 1,
+    }
+    params["train"] |= {"epochs": 2, "batch_size": 2}
+    params["evaluate"] |= {"n_questions": 2}
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
+    write_table(tmp_path / "blend.parquet", lessons(), QAExample)
+    for name in ("squad", "amazon"):
+        write_table(tmp_path / f"test/{name}.parquet", lessons(), QAExample)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    return tmp_path
+
+
+def train(project: Path, name: str = "model", tracking: FakeTracking | None = None) -> str:
+    closing: str = stage("train", tracking or FakeTracking())(
+        regime="real",
+        seed=1,
+        blend=project / "blend.parquet",
+        model=project / name,
+        metrics=project / f"{name}.json",
+    )
+    return closing
+
+
+def evaluate(project: Path, tracking: FakeTracking) -> dict[str, Any]:
+    stage("evaluate", tracking)(
+        regime="real",
+        seed=1,
+        model=project / "model",
+        test=project / "test",
+        predictions=project / "predictions",
+        metrics=project / "evaluate.json",
+    )
+    metrics: dict[str, Any] = json.loads((project / "evaluate.json").read_text())
+    return metrics
+
+
+def test_train_writes_the_model_its_lineage_and_its_losses(project: Path) -> None:
+    tracking = FakeTracking()
+    train(project, tracking=tracking)
+    lineage = json.loads((project / "model/training.json").read_text())
+    metrics = json.loads((project / "model.json").read_text())
+    assert len(lineage["run_key"]) == 64
+    assert lineage["n_examples"] == metrics["n_examples"] == 5
+    assert lineage["regime"] == "real"
+    assert lineage["loss_per_epoch"] == metrics["loss_per_epoch"]
+    assert tracking.runs[0]["run_key"] == lineage["run_key"]
+    assert [epoch for epoch, _ in tracking.epochs] == [1, 2]
+    assert not (project / ".cache/train" / lineage["run_key"]).exists()
+
+
+def test_train_gives_the_same_bytes_again(project: Path) -> None:
+    train(project, "a")
+    shutil.rmtree(project / ".cache")
+    train(project, "b")
+    for file in (project / "a").iterdir():
+        assert file.read_bytes() == (project / "b" / file.name).read_bytes(), file.name
+
+
+def test_the_run_key_changes_with_the_blend(project: Path) -> None:
+    train(project, "a")
+    write_table(project / "blend.parquet", lessons()[:4], QAExample)
+    train(project, "b")
+    keys = [json.loads((project / n / "training.json").read_text())["run_key"] for n in "ab"]
+    assert keys[0] != keys[1]
+
+
+def test_evaluate_measures_a_subset_of_each_set_and_names_the_absent_ones(project: Path) -> None:
+    tracking = FakeTracking()
+    train(project)
+    metrics = evaluate(project, tracking)
+    assert set(metrics["sets"]) == {"squad", "amazon"}
+    assert metrics["not_available"] == ["new_wiki", "nyt", "reddit"]
+    assert metrics["sets"]["squad"]["n_questions"] == 2
+    rows = read_table(project / "predictions/squad.parquet", Prediction)
+    assert len(rows) == 2
+    assert {row.id for row in rows} <= {e.id for e in lessons()}
+    lineage = json.loads((project / "model/training.json").read_text())
+    assert tracking.evaluations[0]["run_key"] == lineage["run_key"]
+
+
+def test_evaluate_without_any_test_set_is_refused(project: Path) -> None:
+    train(project)
+    shutil.rmtree(project / "test")
+    (project / "test").mkdir()
+    with pytest.raises(DataError, match="none of the test sets"):
+        evaluate(project, FakeTracking())
+
+
+def test_round_trip_answers_stand_in_the_order_of_the_pairs(project: Path) -> None:
+    train(project)
+    pairs = [example(f"g{i}", origin="generated", answer="1818") for i in range(3)] + lessons()[::2]
+    write_table(project / "pairs.parquet", pairs, QAExample)
+    stage("answer_round_trip", FakeTracking())(
+        pairs=project / "pairs.parquet",
+        reader=project / "model",
+        answers=project / "answers.parquet",
+        metrics=project / "round_trip.json",
+    )
+    rows = read_table(project / "answers.parquet", RoundTripAnswer)
+    assert [row.id for row in rows] == [pair.id for pair in pairs]
+    for row, pair in zip(rows, pairs, strict=True):
+        assert row.text in pair.context
+        assert 0 <= row.f1 <= 100
+    assert json.loads((project / "round_trip.json").read_text())["n_pairs"] == len(pairs)

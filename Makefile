@@ -13,7 +13,7 @@ export TOKENIZERS_PARALLELISM := false
 # DVC runs the stages' `python`: it must be the one of the virtual environment.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help setup demo repro test lint ui report bench data profile clean
+.PHONY: help setup demo repro test lint ui report bench data profile results clean
 
 help:
 	@echo 'make demo                  run the whole pipeline on the embedded default, print the table'
@@ -23,6 +23,7 @@ help:
 	@echo 'make report                build the report page and name it'
 	@echo 'make data FROM=DIR         bring SQuAD-format files to data/external/'
 	@echo 'make profile NAME=cpu      put profiles/cpu.yaml in force'
+	@echo 'make results NAME=cpu      keep the finished run in docs/results/cpu/'
 	@echo 'make bench                 benchmarks; lint; clean'
 
 setup: .setup
@@ -73,6 +74,9 @@ data: .setup
 
 profile: .setup
 	$(BIN)/python -m augqa profile '$(NAME)'
+
+results: .setup
+	$(BIN)/python -m augqa results '$(NAME)'
 
 clean:
 	rm -rf $(VENV) .setup .pytest_cache .mypy_cache .ruff_cache

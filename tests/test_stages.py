@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from augqa.records import QAExample, Rejection
+from augqa.records import GeneratedContext, QAExample, Rejection
 from augqa.squad import to_squad
 from augqa.tables import read_table, write_table
 from tests.examples import example
@@ -206,6 +206,50 @@ def test_question_only_takes_pairs_on_real_contexts_alone(project: Path) -> None
     done = run_stage(project, "blend", *blend_arguments("question_only"), "--kept", "kept.parquet")
     assert done.returncode == 0, done.stderr
     assert [e.id for e in read_table(project / "blend.parquet", QAExample)] == ["on-real"]
+
+
+@pytest.mark.parametrize(
+    ("regime", "n_examples", "n_generated"),
+    [
+        ("generated", 4, 4),
+        ("mix", 6, 3),
+        ("augment", 9, 4),
+        ("augment_half", 7, 2),
+        ("context_only", 3, 3),
+        ("question_only", 2, 2),
+    ],
+)
+def test_each_regime_makes_a_training_set(
+    project: Path, regime: str, n_examples: int, n_generated: int
+) -> None:
+    pool = [example(f"q{n}", question=f"Who is {n}?") for n in range(5)]
+    kept = [
+        example(f"q0/c{n}/p0", origin="generated", context_origin="generated") for n in range(4)
+    ] + [example(f"q{n}/r/p0", origin="generated") for n in range(2)]
+    contexts = [
+        GeneratedContext(
+            id=f"q{n}/c0",
+            source_id=f"q{n}",
+            text="Mary Shelley wrote it." if n < 3 else "Nobody knows.",
+            failure=None,
+            model="m",
+            finish_reason="stop",
+            prompt_tokens=1,
+            completion_tokens=1,
+            prompt_sha256="0",
+            style="encyclopedic",
+        )
+        for n in range(5)
+    ]
+    write_table(project / "pool.parquet", pool, QAExample)
+    write_table(project / "kept.parquet", kept, QAExample)
+    write_table(project / "contexts.parquet", contexts, GeneratedContext)
+    set_params(project, blend__mix={"n_examples": 6, "generated_fraction": 0.5})
+    tables = ("--kept", "kept.parquet", "--seeds", "pool.parquet", "--contexts", "contexts.parquet")
+    done = run_stage(project, "blend", *blend_arguments(regime), *tables)
+    assert done.returncode == 0, done.stderr
+    metrics = json.loads((project / "m.json").read_text())
+    assert (metrics["n_examples"], metrics["n_generated"]) == (n_examples, n_generated)
 
 
 def test_a_missing_input_is_named_without_a_traceback(project: Path) -> None:

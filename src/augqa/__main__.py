@@ -1,4 +1,4 @@
-"""The commands behind the Makefile: `python -m augqa data|profile|table`."""
+"""The commands behind the Makefile: `python -m augqa data|profile|table|results`."""
 
 import shutil
 import subprocess
@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from augqa.errors import AugQAError, ParamsError
+from augqa.errors import AugQAError, DataError, ParamsError
 from augqa.metrics import read_metrics
 from augqa.params import load_params
 from augqa.report import table_text
@@ -18,6 +18,7 @@ from augqa.stage import project_root
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 PROFILES = Path("profiles")
+RESULTS = Path("docs/results")
 
 
 @app.command()
@@ -57,6 +58,35 @@ def profile(name: str) -> None:
 def table(summary: Path = Path("metrics/summary.json")) -> None:
     """Print the results table again."""
     typer.echo(table_text(read_metrics(summary)))
+
+
+@app.command()
+def results(name: str) -> None:
+    """Keep the finished run in docs/results/NAME: params, hashes, metrics, table and page."""
+    status = subprocess.run(["dvc", "status", "--quiet"], check=False)
+    if status.returncode != 0:
+        raise DataError(
+            "`dvc status` shows changes: the metrics at hand are not those of the params, data and"
+            " code at hand. Run `dvc repro` to the end first."
+        )
+    folder = RESULTS / name
+    folder.mkdir(parents=True, exist_ok=True)
+    for file in (Path("params.yaml"), Path("dvc.lock"), Path("report/index.html")):
+        shutil.copyfile(file, folder / file.name.replace("index", "report"))
+    shutil.rmtree(folder / "metrics", ignore_errors=True)
+    shutil.copytree("metrics", folder / "metrics")
+    commit = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
+    )
+    (folder / "table.md").write_text(
+        f"# Results: {name}\n\nMade by `make profile NAME={name} && dvc repro` at commit"
+        f" {commit.stdout.strip() or 'unknown'}, kept by `make results NAME={name}`.\n\n"
+        f"```text\n{table_text(read_metrics(Path('metrics/summary.json')))}\n```\n\n"
+        "[params.yaml](params.yaml), [dvc.lock](dvc.lock), [metrics](metrics), page:"
+        " [report.html](report.html)\n",
+        encoding="utf-8",
+    )
+    typer.echo(f"{folder} holds the run")
 
 
 def _is_only_here(path: Path) -> bool:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from datasketch import MinHash, MinHashLSH
 
@@ -11,7 +12,9 @@ from augqa.spans import word_spans
 _SHINGLE_CHARS = 4
 _N_PERMUTATIONS = 128
 _CANDIDATE_FACTOR = 0.75  # MinHash proposes pairs from here on, as a part of the threshold
-_SEED = 1  # of the hash functions: any will do, but always the same
+# The seed of the hash functions: any will do, but always the same. To draw them takes longer than
+# to use them.
+_EMPTY = MinHash(num_perm=_N_PERMUTATIONS, seed=1)
 
 
 def words(text: str) -> list[str]:
@@ -74,28 +77,26 @@ class NearDuplicates:
 
     def similar(self, text: str) -> list[tuple[str, float]]:
         """Return key and similarity of each text added that is nearly equal, in added order."""
-        shingles = _shingles(text)
-        near = sorted(self._lsh.query(_minhash(shingles)), key=self._number.__getitem__)
+        shingles, minhash = _signature(text)
+        near = sorted(self._lsh.query(minhash), key=self._number.__getitem__)
         similarities = ((key, _jaccard(shingles, self._shingles[key])) for key in near)
         return [(key, value) for key, value in similarities if value >= self.min_similarity]
 
     def add(self, key: str, text: str) -> None:
         """Remember a text under a key of its own."""
         self._number[key] = len(self._number)
-        self._shingles[key] = _shingles(text)
-        self._lsh.insert(key, _minhash(self._shingles[key]))
+        self._shingles[key], minhash = _signature(text)
+        self._lsh.insert(key, minhash)
 
 
-def _shingles(text: str) -> frozenset[str]:
+@lru_cache(maxsize=1)  # who asks for a text's likes mostly adds it next
+def _signature(text: str) -> tuple[frozenset[str], MinHash]:
     padded = f" {normalize_answer(text)} "
     count = max(1, len(padded) - _SHINGLE_CHARS + 1)
-    return frozenset(padded[i : i + _SHINGLE_CHARS] for i in range(count))
-
-
-def _minhash(shingles: frozenset[str]) -> MinHash:
-    minhash = MinHash(num_perm=_N_PERMUTATIONS, seed=_SEED)
+    shingles = frozenset(padded[i : i + _SHINGLE_CHARS] for i in range(count))
+    minhash = _EMPTY.copy()
     minhash.update_batch([shingle.encode("utf-8") for shingle in sorted(shingles)])
-    return minhash
+    return shingles, minhash
 
 
 def _jaccard(one: frozenset[str], other: frozenset[str]) -> float:

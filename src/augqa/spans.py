@@ -8,6 +8,7 @@ import unicodedata
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 
 import regex
@@ -85,7 +86,8 @@ def locate_answer(context: str, answer: str, *, question: str) -> Answer | None:
     return Answer(text=context[start:end], start=start)
 
 
-def cut_points(text: str) -> list[bool]:
+@lru_cache(maxsize=16)  # the answers of one context are looked for one after the other
+def cut_points(text: str) -> tuple[bool, ...]:
     """Return for each offset from 0 to ``len(text)`` whether a span may begin or end there.
 
     It may not inside a user-perceived character, between two letters or two digits of a word or
@@ -114,7 +116,7 @@ def cut_points(text: str) -> list[bool]:
             may_cut[index] = False
     for match in regex.finditer(r"(?<=\d)[.,](?=\d)", text):
         may_cut[match.start()] = may_cut[match.end()] = False
-    return may_cut
+    return tuple(may_cut)
 
 
 def sentence_spans(text: str) -> list[Span]:

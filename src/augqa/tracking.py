@@ -27,6 +27,7 @@ os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "5")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR", "1")
+os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
 import mlflow
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
@@ -358,6 +359,7 @@ def _register(experiment_id: str, run_id: str, tags: Mapping[str, str], *, title
             source=f"models:/{logged.model_id}",
             run_id=run_id,
             model_id=logged.model_id,
+            await_creation_for=10,
             # A version that is looked up again does not tell its model otherwise.
             tags={**tags, MODEL_ID: logged.model_id},
         )

@@ -59,16 +59,19 @@ def summarize(
 
 
 def _provenance(params: Params) -> Provenance:
+    # What made the pairs: the names of the models, or that there was none.
+    generators = {
+        "llm": params.llm.model,
+        "hybrid": f"rules choose the answer, {params.llm.model} asks for it",
+        "cloze": "cloze, by rules",
+        "t5": params.generate_pairs.t5.checkpoint,
+    }
     return Provenance(
         source=params.data.source,
         reader=params.reader.checkpoint,
         language_model=params.llm.model,
         provider=params.llm.provider,
-        question_generator=(
-            params.llm.model
-            if params.generate_pairs.method == "llm"
-            else params.generate_pairs.t5.checkpoint
-        ),
+        question_generator=generators[params.generate_pairs.method],
     )
 
 

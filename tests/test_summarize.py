@@ -146,6 +146,24 @@ def test_summary_plots_page_and_table_are_made(project: Path) -> None:
     assert 'href="data_docs/blend-mix/index.html"' in page
 
 
+@pytest.mark.parametrize(
+    ("method", "shown"),
+    [
+        ("llm", "<dd>SmolLM2-135M-Instruct</dd>"),
+        ("hybrid", "<dd>rules choose the answer, SmolLM2-135M-Instruct asks for it</dd>"),
+        ("cloze", "<dd>cloze, by rules</dd>"),
+        ("t5", "<dd>lmqg/t5-base-squad-qag</dd>"),
+    ],
+)
+def test_the_page_names_what_made_the_pairs(project: Path, method: str, shown: str) -> None:
+    path = project / "params.yaml"
+    params = yaml.safe_load(path.read_text(encoding="utf-8"))
+    params["generate_pairs"]["method"] = method
+    path.write_text(yaml.safe_dump(params), encoding="utf-8")
+    assert summarize(project).returncode == 0
+    assert shown in (project / "report/index.html").read_text(encoding="utf-8")
+
+
 def test_equal_metrics_give_equal_bytes(project: Path) -> None:
     assert summarize(project).returncode == 0
     first = outputs(project)

@@ -1,5 +1,6 @@
 """Hold a frame against a suite with Great Expectations, and write its Data Docs."""
 
+import logging
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,6 +14,9 @@ from great_expectations.data_context.types.base import ProgressBarsConfig
 from augqa.errors import DataError
 from augqa.expectations.frames import CONTEXT_COLUMNS, EXAMPLE_COLUMNS, Frame
 from augqa.expectations.suites import Severity
+
+# It sets itself to INFO, to announce a temporary folder that is of use to nobody.
+logging.getLogger("great_expectations.data_context.types.base").setLevel(logging.WARNING)
 
 # Rows named in a message and in the JSON; the pages name all.
 N_NAMED = 5

@@ -56,7 +56,12 @@ def generate_contexts(seeds: Input, contexts: Output, metrics: Output) -> str:
             )
 
     with llm.open_client(params.llm, cache_path=llm.default_cache_path()) as client:
+        client.announce("generate_contexts", requests())
         made = list(rows(client))
+        prompt_tokens = sum(row.prompt_tokens for row in made)
+        completion_tokens = sum(row.completion_tokens for row in made)
+        list_cost = client.list_cost(prompt_tokens, completion_tokens)
+        used = client.summary()
     write_table(contexts, made, GeneratedContext)
 
     reasons = Counter(row.failure for row in made if row.failure is not None)
@@ -72,11 +77,13 @@ def generate_contexts(seeds: Input, contexts: Output, metrics: Output) -> str:
                 Counter(row.finish_reason for row in made if row.finish_reason is not None)
             ),
             "mean_words": sum(len(row.text.split()) for row in good) / len(good) if good else 0.0,
-            "prompt_tokens": sum(row.prompt_tokens for row in made),
-            "completion_tokens": sum(row.completion_tokens for row in made),
+            "prompt_tokens": prompt_tokens,
+            "completion_tokens": completion_tokens,
+            # At list price, cache or not: what was paid differs from run to run.
+            "list_cost_usd": list_cost,
         },
     )
-    return f"{len(good)} contexts from {len(made)} requests, {len(made) - len(good)} failed"
+    return f"{len(good)} contexts from {len(made)} requests, {len(made) - len(good)} failed; {used}"
 
 
 if __name__ == "__main__":

@@ -63,6 +63,14 @@ class Prepare(Section):
     n_seeds: int = Field(gt=0)
 
 
+class ModelPrice(Section):
+    """US dollars for a million tokens, and the day they were read off the price list."""
+
+    prompt: float = Field(ge=0)
+    completion: float = Field(ge=0)
+    as_of: str = Field(pattern=r"^\d{4}-\d{2}-\d{2}$")
+
+
 class Llm(Section):
     provider: Literal["embedded", "openai"]
     base_url: str | None
@@ -76,6 +84,12 @@ class Llm(Section):
     max_retries: int = Field(ge=0)
     timeout_s: float = Field(gt=0)
     max_failed_fraction: float = Fraction
+    requests_per_minute: int | None = Field(gt=0)
+    tokens_per_minute: int | None = Field(gt=0)
+    executor: Literal["online", "batch_file", "openai_batch"]
+    batch_poll_s: float = Field(gt=0)
+    max_cost: float | None = Field(ge=0)
+    prices: dict[str, ModelPrice]
 
 
 class GenerateContexts(Section):
@@ -107,6 +121,7 @@ class GeneratePairs(Section):
 
 class AnswerRoundTrip(Section):
     checkpoint: str | None
+    engine: Literal["float32", "int8"]
 
 
 class FilterPairs(Section):
@@ -169,12 +184,18 @@ class Train(Section):
     warmup_fraction: float = Fraction
     weight_decay: float = Field(ge=0)
     max_grad_norm: float = Field(gt=0)
+    precision: Literal["float32", "bfloat16"]
+    pass_tokens: int = Field(gt=0)
+    compile: bool
+    held_out_fraction: float = Field(ge=0, lt=1)
+    patience: int = Field(gt=0)
 
 
 class Evaluate(Section):
     seed: int
     n_questions: int | None = Field(gt=0)
     batch_size: int = Field(gt=0)
+    engine: Literal["float32", "int8"]
 
 
 class Tracking(Section):

@@ -5,8 +5,11 @@ at once (WAL); of two that store the same key the first one stays, so that all r
 """
 
 import contextlib
+import queue
 import sqlite3
-from collections.abc import Iterable
+import threading
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,6 +38,7 @@ _COLUMNS = (
 # SQLite allows 999 variables in a statement on old builds.
 _KEYS_A_QUERY = 500
 _BUSY_TIMEOUT_S = 60.0
+_RESPONSES_A_COMMIT = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +87,11 @@ class ResponseCache:
         except (OSError, sqlite3.Error) as error:
             raise self._fault(error) from error
 
+    @property
+    def connection(self) -> sqlite3.Connection:
+        """The open file, for tables that belong beside the responses; commits by itself."""
+        return self._db
+
     def _fault(self, error: Exception) -> GenerationError:
         return GenerationError(
             f"{self._path}: the response cache cannot be used: {error}. Free the disk or the"
@@ -130,6 +139,16 @@ class ResponseCache:
             raise self._fault(error) from error
         return response if kept.rowcount else self.find([key])[key]
 
+    @contextlib.contextmanager
+    def together(self) -> Iterator[None]:
+        """Make what the block stores one commit."""
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+            yield
+            self._db.execute("COMMIT")
+        except sqlite3.Error as error:
+            raise self._fault(error) from error
+
     def close(self) -> None:
         """Close the file."""
         with contextlib.suppress(sqlite3.Error):
@@ -149,3 +168,60 @@ def _response(values: list[object]) -> Response:
         latency_s=latency,  # type: ignore[arg-type]
         attempts=attempts,  # type: ignore[arg-type]
     )
+
+
+class CacheWriter:
+    """A thread that stores responses: those that wait for the disk together make one commit.
+
+    Args:
+        path: The cache's file.
+        endpoint: Name of the endpoint the responses come from.
+    """
+
+    def __init__(self, path: Path, endpoint: str) -> None:
+        self._path = path
+        self._endpoint = endpoint
+        self._queue: queue.SimpleQueue[tuple[str, Response, Future[Response]] | None] = (
+            queue.SimpleQueue()
+        )
+        self._thread = threading.Thread(target=self._work, name="augqa-cache", daemon=True)
+        self._thread.start()
+
+    def store(self, key: str, response: Response) -> "Future[Response]":
+        """Store a response; the future has what is kept, once it is on its way to the disk."""
+        kept: Future[Response] = Future()
+        self._queue.put((key, response, kept))
+        return kept
+
+    def close(self) -> None:
+        """Store what waits, and end the thread."""
+        self._queue.put(None)
+        self._thread.join()
+
+    def _work(self) -> None:
+        cache: ResponseCache | None = None
+        more = True
+        while more:
+            batch = [self._queue.get()]
+            while not self._queue.empty() and len(batch) < _RESPONSES_A_COMMIT:
+                batch.append(self._queue.get())
+            more = batch[-1] is not None
+            items = [item for item in batch if item is not None]
+            if not items:
+                continue
+            try:
+                if cache is None:
+                    cache = ResponseCache(self._path)
+                with cache.together():
+                    kept = [
+                        cache.store(key, self._endpoint, response) for key, response, _ in items
+                    ]
+            except GenerationError as error:
+                for _, _, future in items:
+                    future.set_exception(error)
+                continue
+            for (_, _, future), response in zip(items, kept, strict=True):
+                if not future.cancelled():
+                    future.set_result(response)
+        if cache is not None:
+            cache.close()

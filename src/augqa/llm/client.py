@@ -7,65 +7,156 @@ memory does not grow with their number.
 
 import asyncio
 import concurrent.futures
+import dataclasses
 import json
 import logging
 import os
 import random
 import threading
+import time
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 from augqa.errors import GenerationError
-from augqa.llm.cache import Response, ResponseCache
-from augqa.llm.request import ChatRequest, ChatResult, request_key
+from augqa.llm import cost, verdict
+from augqa.llm.batch import complete_in_batches
+from augqa.llm.cache import CacheWriter, Response, ResponseCache
+from augqa.llm.cost import Budget, Estimate, Price
+from augqa.llm.limiter import CoolDown, InFlight, RateLimiter, Ticket
+from augqa.llm.request import ChatRequest, ChatResult, Rendered, Renderer
 from augqa.llm.wire import Again, Busy, Endpoint, Refused
 from augqa.params import Llm
 
 log = logging.getLogger("augqa.llm")
 
 _CHUNK = 64
+_LOOK_S = 0.01
 _BACKOFF_S = (0.5, 30.0)
 # A share of very few says nothing yet.
 _MIN_OUTCOMES = 50
-# Further seeds for a request whose first text was not valid.
-_SEED_STEP = 1_000_003
-_INVALID_RETRIES = 2
+# Nobody listens on the port: a few tries are enough, where no answer has ever come.
+_TRIES_TO_REACH = 3
+# 429s and nothing else for so long: the limit is not one that a pause gets over.
+_MAX_STALLED_S = 600.0
+
+_ResultFuture = concurrent.futures.Future[ChatResult]
 
 
 @dataclass(slots=True)
-class _Call:
-    """A request on its way: rendered once for each try that gave no valid text."""
+class _Waiting:
+    """A request that waits for its turn to be sent."""
 
-    request: ChatRequest
-    body: dict[str, Any]
-    key: str
-    future: "concurrent.futures.Future[ChatResult]"
+    turn: "asyncio.Future[tuple[Ticket, float]]"
+    prompt_tokens: int
+    max_tokens: int
+
+
+@dataclass(slots=True)
+class Usage:
+    """What a run has used: tokens that this run paid for, and tokens the cache saved."""
+
+    n_requests: int = 0
+    n_cached: int = 0
+    n_failed: int = 0
+    n_sent: int = 0
+    paid_prompt_tokens: int = 0
+    paid_completion_tokens: int = 0
+    saved_prompt_tokens: int = 0
+    saved_completion_tokens: int = 0
 
 
 class ChatClient:
     """Completes requests against one endpoint; made by `open_client`."""
 
     def __init__(
-        self, params: Llm, *, base_url: str | None, endpoint: str, api_key: str, cache_path: Path
+        self,
+        params: Llm,
+        *,
+        base_url: str | None,
+        endpoint: str,
+        api_key: str,
+        cache_path: Path,
+        limiter: RateLimiter | None = None,
     ) -> None:
         self._params = params
         self._endpoint_name = endpoint
         self._cache_path = cache_path
-        self._cache = ResponseCache(cache_path)
         self._base_url = base_url
         self._api_key = api_key
-        self._n_done = 0
-        self._n_failed = 0
-        self._reached = False
+        self._renderer = Renderer(
+            endpoint=endpoint,
+            model=params.model,
+            token_limit_param=params.token_limit_param,
+            temperature=params.temperature,
+            top_p=params.top_p,
+        )
+        price = params.prices.get(params.model)
+        self._price = (
+            None if price is None else Price(prompt=price.prompt, completion=price.completion)
+        )
+        if params.max_cost is not None and self._price is None:
+            raise GenerationError(
+                f"llm.max_cost is {params.max_cost:g}, and llm.prices has no price of"
+                f" {params.model!r}: put it there, with its date, or set max_cost to null"
+            )
+        self._budget = Budget(self._price, params.max_cost)
+        self.usage = Usage()
+        self._counting = threading.Lock()
+        self._last_failure = "unknown"
+        self._limiter = limiter or RateLimiter(params.requests_per_minute, params.tokens_per_minute)
+        self._cache = ResponseCache(cache_path)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run_loop, name="augqa-llm", daemon=True)
         self._ready: concurrent.futures.Future[None] = concurrent.futures.Future()
         self._thread.start()
         self._ready.result()
+
+    def estimate(self, requests: Iterable[ChatRequest]) -> Estimate:
+        """Return what `requests` will take at most, given what the cache holds."""
+        n_requests = n_cached = prompt = completion = 0
+        feed = iter(requests)
+        while chunk := list(islice(feed, _CHUNK)):
+            rendered = [self._renderer.render(request) for request in chunk]
+            at_hand = self._cache.find(each.key for each in rendered)
+            n_requests += len(rendered)
+            n_cached += len(at_hand)
+            for each in rendered:
+                if each.key not in at_hand:
+                    prompt += cost.prompt_tokens(each.body)
+                    completion += each.request.max_tokens
+        return Estimate(
+            n_requests=n_requests,
+            n_cached=n_cached,
+            prompt_tokens=prompt,
+            completion_tokens=completion,
+            cost=None if self._price is None else self._price.of(prompt, completion),
+            seconds=cost.shortest_s(
+                n_requests - n_cached,
+                prompt + completion,
+                requests_per_minute=self._params.requests_per_minute,
+                tokens_per_minute=self._params.tokens_per_minute,
+            ),
+        )
+
+    def announce(self, name: str, requests: Iterable[ChatRequest]) -> Estimate:
+        """Log what `requests` will take, and write it beside the cache, before they are sent."""
+        estimate = self.estimate(requests)
+        log.info("%s: %s", name, estimate)
+        path = self._cache_path.parent / f"estimate-{name}.json"
+        path.write_text(
+            json.dumps(dataclasses.asdict(estimate), indent=2, sort_keys=True) + "\n",
+            encoding="utf-8",
+        )
+        return estimate
+
+    def list_cost(self, prompt_tokens: int, completion_tokens: int) -> float | None:
+        """Return the list price of so many tokens, whoever paid; None without a price."""
+        if self._price is None:
+            return None
+        return self._price.of(prompt_tokens, completion_tokens)
 
     def complete(
         self, requests: Iterable[ChatRequest], *, total: int | None = None
@@ -74,16 +165,34 @@ class ChatClient:
 
         Args:
             requests: Read lazily, a bounded number ahead.
-            total: Their number, where it is known.
+            total: Their number, where it is known; nothing depends on it.
 
         Raises:
-            GenerationError: If nothing can work until the user acts, or too many failed. What
-                has arrived is in the cache.
+            GenerationError: If nothing can work until the user acts, too many failed, or the
+                next request would cost more than `llm.max_cost` leaves. What has arrived is in
+                the cache.
         """
         del total
+        if self._params.executor != "online":
+            results = complete_in_batches(
+                requests,
+                executor=self._params.executor,
+                renderer=self._renderer,
+                cache=self._cache,
+                folder=self._cache_path.parent / "batch",
+                base_url=self._base_url,
+                api_key=self._api_key,
+                poll_s=self._params.batch_poll_s,
+                max_retries=self._params.max_retries,
+            )
+            for result in results:
+                self._count(result)
+                yield result
+            self._judge(final=True)
+            return
         feed = iter(requests)
-        window: deque[concurrent.futures.Future[ChatResult]] = deque()
-        room = max(256, 16 * self._params.max_in_flight)
+        window: deque[_ResultFuture] = deque()
+        room = max(4 * _CHUNK, 16 * self._params.max_in_flight)
         more = True
         try:
             while True:
@@ -93,71 +202,59 @@ class ChatClient:
                     window.extend(self._start(chunk))
                 if not window:
                     break
-                result = window.popleft().result()
-                self._count(result)
-                yield result
+                # Looked at from time to time: a wake-up for each result would make this thread
+                # and the loop's fight for the interpreter.
+                while not window[0].done():
+                    time.sleep(_LOOK_S)
+                yield window.popleft().result()
             self._judge(final=True)
         finally:
             for future in window:
                 future.cancel()
 
-    def _start(self, chunk: list[ChatRequest]) -> list["concurrent.futures.Future[ChatResult]"]:
-        calls = [self._call(request, 0, concurrent.futures.Future()) for request in chunk]
-        at_hand = self._cache.find(call.key for call in calls)
-        for call in calls:
-            response = at_hand.get(call.key)
-            if response is not None and _fault(call.request, response, call.body) is None:
-                call.future.set_result(_result(call.request, response, None, cached=True))
-            else:
-                self._loop.call_soon_threadsafe(self._submit, call)
-        return [call.future for call in calls]
-
-    def _call(
-        self,
-        request: ChatRequest,
-        n_invalid: int,
-        future: "concurrent.futures.Future[ChatResult]",
-    ) -> _Call:
-        params = self._params
-        body: dict[str, Any] = {
-            "model": params.model,
-            "messages": [dict(message) for message in request.messages],
-            params.token_limit_param: request.max_tokens,
-            "seed": request.seed + n_invalid * _SEED_STEP,
-        }
-        if params.temperature is not None:
-            body["temperature"] = params.temperature
-        if params.top_p is not None:
-            body["top_p"] = params.top_p
-        if request.stop:
-            body["stop"] = list(request.stop)
-        if request.json_schema is not None:
-            body["response_format"] = {
-                "type": "json_schema",
-                "json_schema": {
-                    "name": "answer",
-                    "strict": True,
-                    "schema": dict(request.json_schema),
-                },
-            }
-        key = request_key(self._endpoint_name, body, f"{request.sample}/{n_invalid}")
-        return _Call(request=request, body=body, key=key, future=future)
+    def _start(self, chunk: list[ChatRequest]) -> list[_ResultFuture]:
+        rendered = [self._renderer.render(request) for request in chunk]
+        at_hand = self._cache.find(each.key for each in rendered)
+        futures: list[_ResultFuture] = []
+        missing: list[tuple[Rendered, _ResultFuture]] = []
+        for each in rendered:
+            future: _ResultFuture = concurrent.futures.Future()
+            futures.append(future)
+            response = at_hand.get(each.key)
+            if response is not None:
+                reason = verdict.fault(each.request, response, self._params.model)
+                if verdict.is_final(reason, each):
+                    result = verdict.result_of(each.request, response, reason, cached=True)
+                    self._count(result)
+                    future.set_result(result)
+                    continue
+            missing.append((each, future))
+        if missing:
+            self._loop.call_soon_threadsafe(self._submit, missing)
+        return futures
 
     def _count(self, result: ChatResult) -> None:
-        self._n_done += 1
-        if result.failure is not None:
-            self._n_failed += 1
-            self._judge(final=False)
+        usage = self.usage
+        with self._counting:
+            usage.n_requests += 1
+            usage.n_failed += result.failure is not None
+            if result.cached:
+                usage.n_cached += 1
+                usage.saved_prompt_tokens += result.prompt_tokens
+                usage.saved_completion_tokens += result.completion_tokens
+                self._budget.save(result.prompt_tokens, result.completion_tokens)
 
     def _judge(self, *, final: bool) -> None:
-        if not self._n_failed or (not final and self._n_done < _MIN_OUTCOMES):
+        usage = self.usage
+        if not usage.n_failed or (not final and usage.n_requests < _MIN_OUTCOMES):
             return
         allowed = self._params.max_failed_fraction
-        if self._n_failed > allowed * self._n_done:
+        if usage.n_failed > allowed * usage.n_requests:
             raise GenerationError(
-                f"{self._n_failed} of {self._n_done} requests to {self._endpoint_name} failed,"
-                f" more than llm.max_failed_fraction {allowed:g} allows. What arrived is kept in"
-                f" {self._cache_path}: run again when the endpoint is well."
+                f"{usage.n_failed} of {usage.n_requests} requests to {self._endpoint_name}"
+                f" failed, more than llm.max_failed_fraction {allowed:g} allows; the last reason"
+                f" is {self._last_failure}. What arrived is kept in {self._cache_path}: run again"
+                " when the endpoint is well."
             )
 
     # What follows runs in the loop's thread.
@@ -166,6 +263,7 @@ class ChatClient:
         asyncio.set_event_loop(self._loop)
         try:
             self._store = ResponseCache(self._cache_path)
+            self._writer = CacheWriter(self._cache_path, self._endpoint_name)
             self._endpoint = Endpoint(
                 base_url=self._base_url,
                 api_key=self._api_key,
@@ -174,84 +272,220 @@ class ChatClient:
                 max_connections=self._params.max_in_flight,
                 timeout_s=self._params.timeout_s,
             )
-            self._slots = asyncio.Semaphore(self._params.max_in_flight)
-            self._open = asyncio.Event()
-            self._open.set()
-            self._tasks: set[asyncio.Task[None]] = set()
         except BaseException as error:
             self._ready.set_exception(error)
             raise
+        self._in_flight = InFlight(most=self._params.max_in_flight)
+        self._cool_down = CoolDown()
+        self._n_in_flight = 0
+        self._queue: deque[_Waiting] = deque()
+        self._timer: asyncio.TimerHandle | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._stopped: GenerationError | None = None
+        self._reached = False
         self._ready.set_result(None)
         self._loop.run_forever()
 
-    def _submit(self, call: _Call) -> None:
-        task = self._loop.create_task(self._finish(call))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+    def _submit(self, calls: list[tuple[Rendered, _ResultFuture]]) -> None:
+        for rendered, future in calls:
+            task = self._loop.create_task(self._finish(rendered, future))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
 
-    async def _finish(self, call: _Call) -> None:
+    async def _finish(self, rendered: Rendered, future: _ResultFuture) -> None:
         try:
-            async with self._slots:
-                if call.future.cancelled():
-                    return
-                result = await self._result(call)
-            if not call.future.cancelled():
-                call.future.set_result(result)
+            result = await self._result(rendered)
+            self._count(result)
+            if result.failure is not None:
+                self._last_failure = result.failure
+                self._judge(final=False)
+        except GenerationError as error:
+            self._stop(error)
+            if not future.cancelled():
+                future.set_exception(error)
         except Exception as error:  # noqa: BLE001 - handed over to the caller's thread
-            if not call.future.cancelled():
-                call.future.set_exception(error)
+            if not future.cancelled():
+                future.set_exception(error)
+        else:
+            if not future.cancelled():
+                future.set_result(result)
 
-    async def _result(self, call: _Call) -> ChatResult:
-        """Return the first valid text, or the last one with its fault."""
-        n_invalid = 0
+    def _stop(self, error: GenerationError) -> None:
+        """Send nothing more; who waits for a turn gets the error."""
+        if self._stopped is None:
+            self._stopped = error
+        while self._queue:
+            waiting = self._queue.popleft()
+            if not waiting.turn.done():
+                waiting.turn.set_exception(self._stopped)
+
+    async def _result(self, rendered: Rendered) -> ChatResult:
+        """Return the first valid text, or the last one's fault."""
         while True:
-            at_hand = self._store.find([call.key]).get(call.key)
-            cached = at_hand is not None
-            if at_hand is None:
+            response: Response | None = None
+            if rendered.try_number:  # the first try was looked up before it was submitted
+                response = self._store.find([rendered.key]).get(rendered.key)
+            cached = response is not None
+            if response is None:
                 try:
-                    at_hand = await self._response(call)
-                except (Again, Refused) as error:
-                    return _no_result(call.request, error.reason)
-            fault = _fault(call.request, at_hand, call.body)
-            if fault is None or fault == "content_filter" or n_invalid == _INVALID_RETRIES:
-                return _result(call.request, at_hand, fault, cached=cached)
-            n_invalid += 1
-            call = self._call(call.request, n_invalid, call.future)
+                    response = await self._response(rendered)
+                except Again as error:
+                    return verdict.no_result(rendered.request, error.reason)
+                except Refused as error:
+                    return verdict.no_result(rendered.request, error.reason)
+            reason = verdict.fault(rendered.request, response, self._params.model)
+            if verdict.is_final(reason, rendered):
+                return verdict.result_of(rendered.request, response, reason, cached=cached)
+            rendered = self._renderer.render(rendered.request, rendered.try_number + 1)
 
-    async def _response(self, call: _Call) -> Response:
-        attempts = 0
-        n_failed = 0
+    async def _response(self, rendered: Rendered) -> Response:
+        """Send a request until an answer is there; it is stored before anything else."""
+        body = json.dumps(rendered.body, ensure_ascii=False).encode("utf-8")
+        prompt_tokens = cost.prompt_tokens(rendered.body)
+        max_tokens = rendered.request.max_tokens
+        attempts = n_failed = 0
         while True:
-            await self._open.wait()
+            ticket, reserved = await self._turn(prompt_tokens, max_tokens)
             attempts += 1
+            self.usage.n_sent += 1
+            tokens: tuple[int, int] | None = None
+            unpaid = False
             try:
-                async with asyncio.timeout(self._params.timeout_s):
-                    response = await self._endpoint.chat(call.body, attempts=attempts)
-            except Busy as busy:
-                await self._cool_down(busy.after_s)
-                continue
-            except TimeoutError:
-                fault = Again("timeout")
-            except Again as again:
-                fault = again
-            else:
+                response, limits = await self._endpoint.chat(body, attempts=attempts)
+                kept = await asyncio.wrap_future(self._writer.store(rendered.key, response))
+                tokens = (response.prompt_tokens, response.completion_tokens)
+                self.usage.paid_prompt_tokens += tokens[0]
+                self.usage.paid_completion_tokens += tokens[1]
                 self._reached = True
-                return self._store.store(call.key, self._endpoint_name, response)
-            n_failed += 1
-            if fault.reason == "connection" and not self._reached and n_failed > 2:
-                raise GenerationError(
-                    f"{self._endpoint.where}: no connection. Is the server up, and is"
-                    " llm.base_url right?"
+                self._in_flight.good()
+                self._cool_down.good()
+                self._limiter.learn(limits.requests, limits.tokens)
+                if limits.pause_s:
+                    self._cool_down.pause(self._loop.time(), limits.pause_s)
+                return kept
+            except Busy as busy:
+                unpaid = True
+                self._reached = True
+                self._too_many(busy.after_s)
+                continue
+            except Refused:
+                unpaid = True
+                raise
+            except Again as error:
+                unpaid = error.reason == "connection" or error.reason.startswith("http_")
+                again = error
+            finally:
+                self._n_in_flight -= 1
+                self._limiter.settle(
+                    ticket, self._loop.time(), 0 if unpaid else sum(tokens) if tokens else None
                 )
+                if unpaid:
+                    self._budget.release(reserved)
+                else:
+                    self._budget.settle(reserved, tokens)
+                self._pump()
+            n_failed += 1
+            self._give_up_unreached(again, n_failed)
             if n_failed > self._params.max_retries:
-                raise fault
-            await asyncio.sleep(max(fault.after_s or 0.0, _backoff(n_failed)))
+                raise again
+            await asyncio.sleep(max(again.after_s or 0.0, _backoff_s(n_failed)))
 
-    async def _cool_down(self, after_s: float | None) -> None:
-        if self._open.is_set():
-            self._open.clear()
-            await asyncio.sleep(after_s if after_s is not None else 5.0)
-            self._open.set()
+    def _give_up_unreached(self, again: Again, n_failed: int) -> None:
+        if again.reason != "connection":
+            self._reached = True
+        elif not self._reached and n_failed >= _TRIES_TO_REACH:
+            raise GenerationError(
+                f"{self._endpoint.where}: no connection. Is the server up, and is llm.base_url"
+                " right?"
+            )
+
+    def _too_many(self, after_s: float | None) -> None:
+        now = self._loop.time()
+        if self._cool_down.too_many(now, after_s, random.random()):
+            self._in_flight.too_many()
+        if self._cool_down.stalled_s(now) > _MAX_STALLED_S:
+            raise GenerationError(
+                f"{self._endpoint.where}: nothing but HTTP 429 (too many requests) for"
+                f" {_MAX_STALLED_S:.0f} s. What arrived is kept in {self._cache_path}: set"
+                " llm.requests_per_minute and llm.tokens_per_minute to the account's limits, and"
+                " run again."
+            )
+
+    async def _turn(self, prompt_tokens: int, max_tokens: int) -> tuple[Ticket, float]:
+        if self._stopped is not None:
+            raise self._stopped
+        waiting = _Waiting(self._loop.create_future(), prompt_tokens, max_tokens)
+        self._queue.append(waiting)
+        self._pump()
+        return await waiting.turn
+
+    def _pump(self) -> None:
+        """Let through whoever may be sent now; come back when the next one may."""
+        while self._queue:
+            waiting = self._queue[0]
+            if waiting.turn.done():
+                self._queue.popleft()
+                continue
+            if self._n_in_flight >= self._in_flight.limit:
+                return
+            now = self._loop.time()
+            tokens = waiting.prompt_tokens + waiting.max_tokens
+            wait_s = max(self._cool_down.wait_s(now), self._limiter.wait_s(now, tokens))
+            if wait_s > 0:
+                if self._timer is not None:
+                    self._timer.cancel()
+                self._timer = self._loop.call_later(wait_s + 0.001, self._pump)
+                return
+            reserved = self._budget.reserve(waiting.prompt_tokens, waiting.max_tokens)
+            if reserved is None:
+                if self._budget.waiting:
+                    return
+                self._stop(
+                    GenerationError(
+                        f"llm.max_cost {self._params.max_cost:g}: {self._budget.paid:.4f} is paid,"
+                        " and the next request could pass it. What arrived is kept in"
+                        f" {self._cache_path}: raise max_cost, and run again."
+                    )
+                )
+                return
+            self._queue.popleft()
+            self._n_in_flight += 1
+            waiting.turn.set_result((self._limiter.admit(now, tokens), reserved))
+
+    def summary(self) -> str:
+        """Return one line on what this run has paid and what the cache has saved."""
+        usage = self.usage
+        line = (
+            f"{usage.n_requests - usage.n_cached} asked,"
+            f" {usage.n_cached} from the cache, {usage.paid_prompt_tokens}"
+            f" + {usage.paid_completion_tokens} tokens"
+        )
+        if self._price is not None:
+            line += f", {self._budget.paid:.4f} USD paid, {self._budget.saved:.4f} USD saved"
+        return line
+
+    def _write_usage(self) -> None:
+        """Append what this run has used to a file beside the cache, one JSON object a line."""
+        if not self.usage.n_requests and not self.usage.n_sent:
+            return
+        usage = self.usage
+        record = {
+            "ended_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            "endpoint": self._endpoint_name,
+            "model": self._params.model,
+            "n_requests": usage.n_requests,
+            "n_cached": usage.n_cached,
+            "n_failed": usage.n_failed,
+            "n_sent": usage.n_sent,
+            "paid_prompt_tokens": usage.paid_prompt_tokens,
+            "paid_completion_tokens": usage.paid_completion_tokens,
+            "saved_prompt_tokens": usage.saved_prompt_tokens,
+            "saved_completion_tokens": usage.saved_completion_tokens,
+            "paid": None if self._price is None else round(self._budget.paid, 6),
+            "saved": None if self._price is None else round(self._budget.saved, 6),
+        }
+        with (self._cache_path.parent / "usage.jsonl").open("a", encoding="utf-8") as file:
+            file.write(json.dumps(record, sort_keys=True) + "\n")
 
     def close(self) -> None:
         """Stop the loop, its calls and the connections."""
@@ -262,12 +496,14 @@ class ChatClient:
             await asyncio.gather(*self._tasks, return_exceptions=True)
             await self._endpoint.close()
             self._store.close()
+            self._writer.close()
 
         asyncio.run_coroutine_threadsafe(stop(), self._loop).result()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
         self._cache.close()
+        self._write_usage()
 
 
 def read_api_key(name: str) -> str:
@@ -285,60 +521,11 @@ def read_api_key(name: str) -> str:
     return key
 
 
-def _backoff(n_failed: int) -> float:
-    """Seconds to wait: exponential, with full jitter above a half.
+def _backoff_s(n_failed: int) -> float:
+    """Return the seconds to wait: exponential, with jitter over its upper half.
 
     Jitter spreads the load; no result depends on it, so that it needs no seed.
     """
     low, high = _BACKOFF_S
     longest = min(high, low * 2.0 ** (n_failed - 1))
     return longest * random.uniform(0.5, 1.0)
-
-
-def _fault(request: ChatRequest, response: Response, body: dict[str, Any]) -> str | None:
-    """Return why a response is not valid, or None."""
-    if response.finish_reason == "content_filter" or response.refusal:
-        return "content_filter"
-    if response.finish_reason == "length" and request.whole:
-        return "truncated"
-    if not (response.text or "").strip():
-        return "truncated" if response.finish_reason == "length" else "empty"
-    asked = body["model"]
-    if response.model is not None and not response.model.startswith(asked):
-        return "wrong_model"
-    if request.json_schema is not None:
-        try:
-            json.loads(response.text or "")
-        except ValueError:
-            return "wrong_schema"
-    return None
-
-
-def _result(
-    request: ChatRequest, response: Response, fault: str | None, *, cached: bool
-) -> ChatResult:
-    return ChatResult(
-        id=request.id,
-        text=(response.text or "") if fault is None else "",
-        failure=fault,
-        model=response.model,
-        finish_reason=response.finish_reason,
-        prompt_tokens=response.prompt_tokens,
-        completion_tokens=response.completion_tokens,
-        attempts=response.attempts,
-        latency_s=response.latency_s,
-        system_fingerprint=response.system_fingerprint,
-        cached=cached,
-    )
-
-
-def _no_result(request: ChatRequest, reason: str) -> ChatResult:
-    return ChatResult(
-        id=request.id,
-        text="",
-        failure=reason,
-        model=None,
-        finish_reason=None,
-        prompt_tokens=0,
-        completion_tokens=0,
-    )

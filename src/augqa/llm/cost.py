@@ -1,0 +1,127 @@
+"""What requests cost: known from params before a run, from the server's token counts after."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+# English takes about four bytes a token; a third stays on the safe side until the server's own
+# counts are known.
+_BYTES_A_TOKEN = 3
+_TOKENS_A_MESSAGE = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Price:
+    """Money for a million tokens, in the currency of params.yaml."""
+
+    prompt: float
+    completion: float
+
+    def of(self, prompt_tokens: int, completion_tokens: int) -> float:
+        """Return the price of so many tokens."""
+        return (self.prompt * prompt_tokens + self.completion * completion_tokens) / 1e6
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate:
+    """What a run is going to take at most.
+
+    Attributes:
+        n_requests: Asked for.
+        n_cached: Of these, at hand in the cache.
+        prompt_tokens: Of the requests that are not; estimated from their length.
+        completion_tokens: The highest number, by their token limits.
+        cost: Highest cost; None without a price for the model.
+        seconds: Shortest time under the rate limits; None without limits.
+    """
+
+    n_requests: int
+    n_cached: int
+    prompt_tokens: int
+    completion_tokens: int
+    cost: float | None
+    seconds: float | None
+
+    def __str__(self) -> str:
+        parts = [
+            f"{self.n_requests} requests, {self.n_cached} of them in the cache",
+            f"about {self.prompt_tokens} prompt and at most {self.completion_tokens}"
+            " completion tokens to pay for",
+        ]
+        if self.cost is not None:
+            parts.append(f"at most {self.cost:.4f} USD")
+        if self.seconds is not None:
+            parts.append(f"at least {self.seconds:.0f} s under the rate limits")
+        return "; ".join(parts)
+
+
+def prompt_tokens(body: Mapping[str, Any]) -> int:
+    """Return an estimate of the prompt tokens of a rendered request, rather too high."""
+    messages = body["messages"]
+    n_bytes = sum(len(message["content"].encode("utf-8")) for message in messages)
+    return n_bytes // _BYTES_A_TOKEN + _TOKENS_A_MESSAGE * len(messages)
+
+
+def shortest_s(
+    n_requests: int,
+    tokens: int,
+    *,
+    requests_per_minute: int | None,
+    tokens_per_minute: int | None,
+) -> float | None:
+    """Return the seconds that the rate limits ask for at least; None without limits.
+
+    The first minute's budget is there at once.
+    """
+    needs = [
+        max(0.0, used / limit - 1.0) * 60.0
+        for used, limit in ((n_requests, requests_per_minute), (tokens, tokens_per_minute))
+        if limit is not None
+    ]
+    return max(needs) if needs else None
+
+
+class Budget:
+    """Money of one run: reserved when a request is sent, settled when its answer is there.
+
+    Args:
+        price: None: nothing is counted.
+        most: Never spend more; None: no limit.
+    """
+
+    def __init__(self, price: Price | None, most: float | None) -> None:
+        self._price = price
+        self._most = most
+        self._reserved = 0.0
+        self.paid = 0.0
+        self.saved = 0.0
+
+    def reserve(self, prompt: int, completion: int) -> float | None:
+        """Set aside the highest cost of a request; None where it does not fit any more."""
+        if self._price is None:
+            return 0.0
+        cost = self._price.of(prompt, completion)
+        if self._most is not None and self.paid + self._reserved + cost > self._most:
+            return None
+        self._reserved += cost
+        return cost
+
+    @property
+    def waiting(self) -> bool:
+        """Whether an answer that is to come may free what was set aside."""
+        return self._reserved > 1e-12
+
+    def settle(self, reserved: float, tokens: tuple[int, int] | None) -> None:
+        """Say what a request did cost, by its tokens; None: nobody knows, so all of it."""
+        self._reserved -= reserved
+        if self._price is not None:
+            self.paid += reserved if tokens is None else self._price.of(*tokens)
+
+    def release(self, reserved: float) -> None:
+        """Give back what a request that was not taken had set aside."""
+        self._reserved -= reserved
+
+    def save(self, prompt: int, completion: int) -> None:
+        """Count a response that was at hand."""
+        if self._price is not None:
+            self.saved += self._price.of(prompt, completion)

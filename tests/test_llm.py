@@ -1,0 +1,377 @@
+"""The client against a server that misbehaves: what is tried again, dropped, or ends the run."""
+
+import contextlib
+import itertools
+import json
+import logging
+import multiprocessing
+import os
+import random
+import socket
+import sqlite3
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from augqa import llm
+from augqa.errors import GenerationError
+from augqa.llm import client as client_module
+from augqa.llm.request import Renderer
+from augqa.params import Llm, ModelPrice
+from tests.loopback import MODEL, Loopback
+
+KEY = "sk-test-1234567890"
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client_module, "_BACKOFF_S", (0.01, 0.05))
+    monkeypatch.setenv("AUGQA_TEST_KEY", KEY)
+
+
+def params(base_url: str, **changes: Any) -> Llm:
+    values: dict[str, Any] = {
+        "provider": "openai",
+        "base_url": base_url,
+        "model": MODEL,
+        "api_key_env": "AUGQA_TEST_KEY",
+        "temperature": 0.7,
+        "top_p": None,
+        "seed": 1,
+        "token_limit_param": "max_tokens",
+        "max_in_flight": 4,
+        "max_retries": 2,
+        "timeout_s": 5.0,
+        "max_failed_fraction": 1.0,
+        "requests_per_minute": None,
+        "tokens_per_minute": None,
+        "executor": "online",
+        "batch_poll_s": 0.01,
+        "max_cost": None,
+        "prices": {},
+    }
+    return Llm(**{**values, **changes})
+
+
+def requests(n: int, **changes: Any) -> list[llm.ChatRequest]:
+    return [
+        llm.ChatRequest(
+            id=f"q{number}",
+            messages=({"role": "user", "content": f"Question: who built bridge {number}?"},),
+            max_tokens=60,
+            seed=number,
+            **changes,
+        )
+        for number in range(n)
+    ]
+
+
+def run(
+    server: Loopback, cache: Path, asked: list[llm.ChatRequest], **changes: Any
+) -> list[llm.ChatResult]:
+    with llm.open_client(params(server.base_url, **changes), cache_path=cache) as client:
+        return list(client.complete(asked))
+
+
+def test_results_come_in_the_order_of_the_requests(tmp_path: Path) -> None:
+    with Loopback() as server:
+        results = run(server, tmp_path / "c.sqlite", requests(300))
+    assert [result.id for result in results] == [f"q{number}" for number in range(300)]
+    assert all(result.failure is None and result.text for result in results)
+    assert results[0].model == MODEL
+    assert results[0].system_fingerprint == "fp-loopback"
+    assert results[0].attempts == 1
+
+
+def test_a_second_run_asks_nothing_and_gives_the_same(tmp_path: Path) -> None:
+    with Loopback() as server:
+        first = run(server, tmp_path / "c.sqlite", requests(20))
+        n_calls = len(server.calls)
+        second = run(server, tmp_path / "c.sqlite", requests(20))
+        assert len(server.calls) == n_calls
+    assert [result.text for result in first] == [result.text for result in second]
+    assert all(result.cached for result in second)
+
+
+@pytest.mark.parametrize(
+    "change", [{"model": "loopback-1-b"}, {"temperature": 0.8}, {"top_p": 0.9}]
+)
+def test_another_model_or_sampling_is_another_request(
+    tmp_path: Path, change: dict[str, Any]
+) -> None:
+    with Loopback() as server:
+        run(server, tmp_path / "c.sqlite", requests(3))
+        run(server, tmp_path / "c.sqlite", requests(3), **change)
+        assert len(server.calls) == 6
+
+
+def test_another_sample_number_is_another_request(tmp_path: Path) -> None:
+    with Loopback() as server:
+        run(server, tmp_path / "c.sqlite", requests(3, sample=1) + requests(3, sample=2))
+        assert len(server.calls) == 6
+
+
+# Fault -> (calls for one request whose fault does not pass, its reason).
+DROPPED = {
+    "500": (3, "http_500"),
+    "503": (3, "http_503"),
+    "408": (3, "http_408"),
+    "reset": (3, "reset"),
+    "malformed": (3, "malformed_response"),
+    "empty-choices": (3, "empty_choices"),
+    "empty-text": (3, "empty"),
+    "wrong-model": (3, "wrong_model"),
+    "content-filter": (1, "content_filter"),
+    "refusal": (1, "content_filter"),
+    "never": (3, "timeout"),
+    "trickle": (3, "timeout"),
+}
+
+
+def patience_s(fault: str) -> float:
+    """Return a timeout: short only where it is what ends the call."""
+    return 1.0 if fault in ("never", "trickle") else 20.0
+
+
+@pytest.mark.parametrize("fault", DROPPED)
+def test_a_fault_that_stays_makes_a_row_with_its_reason(tmp_path: Path, fault: str) -> None:
+    n_calls, reason = DROPPED[fault]
+    with Loopback(
+        fault=lambda body, _n: fault if body["seed"] % 1_000_003 == 1 else None
+    ) as server:
+        results = run(server, tmp_path / "c.sqlite", requests(3), timeout_s=patience_s(fault))
+        asked_for = [call for call in server.calls if call.seed % 1_000_003 == 1]
+    assert [result.failure for result in results] == [None, reason, None]
+    assert results[1].text == ""
+    assert len(asked_for) == n_calls
+
+
+@pytest.mark.parametrize("fault", [f for f in DROPPED if f not in ("content-filter", "refusal")])
+def test_a_fault_that_passes_costs_another_call_only(tmp_path: Path, fault: str) -> None:
+    with Loopback(fault=lambda body, n: fault if body["seed"] == 1 and n == 0 else None) as server:
+        results = run(server, tmp_path / "c.sqlite", requests(3), timeout_s=patience_s(fault))
+        assert len(server.calls) == 4
+    assert [result.failure for result in results] == [None, None, None]
+
+
+def test_a_length_stop_is_kept_unless_the_whole_text_is_wanted(tmp_path: Path) -> None:
+    with Loopback(fault=lambda _body, _n: "length") as server:
+        part = run(server, tmp_path / "a.sqlite", requests(1))
+        whole = run(server, tmp_path / "b.sqlite", requests(1, whole=True))
+    assert (part[0].failure, part[0].finish_reason) == (None, "length")
+    assert (whole[0].failure, whole[0].text) == ("truncated", "")
+
+
+def test_text_that_breaks_its_schema_is_asked_for_again_then_dropped(tmp_path: Path) -> None:
+    schema = {"type": "object", "properties": {}, "required": ["pairs"]}
+    with Loopback(fault=lambda _body, _n: "not-json-text") as server:
+        results = run(server, tmp_path / "c.sqlite", requests(1, json_schema=schema))
+        assert len({call.seed for call in server.calls}) == 3
+    assert results[0].failure == "wrong_schema"
+
+
+@pytest.mark.parametrize(("fault", "pause_s"), [("429", 1.0), ("429-after", 0.3)])
+def test_too_many_requests_pause_all_and_use_up_no_tries(
+    tmp_path: Path, fault: str, pause_s: float
+) -> None:
+    calls = itertools.count()
+    with Loopback(fault=lambda _body, _n: fault if next(calls) < 4 else None) as server:
+        started = time.monotonic()
+        results = run(server, tmp_path / "c.sqlite", requests(8), max_retries=0)
+        took = time.monotonic() - started
+        waves = [call.began_s for call in server.calls]
+    assert [result.failure for result in results] == [None] * 8
+    assert took >= pause_s
+    assert min(waves[4:]) - max(waves[:4]) >= pause_s - 0.1
+
+
+@pytest.mark.parametrize(
+    ("fault", "word"),
+    [
+        ("400", "params.yaml"),
+        ("401", "AUGQA_TEST_KEY"),
+        ("403", "AUGQA_TEST_KEY"),
+        ("404", "llm.model"),
+        ("429-quota", "quota"),
+    ],
+)
+def test_a_fault_of_the_user_stops_at_once_and_says_what_to_do(
+    tmp_path: Path, fault: str, word: str
+) -> None:
+    with Loopback(fault=lambda _body, _n: fault) as server:
+        with pytest.raises(GenerationError, match=word):
+            run(server, tmp_path / "c.sqlite", requests(500))
+        assert len(server.calls) <= 8
+
+
+def test_an_endpoint_that_is_down_is_named(tmp_path: Path) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{free.getsockname()[1]}/v1"
+    with (
+        llm.open_client(params(url), cache_path=tmp_path / "c.sqlite") as client,
+        pytest.raises(GenerationError, match="no connection"),
+    ):
+        list(client.complete(requests(2)))
+
+
+def test_a_missing_key_names_its_variable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AUGQA_TEST_KEY")
+    with (
+        pytest.raises(GenerationError, match="AUGQA_TEST_KEY"),
+        llm.open_client(params("http://127.0.0.1:9/v1"), cache_path=tmp_path / "c.sqlite"),
+    ):
+        pass
+
+
+def test_the_run_stops_when_too_many_fail_and_keeps_what_arrived(tmp_path: Path) -> None:
+    cache = tmp_path / "c.sqlite"
+    with Loopback(fault=lambda body, _n: "content-filter" if body["seed"] % 2 else None) as server:
+        with pytest.raises(GenerationError, match="max_failed_fraction"):
+            run(server, cache, requests(2000), max_failed_fraction=0.2)
+        n_calls = len(server.calls)
+    assert n_calls < 1000
+    kept = sqlite3.connect(cache).execute("SELECT count(*) FROM responses").fetchone()[0]
+    assert kept >= 50
+
+
+def test_the_key_is_nowhere_but_in_the_header(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    cache = tmp_path / "c.sqlite"
+    messages = []
+    with Loopback() as server:
+        run(server, cache, requests(5))
+        assert server.server.authorization == {f"Bearer {KEY}"}
+    for changes in ({"require_key": "another"}, {"fault": lambda _b, _n: "400"}):
+        with Loopback(**changes) as server, pytest.raises(GenerationError) as error:
+            run(server, tmp_path / "d.sqlite", requests(1))
+        messages.append(str(error.value))
+    stored = b"".join(path.read_bytes() for path in tmp_path.iterdir())
+    assert KEY not in caplog.text + "".join(messages)
+    assert KEY.encode() not in stored
+
+
+def test_max_cost_stops_before_it_is_passed(tmp_path: Path) -> None:
+    prices = {MODEL: ModelPrice(prompt=1000.0, completion=1000.0, as_of="2026-11-01")}
+    with Loopback() as server:
+        with (
+            llm.open_client(
+                params(server.base_url, prices=prices, max_cost=1.0),
+                cache_path=tmp_path / "c.sqlite",
+            ) as client,
+            pytest.raises(GenerationError, match="max_cost"),
+        ):
+            list(client.complete(requests(200)))
+        spent = sum(call.tokens for call in server.calls) * 1000.0 / 1e6
+    assert 0.8 < spent <= 1.0
+
+
+def test_the_estimate_counts_only_what_is_not_at_hand(tmp_path: Path) -> None:
+    prices = {MODEL: ModelPrice(prompt=1.0, completion=2.0, as_of="2026-11-01")}
+    with Loopback() as server:
+        run(server, tmp_path / "c.sqlite", requests(4))
+        with llm.open_client(
+            params(server.base_url, prices=prices, requests_per_minute=3),
+            cache_path=tmp_path / "c.sqlite",
+        ) as client:
+            estimate = client.estimate(requests(10))
+    assert (estimate.n_requests, estimate.n_cached) == (10, 4)
+    assert estimate.completion_tokens == 6 * 60
+    assert estimate.seconds == 60.0  # three at once, three more a minute later
+    assert estimate.cost == pytest.approx((estimate.prompt_tokens + 2 * 360) / 1e6)
+
+
+def test_what_was_paid_and_saved_stands_beside_the_cache(tmp_path: Path) -> None:
+    prices = {MODEL: ModelPrice(prompt=1e6, completion=0.0, as_of="2026-11-01")}
+    with Loopback() as server:
+        for _ in range(2):
+            run(server, tmp_path / "c.sqlite", requests(3), prices=prices)
+    paid, saved = map(json.loads, (tmp_path / "usage.jsonl").read_text().splitlines())
+    assert (paid["paid"], paid["saved"]) == (15.0, 0.0)  # 5 words a prompt
+    assert (saved["paid"], saved["saved"]) == (0.0, 15.0)
+
+
+def write_all(base_url: str, cache: str, out: str) -> None:
+    """Complete 200 requests and write them down; runs in processes of its own."""
+    os.environ["AUGQA_TEST_KEY"] = KEY
+    with llm.open_client(params(base_url, max_in_flight=8), cache_path=Path(cache)) as client:
+        lines = [f"{r.id} {r.failure} {r.text}" for r in client.complete(requests(200))]
+    Path(out).write_text("\n".join(lines))
+
+
+@pytest.fixture(scope="module")
+def processes() -> Any:
+    """Processes that have imported what they need: a start takes no seconds."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["tests.test_llm"])
+    return context
+
+
+def test_a_run_killed_at_random_moments_repeats_nothing_that_had_arrived(
+    tmp_path: Path, processes: Any
+) -> None:
+    moments = random.Random(7)
+    cache, out, reference = tmp_path / "c.sqlite", tmp_path / "out", tmp_path / "reference"
+    n_kills = 0
+    # Seeds of requests whose responses were in the file when a run was killed.
+    stored: set[int] = set()
+    with Loopback(delay_s=0.05) as server:
+        renderer = Renderer(
+            endpoint=server.base_url,
+            model=MODEL,
+            token_limit_param="max_tokens",
+            temperature=0.7,
+            top_p=None,
+        )
+        seeds = {renderer.render(request).key: request.seed for request in requests(200)}
+
+        def start(cache: Path, out: Path) -> Any:
+            process = processes.Process(
+                target=write_all, args=(server.base_url, str(cache), str(out))
+            )
+            process.start()
+            return process
+
+        start(tmp_path / "r.sqlite", reference).join()
+        server.calls.clear()
+        while not out.exists():
+            n_before = len(server.calls)
+            process = start(cache, out)
+            if n_kills < 20:
+                # from its first call on, so that every kill hits a run at work
+                while len(server.calls) == n_before and process.is_alive():
+                    time.sleep(0.002)
+                time.sleep(moments.uniform(0.0, 0.1))
+                process.kill()
+                n_kills += 1
+            process.join()
+            repeated = stored & {call.seed for call in server.calls[n_before:]}
+            assert not repeated
+            with contextlib.closing(sqlite3.connect(cache)) as db:
+                stored = {seeds[key] for (key,) in db.execute("SELECT key FROM responses")}
+        n_calls = len(server.calls)
+    assert out.read_bytes() == reference.read_bytes()
+    assert n_kills == 20
+    # What a kill costs is what was under way: 8 at once, and as many that had just arrived.
+    assert n_calls <= 200 + n_kills * 16
+
+
+def test_two_processes_share_one_cache(tmp_path: Path, processes: Any) -> None:
+    outs = [tmp_path / "a", tmp_path / "b"]
+    with Loopback(delay_s=0.01) as server:
+        workers = [
+            processes.Process(
+                target=write_all, args=(server.base_url, str(tmp_path / "c.sqlite"), str(out))
+            )
+            for out in outs
+        ]
+        for worker in workers:
+            worker.start()
+        for worker in workers:
+            worker.join()
+        assert [worker.exitcode for worker in workers] == [0, 0]
+    assert outs[0].read_bytes() == outs[1].read_bytes()

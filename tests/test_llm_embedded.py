@@ -1,0 +1,99 @@
+"""The embedded model: its text is its request's alone, and its server never outlives its parent."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from augqa import llm
+from augqa.errors import GenerationError
+from augqa.llm import embedded
+from augqa.params import Llm, load_params
+
+N_TOKENS = 12
+N_REQUESTS = 5
+
+
+def _params(max_in_flight: int) -> Llm:
+    params = load_params(Path("profiles/embedded.yaml")).llm
+    return params.model_copy(update={"max_in_flight": max_in_flight})
+
+
+def _requests() -> list[llm.ChatRequest]:
+    return [
+        llm.ChatRequest(
+            id=str(number),
+            messages=(
+                {"role": "system", "content": "You write one sentence."},
+                {"role": "user", "content": f"Write about {word}."},
+            ),
+            max_tokens=N_TOKENS,
+            seed=number,
+        )
+        for number, word in enumerate(["bread", "the sea", "iron", "bees", "snow"][:N_REQUESTS])
+    ]
+
+
+def test_a_text_does_not_depend_on_what_is_computed_beside_it(tmp_path: Path) -> None:
+    texts = []
+    for max_in_flight in (1, N_REQUESTS):
+        with llm.open_client(
+            _params(max_in_flight), cache_path=tmp_path / f"{max_in_flight}.sqlite"
+        ) as client:
+            results = list(client.complete(_requests()))
+        assert [result.failure for result in results] == [None] * N_REQUESTS
+        assert {result.model for result in results} == {"SmolLM2-135M-Instruct"}
+        assert all(0 < result.completion_tokens <= N_TOKENS for result in results)
+        texts.append([result.text for result in results])
+    assert texts[0] == texts[1]
+    assert len(set(texts[0])) == N_REQUESTS
+
+
+def test_an_unknown_embedded_model_is_named() -> None:
+    with pytest.raises(GenerationError, match="no-such-model"):
+        embedded.model_file("no-such-model")
+
+
+PARENT = """
+import sys, time
+from augqa.llm.embedded import child
+server = "import sys; print('http://127.0.0.1:1', flush=True); sys.stdin.buffer.read()"
+with child([sys.executable, "-c", server], name="server") as (_, pid):
+    print(pid, flush=True)
+    if sys.argv[1] == "error":
+        raise ValueError
+    if sys.argv[1] != "normal":
+        time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize("way", ["normal", "error", "SIGTERM", "SIGINT", "SIGKILL"])
+def test_the_server_leaves_with_its_parent_however_that_ends(way: str) -> None:
+    parent = subprocess.Popen(
+        [sys.executable, "-c", PARENT, way],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
+    assert parent.stdout is not None
+    child = int(parent.stdout.readline())
+    if way.startswith("SIG"):
+        parent.send_signal(signal.Signals[way])
+    parent.wait()
+    parent.stdout.close()
+    deadline = time.monotonic() + 10
+    while _alive(child) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert not _alive(child)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        # A zombie whose parent is gone is reaped by init, which may take its time.
+        state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return state != "Z" and os.path.exists(f"/proc/{pid}")

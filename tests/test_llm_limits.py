@@ -1,0 +1,125 @@
+"""The limiter against a server that counts, and its arithmetic on a clock of its own."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from augqa import llm
+from augqa.llm.client import ChatClient
+from augqa.llm.limiter import CoolDown, InFlight, RateLimiter
+from tests.loopback import Loopback
+from tests.test_llm import KEY, params, requests
+
+
+@pytest.fixture(autouse=True)
+def _key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AUGQA_TEST_KEY", KEY)
+
+
+def simulate(limiter: RateLimiter, n: int, tokens: int, reserved: int) -> list[tuple[float, int]]:
+    """Send `n` requests one after the other as soon as each may go, each taking 0.5 s."""
+    now, sent = 0.0, []
+    open_tickets: list[tuple[float, Any]] = []
+    while len(sent) < n:
+        for done, ticket in [item for item in open_tickets if item[0] <= now]:
+            limiter.settle(ticket, done, tokens)
+            open_tickets.remove((done, ticket))
+        wait = limiter.wait_s(now, reserved)
+        if wait == 0.0:
+            open_tickets.append((now + 0.5, limiter.admit(now, reserved)))
+            sent.append((now, tokens))
+        else:
+            now += min(wait, 0.05)
+    return sent
+
+
+@pytest.mark.parametrize(("rpm", "tpm"), [(60, None), (None, 6000), (60, 5000)])
+def test_no_window_passes_a_limit_and_the_budget_is_used(rpm: int | None, tpm: int | None) -> None:
+    sent = simulate(RateLimiter(rpm, tpm), 400, tokens=100, reserved=160)
+    times = [moment for moment, _ in sent]
+    allowed = min(limit for limit in (rpm, tpm and tpm // 100) if limit is not None)
+    assert max(sum(start <= t < start + 60 for t in times) for start in times) <= allowed
+    # the sixth window's first request: five full windows lie before it
+    assert 5 * allowed / times[5 * allowed] * 60 >= 0.95 * allowed
+
+
+@pytest.mark.parametrize("changes", [{"requests_per_minute": 40}, {"tokens_per_minute": 1800}])
+def test_the_server_never_counts_more_than_the_limit(
+    tmp_path: Path, changes: dict[str, int]
+) -> None:
+    window_s, n = 2.0, 120
+    limits = {
+        "requests_per_window": changes.get("requests_per_minute"),
+        "tokens_per_window": changes.get("tokens_per_minute"),
+    }
+    with Loopback(delay_s=0.02, window_s=window_s, **limits) as server:
+        client = ChatClient(
+            params(server.base_url, max_in_flight=16, **changes),
+            base_url=server.base_url,
+            endpoint=server.base_url,
+            api_key="k",
+            cache_path=tmp_path / "c.sqlite",
+            limiter=RateLimiter(
+                changes.get("requests_per_minute"),
+                changes.get("tokens_per_minute"),
+                window_s=window_s,
+                margin_s=0.4,
+            ),
+        )
+        started = time.monotonic()
+        results = list(client.complete(requests(n)))
+        took = time.monotonic() - started
+        client.close()
+        statuses = dict(server.server.n_by_status)
+        tokens = sum(call.tokens for call in server.calls)
+    assert statuses == {"200": n}
+    assert all(result.failure is None for result in results)
+    used, limit = (n, 40) if "requests_per_minute" in changes else (tokens, 1800)
+    # the first window's budget is there at once; a margin of 0.4 s leaves 0.83 of the rest
+    assert used / limit >= 0.75 * took / window_s
+
+
+def test_limits_that_the_headers_state_are_kept() -> None:
+    limiter = RateLimiter(None, 500)
+    limiter.learn(3, 1000)
+    assert (limiter.requests_per_window, limiter.tokens_per_window) == (3, 500)
+    for _ in range(3):
+        limiter.admit(0.0, 1)
+    assert limiter.wait_s(1.0, 1) == pytest.approx(60.0)  # one second of margin
+
+
+def test_an_exhausted_header_pauses_until_its_reset(tmp_path: Path) -> None:
+    headers = {"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "400ms"}
+    with Loopback(headers=headers) as server:
+        started = time.monotonic()
+        with llm.open_client(
+            params(server.base_url, max_in_flight=1), cache_path=tmp_path / "c.sqlite"
+        ) as client:
+            list(client.complete(requests(4)))
+        assert time.monotonic() - started >= 1.2
+
+
+def test_in_flight_halves_on_a_wave_and_comes_back_by_one_a_round() -> None:
+    flight = InFlight(most=16)
+    flight.too_many()
+    assert flight.limit == 8
+    for _ in range(9):
+        flight.good()
+    assert flight.limit == 9
+    for _ in range(1000):
+        flight.good()
+    assert flight.limit == 16
+
+
+def test_one_wave_counts_once_and_the_next_pause_is_longer() -> None:
+    cool = CoolDown()
+    assert cool.too_many(0.0, None, 0.0)
+    assert not cool.too_many(0.5, None, 0.0)
+    first = cool.wait_s(0.5)
+    assert cool.too_many(2.0, None, 0.0)
+    assert cool.wait_s(2.0) > first
+    assert cool.stalled_s(10.0) == 10.0
+    cool.good()
+    assert cool.stalled_s(10.0) == 0.0

@@ -13,7 +13,11 @@ def answer_round_trip(pairs: Input, reader: Input, answers: Output, metrics: Out
     """Write the reader's answer to each pair's question, in the order of the pairs."""
     params = load_params()
     checkpoint = params.answer_round_trip.checkpoint
-    model = Reader.load(checkpoint or reader, **params.reader.model_dump(exclude={"checkpoint"}))
+    model = Reader.load(
+        checkpoint or reader,
+        engine=params.answer_round_trip.engine,
+        **params.reader.model_dump(exclude={"checkpoint"}),
+    )
     asked = read_table(pairs, QAExample)
     found = model.answer_all(
         asked, batch_size=params.evaluate.batch_size, cache=project_root() / ".cache" / "features"

@@ -21,7 +21,11 @@ def evaluate(
     params = load_params()
     settings = dict(params.evaluate)
     subset = {"n": settings.pop("n_questions"), "seed": settings.pop("seed")}
-    reader = Reader.load(model, **params.reader.model_dump(exclude={"checkpoint"}))
+    reader = Reader.load(
+        model,
+        engine=settings.pop("engine"),
+        **params.reader.model_dump(exclude={"checkpoint"}),
+    )
 
     sets = {}
     for name in TEST_SETS:

@@ -3,11 +3,12 @@
 import hashlib
 import json
 import shutil
+from typing import Any
 
 from augqa import tracking
 from augqa.metrics import write_metrics
 from augqa.params import load_params
-from augqa.reader import train_reader
+from augqa.reader import leads, model_card, train_reader
 from augqa.records import QAExample
 from augqa.stage import Input, Name, Output, Seed, project_root, run
 from augqa.tables import read_table
@@ -18,10 +19,14 @@ def train(regime: Name, seed: Seed, blend: Input, model: Output, metrics: Output
     params = load_params()
     settings = {**dict(params.reader), **dict(params.train)}
     examples = read_table(blend, QAExample)
-    run_key = _run_key(hashlib.md5(blend.read_bytes()).hexdigest(), settings, seed, regime)
+    blend_md5 = hashlib.md5(blend.read_bytes()).hexdigest()
+    run_key = _run_key(blend_md5, settings, seed, regime)
+    cache = project_root() / ".cache"
+    folders: dict[str, Any] = {"cache": cache / "features", "resume": cache / "train" / run_key}
 
-    resume = project_root() / ".cache" / "train" / run_key
-
+    if not leads():
+        train_reader(examples, seed=seed, **folders, **settings)
+        return f"{regime}, seed {seed}: helped to train; the first process writes"
     with tracking.training_run(
         run_key=run_key,
         regime=regime,
@@ -31,33 +36,42 @@ def train(regime: Name, seed: Seed, blend: Input, model: Output, metrics: Output
         n_examples=len(examples),
     ) as tracked:
         reader, report = train_reader(
-            examples,
-            seed=seed,
-            on_epoch=tracked.log_epoch,
-            cache=project_root() / ".cache" / "features",
-            resume=resume,
-            **settings,
+            examples, seed=seed, on_epoch=tracked.log_epoch, **folders, **settings
         )
 
-    reader.save(model)
     numbers = {
         "regime": regime,
         "seed": seed,
         "n_examples": report.n_examples,
         "n_windows": report.n_windows,
         "n_cut_off": len(report.cut_off),
+        "n_held_out": len(report.held_out),
         "n_steps": report.n_steps,
         "loss_per_epoch": list(report.loss_per_epoch),
+        "held_out_f1": list(report.held_out_f1),
+        "best_epoch": report.best_epoch,
     }
     lineage = {
         "run_key": run_key,
-        "checkpoint": params.reader.checkpoint,
         "blend": blend.name,
+        "blend_md5": blend_md5,
         "cut_off": list(report.cut_off),
+        "held_out": list(report.held_out),
     }
+    reader.save(model)
     write_metrics(model / "training.json", {**numbers, **lineage})
+    card = model_card(
+        examples,
+        regime=regime,
+        seed=seed,
+        blend_md5=blend_md5,
+        run_key=run_key,
+        report=report,
+        settings=settings,
+    )
+    (model / "README.md").write_text(card, encoding="utf-8")
     write_metrics(metrics, numbers)
-    shutil.rmtree(resume, ignore_errors=True)
+    shutil.rmtree(folders["resume"], ignore_errors=True)
     return (
         f"{regime}, seed {seed}: {report.n_examples} examples, {len(report.cut_off)} cut off,"
         f" loss {report.loss_per_epoch[0]:.2f} to {report.loss_per_epoch[-1]:.2f}"

@@ -1,6 +1,8 @@
 import hashlib
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +23,11 @@ from transformers import (
 
 from augqa.errors import ReaderError
 from augqa.reader import Reader, TrainingReport, train_reader
-from augqa.reader.bert import Masks
+from augqa.reader.bert import Masks, Workspace
 from augqa.reader.decoding import best_spans
 from augqa.reader.feature_cache import cached_windows
 from augqa.reader.features import label_windows, make_windows
+from augqa.reader.int8 import eight_bit_product, quantised
 from augqa.reader.ranks import Ranks
 from augqa.reader.steps import Lessons, ModuleStep, WrittenOutStep
 from augqa.records import Answer, QAExample
@@ -619,3 +622,118 @@ def test_a_training_killed_inside_an_epoch_goes_on_to_the_same_bytes(
     resumed.save(tmp_path / "resumed")
     assert report.loss_per_epoch == expected.loss_per_epoch
     assert digest(tmp_path / "whole") == digest(tmp_path / "resumed")
+
+
+# ---- eight bits, several processes, early stopping
+
+
+@pytest.mark.parametrize("shift", [-5.0, 0.0, 5.0])
+def test_an_eight_bit_product_is_near_the_exact_one(shift: float) -> None:
+    generator = torch.Generator().manual_seed(7)
+    x = torch.rand(64, 96, generator=generator) * 2 - 1 + shift
+    weight = torch.randn(48, 96, generator=generator)
+    bias = torch.randn(48, generator=generator)
+    exact = x @ weight.t() + bias
+    found = eight_bit_product(x, quantised(weight, bias), Workspace())
+    assert float((found - exact).norm() / exact.norm()) < 0.02
+
+
+def test_eight_bits_give_nearly_the_logits_of_thirty_two(checkpoint: Path) -> None:
+    exact = load(checkpoint)
+    coarse = load(checkpoint, engine="int8")
+    scores = [
+        [answer.score for answer in reader.answer_all(lessons())] for reader in (exact, coarse)
+    ]
+    assert scores[1] == pytest.approx(scores[0], abs=0.05)
+    assert scores[1] != scores[0]
+
+
+def test_eight_bits_follow_a_change_of_the_weights(checkpoint: Path) -> None:
+    reader = load(checkpoint, engine="int8")
+    before = reader.answer("who?", CONTEXT).score
+    with torch.no_grad():
+        reader.model.qa_outputs.weight *= 2
+        reader.model.bert.encoder.layer[0].output.dense.weight *= 2
+    after = reader.answer("who?", CONTEXT).score
+    fresh = Reader(
+        model=reader.model,
+        tokenizer=reader.tokenizer,
+        max_seq_length=32,
+        doc_stride=4,
+        threads=1,
+        engine="int8",
+    )
+    assert after != before
+    assert after == fresh.answer("who?", CONTEXT).score
+
+
+def test_training_stops_early_and_keeps_the_best_epoch(
+    encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    examples = [
+        example(f"q{i}", context=f"London is on the Thames. {1800 + i}", answer="London")
+        for i in range(6)
+    ]
+    f1_per_epoch = [10.0, 30.0, 20.0, 20.0, 90.0]
+    scores = iter(f1_per_epoch * 2)
+    monkeypatch.setattr("augqa.reader.training._Course._f1", lambda *_: next(scores))
+    settings: Any = {"held_out_fraction": 0.34, "patience": 2, "epochs": 5}
+    reader, report = train(encoder, examples, **settings)
+    assert report.held_out_f1 == (10.0, 30.0, 20.0, 20.0)
+    assert report.best_epoch == 2
+    assert len(report.held_out) == 2
+    assert report.n_examples == 4
+
+    seen: list[int] = []
+
+    def kill(done: int, _loss: float) -> None:
+        seen.append(done)
+        if done == 3:
+            raise Killed
+
+    scores = iter(f1_per_epoch)
+    with pytest.raises(Killed):
+        train(encoder, examples, **settings, resume=tmp_path / "run", on_epoch=kill)
+    resumed, again = train(encoder, examples, **settings, resume=tmp_path / "run")
+    assert again == report
+    for name, weight in reader.model.state_dict().items():
+        assert torch.equal(weight, resumed.model.state_dict()[name]), name
+
+
+def curves(folder: Path) -> dict[str, tuple[float, ...]]:
+    """Return the losses of each epoch, through the layers written out and through modules."""
+    settings: Any = {"batch_size": 6, "epochs": 3, "pass_tokens": 64}
+    return {
+        precision: train(folder, lessons() * 2, precision=precision, **settings)[1].loss_per_epoch
+        for precision in ("float32", "bfloat16")
+    }
+
+
+def test_two_processes_have_the_loss_curve_of_one(encoder: Path, tmp_path: Path) -> None:
+    script = tmp_path / "curve.py"
+    script.write_text(
+        "import json, sys\n"
+        "from pathlib import Path\n"
+        "from augqa.reader.ranks import leads\n"
+        "from tests.test_reader import curves\n"
+        "found = curves(Path(sys.argv[1]))\n"
+        "if leads():\n"
+        "    Path(sys.argv[2]).write_text(json.dumps(found))\n"
+    )
+    out = tmp_path / "curve.json"
+    # What `accelerate launch` starts as well; it sets the same variables.
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
+    # On a busy machine the two may miss each other when they first connect.
+    launcher += ["--max-restarts", "3"]
+    finished = subprocess.run(
+        [*launcher, "--standalone", str(script), str(encoder), str(out)],
+        check=False,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([".", *sys.path])},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert finished.returncode == 0, finished.stderr
+    one, two = curves(encoder), json.loads(out.read_text())
+    assert two["float32"] == pytest.approx(one["float32"], rel=1e-4)
+    assert two["bfloat16"] == pytest.approx(one["bfloat16"], rel=1e-2)

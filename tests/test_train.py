@@ -114,6 +114,27 @@ def test_train_writes_the_model_its_lineage_and_its_losses(project: Path) -> Non
     assert not (project / ".cache/train" / lineage["run_key"]).exists()
 
 
+def test_the_model_card_tells_the_data_and_no_path(project: Path) -> None:
+    rows = [*lessons(), example("g1", origin="generated", answer="1818")]
+    write_table(project / "blend.parquet", rows, QAExample)
+    train(project)
+    card = (project / "model/README.md").read_text(encoding="utf-8")
+    assert "| real | real | people | 5 |" in card
+    assert "| generated | real | people | 1 |" in card
+    assert "pipeline_tag: question-answering" in card
+    assert str(project.parent) not in card
+
+
+def test_a_process_that_does_not_lead_writes_nothing(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RANK", "1")
+    tracking = FakeTracking()
+    assert "helped to train" in train(project, tracking=tracking)
+    assert not (project / "model").exists()
+    assert tracking.runs == []
+
+
 def test_train_gives_the_same_bytes_again(project: Path) -> None:
     train(project, "a")
     shutil.rmtree(project / ".cache")

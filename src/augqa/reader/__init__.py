@@ -1,6 +1,8 @@
 """The extractive reader: load, train, answer, save. Everything torch and transformers is here."""
 
 from augqa.reader.answering import Reader, ReaderAnswer
+from augqa.reader.card import model_card
+from augqa.reader.ranks import leads
 from augqa.reader.training import TrainingReport, train_reader
 
-__all__ = ["Reader", "ReaderAnswer", "TrainingReport", "train_reader"]
+__all__ = ["Reader", "ReaderAnswer", "TrainingReport", "leads", "model_card", "train_reader"]

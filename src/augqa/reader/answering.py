@@ -1,24 +1,33 @@
 """The reader: a question and a context in, a span of the context out."""
 
 import json
-from collections.abc import Sequence
+import queue
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import Any, Literal, Protocol, Self
 
 import numpy as np
 import torch
+from torch import Tensor
 from tqdm import tqdm
 
 from augqa.errors import ReaderError
-from augqa.reader.bert import Bert
+from augqa.reader.bert import Bert, Workspace
 from augqa.reader.checkpoints import find_checkpoint, load_model, load_tokenizer, save_checkpoint
 from augqa.reader.decoding import best_spans
 from augqa.reader.determinism import pinned
 from augqa.reader.feature_cache import cached_windows
-from augqa.reader.features import Windows
+from augqa.reader.features import Offsets, Windows
+from augqa.reader.int8 import Int8Bert
 from augqa.reader.packed import PackedEncoder, make_batch, pad_context
 
+Engine = Literal["float32", "int8"]
+
+_Decode = Callable[[Offsets, tuple[Tensor, Tensor]], None]
+
+_PASS_TOKENS = 1024  # the model reads at once: enough for the products, few enough for caches
 _SETTINGS = "reader.json"
 _SETTING_NAMES = ("max_seq_length", "doc_stride", "max_answer_tokens", "n_best")
 
@@ -61,6 +70,8 @@ class Reader:
         max_answer_tokens: Longest answer, in tokens.
         n_best: Starts and ends looked at in each window.
         threads: CPU threads: another number gives other last digits.
+        engine: Precision of the products: ``int8`` is faster and answers a few questions
+            otherwise.
     """
 
     model: Any
@@ -70,14 +81,21 @@ class Reader:
     max_answer_tokens: int = 30
     n_best: int = 20
     threads: int = 2
+    engine: Engine = "float32"
     encoder: PackedEncoder = field(init=False, repr=False)
     bert: Bert | None = field(init=False, repr=False, default=None)
+    _int8: tuple[int, Int8Bert] | None = field(init=False, repr=False, default=None)
 
     def __post_init__(self) -> None:
         self.model.to("cuda" if torch.cuda.is_available() else "cpu")
         self.encoder = PackedEncoder(self.model)
         if self.encoder.packs and Bert.fits(self.model):
             self.bert = Bert(self.model, self.encoder.first_position)
+        if self.engine == "int8" and self.bert is None:
+            raise ReaderError(
+                f"engine int8 is for BERT and RoBERTa on a CPU, not for {type(self.model).__name__}"
+                f" on {self.encoder.device}. Set engine to float32."
+            )
         most = self.encoder.max_positions
         if self.max_seq_length > most:
             raise ReaderError(
@@ -91,6 +109,7 @@ class Reader:
         checkpoint: str | Path,
         *,
         threads: int = 2,
+        engine: Engine = "float32",
         head_seed: int | None = None,
         **settings: int,
     ) -> Self:
@@ -100,6 +119,7 @@ class Reader:
             checkpoint: A folder, a packaged encoder's name, or a hub name, which may end in
                 ``@revision``. Safetensors alone, no code of the checkpoint's own.
             threads: CPU threads to answer on.
+            engine: ``float32`` or ``int8``.
             head_seed: Draws the head of a checkpoint that has none; None refuses such a one.
             **settings: `max_seq_length`, `doc_stride`, `max_answer_tokens`, `n_best`; those
                 left out are as the reader was saved.
@@ -115,6 +135,7 @@ class Reader:
             model=model,
             tokenizer=load_tokenizer(source),
             threads=threads,
+            engine=engine,
             **{**saved, **settings},
         )
 
@@ -193,28 +214,78 @@ class Reader:
         first = np.empty(len(windows), dtype=np.int64)
         last = np.empty_like(first)
         score = np.empty(len(windows), dtype=np.float64)
-        # Equal lengths side by side: attention then takes them in one call.
-        order = np.argsort(-windows.lengths, kind="stable")
-        self.model.eval()
-        bar = tqdm(total=len(order), desc="answer", unit="window", disable=None)
-        with pinned(self.threads), torch.inference_mode(), bar:
-            for begin in range(0, len(order), batch_size):
-                chosen = order[begin : begin + batch_size]
-                start, end = self.encoder.logits(make_batch(windows, chosen))
-                if not (torch.isfinite(start).all() and torch.isfinite(end).all()):
-                    raise ReaderError(
-                        f"{type(self.model).__name__} gives logits that are not finite: its"
-                        " weights are damaged"
-                    )
-                found = best_spans(
-                    pad_context(start, windows, chosen),
-                    pad_context(end, windows, chosen),
-                    max_answer_tokens=self.max_answer_tokens,
-                    n_best=self.n_best,
+        bar = tqdm(total=len(windows), desc="answer", unit="window", disable=None)
+
+        def decode(chosen: Offsets, logits: tuple[Tensor, Tensor]) -> None:
+            if not all(torch.isfinite(part).all() for part in logits):
+                raise ReaderError(
+                    f"{type(self.model).__name__} gives logits that are not finite: its weights"
+                    " are damaged"
                 )
-                first[chosen], last[chosen], score[chosen] = (part.numpy() for part in found)
-                bar.update(len(chosen))
+            found = best_spans(
+                *(pad_context(part, windows, chosen) for part in logits),
+                max_answer_tokens=self.max_answer_tokens,
+                n_best=self.n_best,
+            )
+            first[chosen], last[chosen], score[chosen] = (part.cpu().numpy() for part in found)
+            bar.update(len(chosen))
+
+        cut = _passes(windows.lengths, batch_size)
+        self.model.eval()
+        with pinned(self.threads), bar:
+            if self.bert is not None:
+                self._written_out(self.bert, windows, cut, decode)
+            else:
+                with torch.inference_mode():
+                    for chosen in cut:
+                        start, end = self.encoder.logits(make_batch(windows, chosen))
+                        decode(chosen, (start.float(), end.float()))
         return first, last, score
+
+    def _written_out(
+        self, bert: Bert, windows: Windows, cut: list[Offsets], decode: _Decode
+    ) -> None:
+        """Run the passes on as many threads as there may be, each with passes of its own."""
+        bert.refresh(training=False)
+        engine: Bert | Int8Bert = bert
+        if self.engine == "int8":
+            engine = self._quantised(bert)
+        spaces: queue.SimpleQueue[Workspace] = queue.SimpleQueue()
+        for _ in range(self.threads):
+            spaces.put(Workspace())
+
+        def work(chosen: Offsets) -> None:
+            torch.set_num_threads(1)
+            space = spaces.get()
+            with torch.inference_mode():
+                logits = engine.infer(make_batch(windows, chosen), space)
+                decode(chosen, (logits[:, 0], logits[:, 1]))
+            spaces.put(space)
+
+        if len(cut) == 1:
+            work(cut[0])
+            return
+        with ThreadPoolExecutor(self.threads) as pool:
+            list(pool.map(work, cut))
+
+    def _quantised(self, bert: Bert) -> Int8Bert:
+        # torch counts the changes of each tensor.
+        version = sum(parameter._version for parameter in self.model.parameters())
+        if self._int8 is None or self._int8[0] != version:
+            self._int8 = (version, Int8Bert(bert))
+        return self._int8[1]
+
+
+def _passes(lengths: Offsets, batch_size: int) -> list[Offsets]:
+    """Cut windows into passes, the longest first: equal lengths stand side by side."""
+    order = np.argsort(-lengths, kind="stable")
+    cut = []
+    begin = 0
+    while begin < len(order):
+        n = max(1, min(batch_size, _PASS_TOKENS // int(lengths[order[begin]])))
+        cut.append(order[begin : begin + n])
+        begin += n
+    return cut
 
 
 def _best_window(question: Any, score: Any, n_questions: int) -> Any:

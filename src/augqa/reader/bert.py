@@ -196,6 +196,10 @@ class Bert:
 
     # ---- forward
 
+    def infer(self, batch: Batch, work: Workspace) -> Tensor:
+        """Return start and end logits, shape ``(n_tokens, 2)``."""
+        return self.forward(batch, work)[0]
+
     @torch.no_grad()
     def forward(
         self, batch: Batch, work: Workspace, seeds: Sequence[int] | None = None
@@ -218,11 +222,8 @@ class Bert:
             attention = Masks([seed + 1 for seed in seeds], self._attention_dropout)
         norm, norm_bias, head, head_bias = self.rest
 
-        embedded = work.take("embedded", len(batch.ids), self._width)
-        torch.index_select(self._words, 0, batch.ids, out=embedded)
-        embedded += self._positions[batch.positions + self._first_position]
-        embedded += self._types[batch.types if len(self._types) > 1 else batch.types * 0]
-        x, moments = self._norm(embedded, norm, norm_bias)
+        embedded = self.embed(batch, work)
+        x, moments = self.norm(embedded, norm, norm_bias)
         mask = self._mask(batch, hidden, work, "embedded")
         if mask is not None and hidden is not None:
             _keep(x, mask, x)
@@ -239,6 +240,14 @@ class Bert:
             return logits, None
         return logits, State(batch, embedded, moments, mask, states, x)
 
+    def embed(self, batch: Batch, work: Workspace) -> Tensor:
+        """Return the sum of each token's embeddings, before the norm."""
+        embedded = work.take("embedded", len(batch.ids), self._width)
+        torch.index_select(self._words, 0, batch.ids, out=embedded)
+        embedded += self._positions[batch.positions + self._first_position]
+        embedded += self._types[batch.types if len(self._types) > 1 else batch.types * 0]
+        return embedded
+
     def _layer(
         self,
         layer: Layer,
@@ -254,14 +263,14 @@ class Bert:
         qkv = work.take(f"qkv{name}", n_tokens, 3 * self._width)
         torch.addmm(layer.qkv_bias, x, layer.qkv.t(), out=qkv)
         attended = work.take(f"attended{name}", n_tokens, self._width)
-        weights, weight_masks = self._attend(qkv, attended, batch, work, name, attention)
+        weights, weight_masks = self.attend(qkv, attended, batch, work, name, attention)
 
         summed = work.take(f"summed{name}", n_tokens, self._width)
         torch.addmm(layer.mixed_bias, attended, layer.mixed.t(), out=summed)
         mixed_mask = self._mask(batch, hidden, work, f"mixed{name}")
         _keep(summed, mixed_mask, summed)
         torch.add(x, summed, alpha=scale, out=summed)
-        middle, moments = self._norm(summed, layer.norm, layer.norm_bias)
+        middle, moments = self.norm(summed, layer.norm, layer.norm_bias)
 
         raised = work.take(f"raised{name}", n_tokens, len(layer.up))
         torch.addmm(layer.up_bias, middle, layer.up.t(), out=raised)
@@ -272,7 +281,7 @@ class Bert:
         down_mask = self._mask(batch, hidden, work, f"down{name}")
         _keep(last_summed, down_mask, last_summed)
         torch.add(middle, last_summed, alpha=scale, out=last_summed)
-        out, last_moments = self._norm(last_summed, layer.last_norm, layer.last_norm_bias)
+        out, last_moments = self.norm(last_summed, layer.last_norm, layer.last_norm_bias)
         return out, _LayerState(
             entered=x,
             qkv=qkv,
@@ -290,7 +299,7 @@ class Bert:
             last_moments=last_moments,
         )
 
-    def _attend(
+    def attend(
         self,
         qkv: Tensor,
         attended: Tensor,
@@ -299,6 +308,19 @@ class Bert:
         name: str,
         masks: Masks | None,
     ) -> tuple[list[Tensor], list[Tensor] | None]:
+        """Let each window attend to itself.
+
+        Args:
+            qkv: Queries, keys and values, shape ``(n_tokens, 3 * h)``.
+            attended: Takes the result, shape ``(n_tokens, h)``.
+            batch: The windows.
+            work: Buffers.
+            name: Of the buffers for attention weights, which are kept where it differs.
+            masks: Dropout of attention weights, or None.
+
+        Returns:
+            Attention weights and masks of each window.
+        """
         size = self._n_heads * sum(length * length for length in batch.lengths)
         weights = self._squares(work.take(f"weights{name}", size), batch)
         kept = None
@@ -464,7 +486,8 @@ class Bert:
 
     # ---- parts of both
 
-    def _norm(self, x: Tensor, weight: Tensor, bias: Tensor) -> tuple[Tensor, Moments]:
+    def norm(self, x: Tensor, weight: Tensor, bias: Tensor) -> tuple[Tensor, Moments]:
+        """Return the layer norm of each token, and its moments."""
         out, mean, deviation = torch.native_layer_norm(x, [self._width], weight, bias, self._eps)
         return out, (mean, deviation)
 

@@ -73,6 +73,9 @@ class PackedEncoder:
         self.model = model
         self.device = next(model.parameters()).device
         self._forward = model
+        if model.config._attn_implementation == _ATTENTION:
+            # Another reader has the same model.
+            model.set_attn_implementation("sdpa")
         self._own_attention = model.config._attn_implementation
         self.packs = self._try_packing()
 

@@ -191,6 +191,7 @@ def project(tmp_path_factory: pytest.TempPathFactory, base_url: str) -> Project:
     params["llm"].update(
         provider="openai", base_url=base_url, model="scripted", api_key_env="SCRIPTED_KEY"
     )
+    params["generate_pairs"]["method"] = "llm"
     # The tiny reader is random: what it answers in the round trip decides nothing here.
     params["filter_pairs"]["min_round_trip_f1"] = 0.0
     params["filter_pairs"]["min_duplicate_similarity"] = None

@@ -249,6 +249,8 @@ def test_each_reason_has_a_param_that_exists_or_none() -> None:
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return a folder with params.yaml, entered."""
     shutil.copyfile("params.yaml", tmp_path / "params.yaml")
+    # The profile in force may keep all; here the round trip is to decide.
+    set_params(tmp_path, min_round_trip_f1=50.0)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

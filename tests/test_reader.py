@@ -450,7 +450,7 @@ def copied(folder: Path, target: Path) -> Path:
 
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:
     assert "no such folder" in refusal(tmp_path / "gone")
-    assert "no such folder" in refusal("data/models/real-1")
+    assert "no such folder" in refusal("data/models/no-such-regime-1")
 
 
 def test_an_encoder_without_a_head_is_refused_for_answering(encoder: Path) -> None:

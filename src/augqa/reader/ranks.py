@@ -1,6 +1,7 @@
 """The processes that train one reader together, as `accelerate launch` or `torchrun` start them."""
 
 import contextlib
+import itertools
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,6 +13,9 @@ import torch
 from torch import distributed
 
 from augqa.errors import ReaderError
+
+# How often this process has joined others; all join equally often, so that it names a group.
+_joinings = itertools.count()
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +64,15 @@ def joined() -> Iterator[Ranks]:
     if on_gpu:
         torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
     try:
-        distributed.init_process_group("nccl" if on_gpu else "gloo")
+        # The launcher's store outlives a group. A second one under the same names would read the
+        # addresses that the first left there, where nobody listens any more.
+        store, rank, world = next(distributed.rendezvous("env://"))
+        distributed.init_process_group(
+            "nccl" if on_gpu else "gloo",
+            store=distributed.PrefixStore(f"augqa/{next(_joinings)}", store),
+            rank=rank,
+            world_size=world,
+        )
     except (ValueError, RuntimeError) as error:
         raise ReaderError(
             f"WORLD_SIZE is {os.environ['WORLD_SIZE']}, but the processes cannot be joined:"

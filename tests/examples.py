@@ -1,6 +1,6 @@
 """Short ways to make records in tests."""
 
-from augqa.records import Answer, Origin, QAExample, context_id
+from augqa.records import Answer, GeneratedContext, Origin, QAExample, context_id
 
 
 def example(
@@ -21,4 +21,22 @@ def example(
         answers=(Answer(text=answer, start=context.index(answer)),),
         origin=origin,
         context_origin=context_origin,
+    )
+
+
+def generated_context(
+    text: str, *, id_: str = "q1/c0", failure: str | None = None
+) -> GeneratedContext:
+    """Return a context of the source question that its id begins with."""
+    return GeneratedContext(
+        id=id_,
+        source_id=id_.split("/")[0],
+        text=text,
+        failure=failure,
+        model="m",
+        finish_reason="stop",
+        prompt_tokens=1,
+        completion_tokens=1,
+        prompt_sha256="0",
+        style="encyclopedic",
     )

@@ -4,8 +4,8 @@ import pytest
 
 from augqa.blending import augment, choose, context_only, mix, sized
 from augqa.errors import BlendError
-from augqa.records import GeneratedContext, QAExample
-from tests.examples import example
+from augqa.records import QAExample
+from tests.examples import example, generated_context
 
 REAL = [example(f"r{n}") for n in range(20)]
 GENERATED = [example(f"g{n}", origin="generated", context_origin="generated") for n in range(12)]
@@ -17,23 +17,6 @@ def ids(examples: tuple[QAExample, ...]) -> set[str]:
 
 def n_generated(examples: tuple[QAExample, ...]) -> int:
     return sum(e.origin == "generated" for e in examples)
-
-
-def context(
-    text: str, *, source_id: str = "q1", id_: str = "q1/c0", failure: str | None = None
-) -> GeneratedContext:
-    return GeneratedContext(
-        id=id_,
-        source_id=source_id,
-        text=text,
-        failure=failure,
-        model="m",
-        finish_reason="stop",
-        prompt_tokens=1,
-        completion_tokens=1,
-        prompt_sha256="0",
-        style="encyclopedic",
-    )
 
 
 def test_a_choice_depends_on_the_ids_not_on_their_order() -> None:
@@ -111,7 +94,9 @@ def test_no_example_at_all_is_refused() -> None:
 
 
 def test_context_only_puts_the_real_answer_on_the_generated_context() -> None:
-    made, rejected = context_only([context("In 1818, MARY SHELLEY published it.")], [example()])
+    made, rejected = context_only(
+        [generated_context("In 1818, MARY SHELLEY published it.")], [example()]
+    )
     assert rejected == []
     assert made[0].answers[0].text == "MARY SHELLEY"
     assert made[0].answers[0].start == 9
@@ -120,7 +105,10 @@ def test_context_only_puts_the_real_answer_on_the_generated_context() -> None:
 
 def test_context_only_rejects_a_context_without_the_answer() -> None:
     made, rejected = context_only(
-        [context("It was published in 1818."), context("", id_="q1/c1", failure="empty")],
+        [
+            generated_context("It was published in 1818."),
+            generated_context("", id_="q1/c1", failure="empty"),
+        ],
         [example()],
     )
     assert made == []

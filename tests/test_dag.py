@@ -14,13 +14,11 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
-import torch
 import yaml
-from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
-from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
 from augqa.squad import to_squad
 from tests.examples import example
+from tests.tiny import save_encoder
 
 ROOT = Path(__file__).parents[1]
 
@@ -84,39 +82,10 @@ def base_url() -> Iterator[str]:
     server.shutdown()
 
 
-def save_encoder(folder: Path) -> None:
-    """Save a tiny random BERT whose words are those of the examples."""
+def words() -> str:
+    """Return each word of the examples once."""
     text = " ".join(town(place) for place in PLACES) + " who what which when built tower ? opened"
-    words = sorted(set(re.findall(r"\w+|[^\w\s]", text.lower())))
-    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
-    vocabulary = {word: n for n, word in enumerate([*special, *words])}
-    backend = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
-    backend.normalizer = normalizers.Lowercase()
-    backend.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    backend.post_processor = processors.TemplateProcessing(
-        single="[CLS] $A [SEP]",
-        pair="[CLS] $A [SEP] $B:1 [SEP]:1",
-        special_tokens=[("[CLS]", 2), ("[SEP]", 3)],
-    )
-    PreTrainedTokenizerFast(
-        tokenizer_object=backend,
-        pad_token="[PAD]",
-        unk_token="[UNK]",
-        cls_token="[CLS]",
-        sep_token="[SEP]",
-        model_max_length=64,
-    ).save_pretrained(folder)
-    torch.manual_seed(0)
-    BertModel(
-        BertConfig(
-            vocab_size=len(vocabulary),
-            hidden_size=16,
-            num_hidden_layers=1,
-            num_attention_heads=2,
-            intermediate_size=32,
-            max_position_embeddings=64,
-        )
-    ).save_pretrained(folder)
+    return " ".join(sorted(set(re.findall(r"\w+|[^\w\s]", text.lower()))))
 
 
 def save_squad(path: Path, prefix: str, places: list[str], extra: str = "") -> None:
@@ -178,7 +147,7 @@ def project(tmp_path_factory: pytest.TempPathFactory, base_url: str) -> Project:
         )
     for name in ("dvc.yaml", ".gitignore", ".dvcignore"):
         shutil.copyfile(ROOT / name, folder / name)
-    save_encoder(folder / "encoder")
+    save_encoder(folder / "encoder", words(), num_hidden_layers=1)
     external = folder / "data" / "external"
     save_squad(external / "train.json", "t", PLACES)
     save_squad(external / "squad.json", "d", PLACES[:3], " It is old.")

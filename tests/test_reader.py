@@ -1,22 +1,22 @@
 import hashlib
 import json
+import multiprocessing
 import os
+import random
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 from transformers import (
     AutoModelForQuestionAnswering,
     AutoTokenizer,
-    BertConfig,
     BertForQuestionAnswering,
-    BertModel,
-    PreTrainedTokenizerFast,
     RobertaConfig,
     RobertaForQuestionAnswering,
 )
@@ -29,48 +29,15 @@ from augqa.reader.feature_cache import cached_windows
 from augqa.reader.features import label_windows, make_windows
 from augqa.reader.int8 import eight_bit_product, quantised
 from augqa.reader.ranks import Ranks
+from augqa.reader.resuming import save_progress
 from augqa.reader.steps import Lessons, ModuleStep, WrittenOutStep
 from augqa.records import Answer, QAExample
 from tests.examples import example
+from tests.tiny import checkpoint, encoder, tiny_config, tiny_tokenizer
 
-TEXT = """mary shelley wrote frankenstein in who what when where the a novel by was born london
-    1818 1797 . , ? city of river thames is on england capital poet byron lord and"""
-SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
+__all__ = ["checkpoint", "encoder"]  # the fixtures
+
 CONTEXT = "Mary Shelley wrote Frankenstein in 1818. Lord Byron was a poet, born in London."
-
-
-def tiny_tokenizer(before: str = "[CLS] $A [SEP] $B:1 [SEP]:1") -> PreTrainedTokenizerFast:
-    """Return a fast tokenizer of whole words, which wants to pad and truncate by itself."""
-    backend = Tokenizer(
-        models.WordLevel({w: i for i, w in enumerate([*SPECIAL, *TEXT.split()])}, unk_token="[UNK]")
-    )
-    backend.normalizer = normalizers.Lowercase()
-    backend.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    backend.post_processor = processors.TemplateProcessing(
-        single="[CLS] $A [SEP]", pair=before, special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
-    )
-    backend.enable_truncation(8)
-    backend.enable_padding(length=8)
-    return PreTrainedTokenizerFast(
-        tokenizer_object=backend,
-        pad_token="[PAD]",
-        unk_token="[UNK]",
-        cls_token="[CLS]",
-        sep_token="[SEP]",
-        model_max_length=64,
-    )
-
-
-def tiny_config(**changes: Any) -> BertConfig:
-    return BertConfig(
-        vocab_size=64,
-        hidden_size=16,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        intermediate_size=32,
-        max_position_embeddings=64,
-        **changes,
-    )
 
 
 def tiny_model(kind: str, folder: Path, **changes: Any) -> None:
@@ -91,26 +58,6 @@ def tiny_model(kind: str, folder: Path, **changes: Any) -> None:
         )
         RobertaForQuestionAnswering(config).save_pretrained(folder)
     tiny_tokenizer().save_pretrained(folder)
-
-
-@pytest.fixture(scope="module")
-def encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a tiny random BERT without a question-answering head."""
-    folder = tmp_path_factory.mktemp("encoder")
-    torch.manual_seed(0)
-    BertModel(tiny_config()).save_pretrained(folder)
-    tiny_tokenizer().save_pretrained(folder)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a tiny random BERT with a question-answering head."""
-    folder = tmp_path_factory.mktemp("checkpoint")
-    torch.manual_seed(1)
-    BertForQuestionAnswering(tiny_config()).save_pretrained(folder)
-    tiny_tokenizer().save_pretrained(folder)
-    return folder
 
 
 def load(folder: Path, **settings: int) -> Reader:
@@ -612,8 +559,6 @@ def test_a_training_killed_inside_an_epoch_goes_on_to_the_same_bytes(
         if len(saves) == 4:  # step 1, step 2, step 3, end of epoch 1: next is step 4
             raise Killed
 
-    from augqa.reader.resuming import save_progress  # noqa: PLC0415
-
     with monkeypatch.context() as patch:
         patch.setattr("augqa.reader.training.save_progress", kill_after_four)
         with pytest.raises(Killed):
@@ -621,6 +566,44 @@ def test_a_training_killed_inside_an_epoch_goes_on_to_the_same_bytes(
     resumed, report = train(encoder, lessons(), resume=tmp_path / "run")
     resumed.save(tmp_path / "resumed")
     assert report.loss_per_epoch == expected.loss_per_epoch
+    assert digest(tmp_path / "whole") == digest(tmp_path / "resumed")
+
+
+def train_to_the_end(encoder: Path, run: Path, saved: Path) -> None:
+    # Negative: a checkpoint after every step, so that kills fall into its writing as well.
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("augqa.reader.training._SAVE_EVERY_S", -1.0)
+        train(encoder, lessons() * 4, epochs=12, resume=run)[0].save(saved)
+
+
+def steps_done(run: Path) -> int:
+    names = [path.name for path in run.glob("step-*") if path.suffix != ".partial"]
+    return max((int(name.removeprefix("step-")) for name in names), default=0)
+
+
+def test_sigkill_at_any_moment_changes_no_byte_of_the_weights(
+    encoder: Path, tmp_path: Path
+) -> None:
+    train(encoder, lessons() * 4, epochs=12)[0].save(tmp_path / "whole")
+    arguments = (encoder, tmp_path / "run", tmp_path / "resumed")
+    # Its server imports torch once for all four processes.
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__])
+    moments = random.Random()  # no seed: any moment must do
+    for _ in range(3):
+        child = context.Process(target=train_to_the_end, args=arguments)
+        child.start()
+        wanted = steps_done(arguments[1]) + moments.randint(1, 25)
+        while child.is_alive() and steps_done(arguments[1]) < wanted:
+            time.sleep(0.001)
+        time.sleep(moments.uniform(0, 0.02))
+        child.kill()
+        child.join()
+        assert child.exitcode == -signal.SIGKILL  # before its end
+    last = context.Process(target=train_to_the_end, args=arguments)
+    last.start()
+    last.join()
+    assert last.exitcode == 0
     assert digest(tmp_path / "whole") == digest(tmp_path / "resumed")
 
 
@@ -721,7 +704,6 @@ def test_two_processes_have_the_loss_curve_of_one(encoder: Path, tmp_path: Path)
         "    Path(sys.argv[2]).write_text(json.dumps(found))\n"
     )
     out = tmp_path / "curve.json"
-    # What `accelerate launch` starts as well; it sets the same variables.
     launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
     finished = subprocess.run(
         [*launcher, "--standalone", str(script), str(encoder), str(out)],

@@ -14,7 +14,7 @@ import yaml
 from augqa.records import GeneratedContext, QAExample, Rejection
 from augqa.squad import to_squad
 from augqa.tables import read_table, write_table
-from tests.examples import example
+from tests.examples import example, generated_context
 
 ROOT = Path(__file__).parents[1]
 
@@ -227,18 +227,7 @@ def test_each_regime_makes_a_training_set(
         example(f"q0/c{n}/p0", origin="generated", context_origin="generated") for n in range(4)
     ] + [example(f"q{n}/r/p0", origin="generated") for n in range(2)]
     contexts = [
-        GeneratedContext(
-            id=f"q{n}/c0",
-            source_id=f"q{n}",
-            text="Mary Shelley wrote it." if n < 3 else "Nobody knows.",
-            failure=None,
-            model="m",
-            finish_reason="stop",
-            prompt_tokens=1,
-            completion_tokens=1,
-            prompt_sha256="0",
-            style="encyclopedic",
-        )
+        generated_context("Mary Shelley wrote it." if n < 3 else "Nobody knows.", id_=f"q{n}/c0")
         for n in range(5)
     ]
     write_table(project / "pool.parquet", pool, QAExample)

@@ -3,7 +3,10 @@
 import contextlib
 import importlib.util
 import json
+import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -11,12 +14,14 @@ from typing import Any
 
 import pytest
 import yaml
+from mlflow.tracking import MlflowClient
 
 from augqa.errors import DataError
 from augqa.records import Prediction, QAExample, RoundTripAnswer
 from augqa.tables import read_table, write_table
 from tests.examples import example
-from tests.test_reader import encoder, lessons
+from tests.test_reader import lessons
+from tests.tiny import encoder
 
 ROOT = Path(__file__).parents[1]
 
@@ -133,6 +138,47 @@ def test_a_process_that_does_not_lead_writes_nothing(
     assert "helped to train" in train(project, tracking=tracking)
     assert not (project / "model").exists()
     assert tracking.runs == []
+
+
+def test_processes_of_accelerate_launch_train_one_reader_and_write_it_once(project: Path) -> None:
+    train(project, "alone")
+    # Without a GPU, this option stands for several processes on this machine.
+    launcher = ["accelerate.commands.launch", "--multi_gpu", "--num_processes", "2"]
+    options = ["--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no"]
+    options += ["--main_process_port", "0"]
+    stage_options = ["--regime", "real", "--seed", "1", "--blend", "blend.parquet"]
+    outs = ["--model", "together", "--metrics", "together.json"]
+    finished = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            *launcher,
+            *options,
+            ROOT / "stages/train.py",
+            *stage_options,
+            *outs,
+        ],
+        check=False,
+        cwd=project,
+        env={**os.environ, "MLFLOW_TRACKING_URI": f"sqlite:///{project}/mlflow.db"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert finished.returncode == 0, finished.stderr
+    assert finished.stderr.count("helped to train; the first process writes") == 1
+    assert finished.stderr.count("5 examples, 0 cut off") == 1
+    losses = [
+        json.loads((project / f"{name}.json").read_text())["loss_per_epoch"]
+        for name in ("alone", "together")
+    ]
+    assert losses[1] == pytest.approx(losses[0], rel=1e-4)
+    assert {path.name for path in (project / "together").iterdir()} == {
+        path.name for path in (project / "alone").iterdir()
+    }
+    store = MlflowClient(tracking_uri=f"sqlite:///{project}/mlflow.db")
+    runs = store.search_runs([e.experiment_id for e in store.search_experiments()])
+    assert [run.info.status for run in runs] == ["FINISHED"]
 
 
 def test_train_gives_the_same_bytes_again(project: Path) -> None:

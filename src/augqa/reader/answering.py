@@ -21,7 +21,7 @@ from augqa.reader.determinism import pinned
 from augqa.reader.feature_cache import cached_windows
 from augqa.reader.features import Offsets, Windows
 from augqa.reader.int8 import Int8Bert
-from augqa.reader.packed import PackedEncoder, make_batch, pad_context
+from augqa.reader.packed import PackedEncoder, make_batch, pad_context, passes
 
 Engine = Literal["float32", "int8"]
 
@@ -188,15 +188,7 @@ class Reader:
         if not questions:
             return []
         names = ids if ids is not None else [f"question {i}" for i in range(len(questions))]
-        windows = cached_windows(
-            cache,
-            self.tokenizer,
-            questions,
-            contexts,
-            ids=names,
-            max_seq_length=self.max_seq_length,
-            doc_stride=self.doc_stride,
-        )
+        windows = self.windows(questions, contexts, ids=names, cache=cache)
         first, last, score = self._spans(windows, batch_size)
         best = _best_window(windows.question, score, len(questions))
         answers = []
@@ -208,6 +200,25 @@ class Reader:
                 ReaderAnswer(text=context[start:end], start=start, score=float(score[window]))
             )
         return answers
+
+    def windows(
+        self,
+        questions: Sequence[str],
+        contexts: Sequence[str],
+        *,
+        ids: Sequence[str],
+        cache: Path | None = None,
+    ) -> Windows:
+        """Return what the reader reads of ``questions[i]`` on ``contexts[i]``."""
+        return cached_windows(
+            cache,
+            self.tokenizer,
+            questions,
+            contexts,
+            ids=ids,
+            max_seq_length=self.max_seq_length,
+            doc_stride=self.doc_stride,
+        )
 
     def _spans(self, windows: Windows, batch_size: int) -> tuple[Any, Any, Any]:
         """Return each window's best span, in context tokens of the window, and its score."""
@@ -230,7 +241,7 @@ class Reader:
             first[chosen], last[chosen], score[chosen] = (part.cpu().numpy() for part in found)
             bar.update(len(chosen))
 
-        cut = _passes(windows.lengths, batch_size)
+        cut = passes(windows.lengths, _PASS_TOKENS, most_windows=batch_size)
         self.model.eval()
         with pinned(self.threads), bar:
             if self.bert is not None:
@@ -274,18 +285,6 @@ class Reader:
         if self._int8 is None or self._int8[0] != version:
             self._int8 = (version, Int8Bert(bert))
         return self._int8[1]
-
-
-def _passes(lengths: Offsets, batch_size: int) -> list[Offsets]:
-    """Cut windows into passes, the longest first: equal lengths stand side by side."""
-    order = np.argsort(-lengths, kind="stable")
-    cut = []
-    begin = 0
-    while begin < len(order):
-        n = max(1, min(batch_size, _PASS_TOKENS // int(lengths[order[begin]])))
-        cut.append(order[begin : begin + n])
-        begin += n
-    return cut
 
 
 def _best_window(question: Any, score: Any, n_questions: int) -> Any:

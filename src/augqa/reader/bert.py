@@ -76,6 +76,16 @@ class Layer:
     last_norm: Tensor
     last_norm_bias: Tensor
 
+    @property
+    def norms(self) -> tuple[Tensor, Tensor]:
+        """Weight and bias of the norm behind attention."""
+        return self.norm, self.norm_bias
+
+    @property
+    def last_norms(self) -> tuple[Tensor, Tensor]:
+        """Weight and bias of the layer's last norm."""
+        return self.last_norm, self.last_norm_bias
+
 
 Moments = tuple[Tensor, Tensor]  # mean and reciprocal deviation of each token
 
@@ -364,9 +374,8 @@ class Bert:
         if state.mask is not None:
             _keep(x, state.mask, x)
             x *= _scale(self._hidden_dropout)
-        x = self._norm_backward(
-            x, state.embedded, state.moments, self.rest[0], self.rest[1], norm, norm_bias
-        )
+        weights = (self.rest[0], self.rest[1])
+        x = self._norm_backward(x, state.embedded, state.moments, weights, (norm, norm_bias))
         gradients.embedded.append((state.batch, x))
 
     def _layer_backward(
@@ -381,13 +390,7 @@ class Bert:
         n_tokens = len(x)
         scale = _scale(self._hidden_dropout) if state.down_mask is not None else 1.0
         x = self._norm_backward(
-            x,
-            state.last_summed,
-            state.last_moments,
-            layer.last_norm,
-            layer.last_norm_bias,
-            gradient.last_norm,
-            gradient.last_norm_bias,
+            x, state.last_summed, state.last_moments, layer.last_norms, gradient.last_norms
         )
         down = _keep(x, state.down_mask, work.take("down", *x.shape))
         gradient.down.addmm_(down.t(), state.activated, alpha=scale)
@@ -399,15 +402,7 @@ class Bert:
         gradient.up_bias.add_(raised.sum(0))
         x.addmm_(raised, layer.up)
 
-        x = self._norm_backward(
-            x,
-            state.summed,
-            state.moments,
-            layer.norm,
-            layer.norm_bias,
-            gradient.norm,
-            gradient.norm_bias,
-        )
+        x = self._norm_backward(x, state.summed, state.moments, layer.norms, gradient.norms)
         mixed = _keep(x, state.mixed_mask, work.take("mixed", *x.shape))
         gradient.mixed.addmm_(mixed.t(), state.attended, alpha=scale)
         gradient.mixed_bias.add_(mixed.sum(0), alpha=scale)
@@ -496,16 +491,15 @@ class Bert:
         x: Tensor,
         entered: Tensor,
         moments: Moments,
-        weight: Tensor,
-        bias: Tensor,
-        weight_gradient: Tensor,
-        bias_gradient: Tensor,
+        weights: tuple[Tensor, Tensor],
+        gradients: tuple[Tensor, Tensor],
     ) -> Tensor:
-        out, to_weight, to_bias = torch.ops.aten.native_layer_norm_backward(
-            x, entered, [self._width], *moments, weight, bias, [True, True, True]
+        """Return the gradient before a norm; add those of its weight and bias to `gradients`."""
+        out, *to_weights = torch.ops.aten.native_layer_norm_backward(
+            x, entered, [self._width], *moments, *weights, [True, True, True]
         )
-        weight_gradient += to_weight
-        bias_gradient += to_bias
+        for total, to_weight in zip(gradients, to_weights, strict=True):
+            total += to_weight
         return out  # type: ignore[no-any-return]
 
     def _mask(self, batch: Batch, masks: Masks | None, work: Workspace, name: str) -> Tensor | None:

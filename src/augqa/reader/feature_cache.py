@@ -28,8 +28,7 @@ def cached_windows(
     contexts: Sequence[str],
     *,
     ids: Sequence[str],
-    max_seq_length: int,
-    doc_stride: int,
+    **lengths: int,
 ) -> Windows:
     """Return the windows of `make_windows`, from `cache` where the same texts were seen before.
 
@@ -39,20 +38,12 @@ def cached_windows(
         questions: See there.
         contexts: See there.
         ids: See there; they do not count as content.
-        max_seq_length: See there.
-        doc_stride: See there.
+        **lengths: `max_seq_length` and `doc_stride`; see there.
     """
     if cache is None:
-        return make_windows(
-            tokenizer,
-            questions,
-            contexts,
-            ids=ids,
-            max_seq_length=max_seq_length,
-            doc_stride=doc_stride,
-        )
+        return make_windows(tokenizer, questions, contexts, ids=ids, **lengths)
     digest = hashlib.sha256()
-    header = (_VERSION, max_seq_length, doc_stride, tokenizer.backend_tokenizer.to_str())
+    header = (_VERSION, sorted(lengths.items()), tokenizer.backend_tokenizer.to_str())
     for text in (*map(str, header), *questions, *contexts):
         encoded = text.encode("utf-8", "surrogatepass")
         digest.update(len(encoded).to_bytes(8, "big"))
@@ -64,15 +55,7 @@ def cached_windows(
         except (OSError, ValueError, KeyError) as error:
             log.warning("%s: damaged (%s); made again", folder, error)
             shutil.rmtree(folder, ignore_errors=True)
-    windows = cached_windows(
-        None,
-        tokenizer,
-        questions,
-        contexts,
-        ids=ids,
-        max_seq_length=max_seq_length,
-        doc_stride=doc_stride,
-    )
+    windows = make_windows(tokenizer, questions, contexts, ids=ids, **lengths)
     _write(folder, windows)
     return windows
 

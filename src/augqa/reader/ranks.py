@@ -11,6 +11,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import distributed
+from torch.distributed.distributed_c10d import PrefixStore
+from torch.distributed.rendezvous import rendezvous
 
 from augqa.errors import ReaderError
 
@@ -66,10 +68,10 @@ def joined() -> Iterator[Ranks]:
     try:
         # The launcher's store outlives a group. A second one under the same names would read the
         # addresses that the first left there, where nobody listens any more.
-        store, rank, world = next(distributed.rendezvous("env://"))
+        store, rank, world = next(rendezvous("env://"))
         distributed.init_process_group(
             "nccl" if on_gpu else "gloo",
-            store=distributed.PrefixStore(f"augqa/{next(_joinings)}", store),
+            store=PrefixStore(f"augqa/{next(_joinings)}", store),
             rank=rank,
             world_size=world,
         )

@@ -15,7 +15,6 @@ from augqa.blending import choose
 from augqa.errors import ReaderError
 from augqa.reader.answering import Reader
 from augqa.reader.determinism import pinned, sub_seed
-from augqa.reader.feature_cache import cached_windows
 from augqa.reader.features import Offsets, label_windows
 from augqa.reader.ranks import Ranks, joined, leads
 from augqa.reader.resuming import Progress, load_progress, save_progress
@@ -315,14 +314,11 @@ def _lessons(
     if not examples:
         raise ReaderError("there is no example to train on: the training set is empty")
     names = tuple(example.id for example in examples)
-    windows = cached_windows(
-        cache,
-        reader.tokenizer,
+    windows = reader.windows(
         [example.question for example in examples],
         [example.context for example in examples],
         ids=names,
-        max_seq_length=reader.max_seq_length,
-        doc_stride=reader.doc_stride,
+        cache=cache,
     )
     answers = [example.answers[0] for example in examples]
     chosen, first, last = label_windows(

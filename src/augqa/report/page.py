@@ -9,17 +9,8 @@ from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from augqa.report import robustness
 from augqa.report.results import Gate, RegimeResult, Results, Step
-from augqa.report.robustness import (
-    ANCHORS,
-    anchor_mean_shift,
-    differences,
-    effective_robustness,
-    finding,
-    half_width,
-    no_line,
-    not_comparable,
-)
 from augqa.report.table import is_best, noise_notes, number, signed
 
 # Part of the chart's width, in percent, that an F1 of 100 takes; labels stand in the rest.
@@ -103,25 +94,27 @@ def page(
     groups, height = chart(found)
     return _environment.get_template("page.html").render(
         found=found,
-        finding=finding(found),
+        finding=robustness.finding(found),
         provenance=provenance,
         rows=[(row, _cells(found, row)) for row in found.regimes],
         anchors=[
             (
                 anchor.name,
                 [Cell(exact_match=None, f1=anchor.f1.get(name)) for name in found.sets],
-                anchor_mean_shift(anchor, found),
+                robustness.anchor_mean_shift(anchor, found),
             )
-            for anchor in ANCHORS
+            for anchor in robustness.ANCHORS
         ],
-        not_comparable=not_comparable(source=provenance.source, reader=provenance.reader),
+        not_comparable=robustness.not_comparable(
+            source=provenance.source, reader=provenance.reader
+        ),
         noise_notes=noise_notes(found),
-        differences=differences(found),
+        differences=robustness.differences(found),
         robustness=[
             (
                 row.regime,
-                no_line(found, row, source=provenance.source),
-                [effective_robustness(row, name) for name in found.shifts],
+                robustness.no_line(found, row, source=provenance.source),
+                [robustness.effective_robustness(row, name) for name in found.shifts],
             )
             for row in found.regimes
         ],
@@ -164,7 +157,7 @@ def chart(found: Results) -> tuple[list[Group], int]:
     for name, n in found.n_questions.items():
         bars = []
         for i, row in enumerate(found.regimes):
-            f1, half = row.mean(name).f1, half_width(row, name, n)
+            f1, half = row.mean(name).f1, robustness.half_width(row, name, n)
             bars.append(
                 Bar(
                     regime=row.regime,

@@ -3,18 +3,8 @@
 from collections.abc import Sequence
 
 from augqa.metrics import Metrics
+from augqa.report import robustness
 from augqa.report.results import RegimeResult, Results, SetScore, results_of_summary
-from augqa.report.robustness import (
-    ANCHORS,
-    SINGLE_RUN_NOISE,
-    anchor_mean_shift,
-    differences,
-    effective_robustness,
-    finding,
-    half_width,
-    no_line,
-    not_comparable,
-)
 
 BEST = "*"
 NONE = "–"
@@ -39,10 +29,10 @@ def report_text(found: Results, *, source: str, reader: str) -> str:
         reader: Checkpoint of the reader.
     """
     lines = [*_scores(found), *_notes(found)]
-    if not_comparable(source=source, reader=reader) is None:
+    if robustness.not_comparable(source=source, reader=reader) is None:
         lines += _anchors(found)
-    lines += ["", finding(found)]
-    against = differences(found)
+    lines += ["", robustness.finding(found)]
+    against = robustness.differences(found)
     if against:
         lines += ["", "Against real, mean shift F1 (± what may be chance):"]
         lines += _columns(
@@ -87,10 +77,11 @@ def noise_notes(found: Results) -> list[str]:
     notes = []
     if len(found.seeds) == 1:
         notes.append(
-            f"One seed: differences below {SINGLE_RUN_NOISE} F1 between single runs mean little."
+            f"One seed: differences below {robustness.SINGLE_RUN_NOISE} F1 between single runs mean"
+            " little."
         )
     widths = {
-        name: max(half_width(row, name, n) for row in found.regimes)
+        name: max(robustness.half_width(row, name, n) for row in found.regimes)
         for name, n in found.n_questions.items()
     }
     notes.append(
@@ -118,9 +109,10 @@ def _scores(found: Results) -> list[str]:
 
 def _anchors(found: Results) -> list[str]:
     rows = [["published F1", *found.sets, "mean shift"]]
-    for anchor in ANCHORS:
+    for anchor in robustness.ANCHORS:
         values = [anchor.f1.get(name) for name in found.sets]
-        rows.append([anchor.name, *map(number, values), number(anchor_mean_shift(anchor, found))])
+        mean_shift = robustness.anchor_mean_shift(anchor, found)
+        rows.append([anchor.name, *map(number, values), number(mean_shift)])
     return ["", *_columns(rows, left={0})]
 
 
@@ -150,9 +142,9 @@ def _effective_robustness(found: Results, *, source: str) -> list[str]:
     rows = [["regime", *found.shifts]]
     reasons = {}
     for row in found.regimes:
-        reason = no_line(found, row, source=source)
+        reason = robustness.no_line(found, row, source=source)
         if reason is None:
-            values = [effective_robustness(row, name) for name in found.shifts]
+            values = [robustness.effective_robustness(row, name) for name in found.shifts]
             rows.append([row.regime, *(NONE if v is None else signed(v) for v in values)])
         else:
             reasons[row.regime] = reason

@@ -342,6 +342,8 @@ def test_a_blend_of_another_size_or_share_fails(tmp_path: Path) -> None:
         ("mix", {"n_examples": 60, "generated_fraction": 0.0}, (60, 0)),
         ("augment", {"generated_per_real": 1.0}, (20, 10)),
         ("augment_half", {"generated_per_real": 0.5}, (15, 5)),
+        ("augment", {"generated_per_real": None}, (None, None)),
+        ("augment_half", {"generated_per_real": None}, (None, None)),
     ],
 )
 def test_what_a_regime_asks_for(

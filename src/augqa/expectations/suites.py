@@ -347,6 +347,8 @@ def asked_of_blend(
             n = section["n_examples"]
             return n, round(n * section["generated_fraction"])
         case "augment" | "augment_half":
+            if section["generated_per_real"] is None:
+                return None, None
             n_generated = round(section["generated_per_real"] * n_pool)
             return n_pool + n_generated, n_generated
     raise ParamsError(f"--regime is {regime!r}, not one of {', '.join(ORIGINS)}")

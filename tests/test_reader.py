@@ -27,7 +27,7 @@ from augqa.reader.bert import Masks, Workspace
 from augqa.reader.decoding import best_spans
 from augqa.reader.feature_cache import cached_windows
 from augqa.reader.features import label_windows, make_windows
-from augqa.reader.int8 import eight_bit_product, quantised
+from augqa.reader.int8 import gelu_product, levels, product, quantised
 from augqa.reader.ranks import Ranks
 from augqa.reader.resuming import save_progress
 from augqa.reader.steps import Lessons, ModuleStep, WrittenOutStep
@@ -617,8 +617,14 @@ def test_an_eight_bit_product_is_near_the_exact_one(shift: float) -> None:
     weight = torch.randn(48, 96, generator=generator)
     bias = torch.randn(48, generator=generator)
     exact = x @ weight.t() + bias
-    found = eight_bit_product(x, quantised(weight, bias), Workspace())
+    found = product(levels(x, Workspace()), quantised(weight, bias))
     assert float((found - exact).norm() / exact.norm()) < 0.02
+    highest = float(exact.max())
+    coarse = gelu_product(levels(x, Workspace()), quantised(weight, bias), (highest / 250, 3))
+    assert coarse.bytes.dtype == torch.uint8
+    activated = (coarse.bytes.float() - coarse.zero) * coarse.scale
+    expected = torch.nn.functional.gelu(exact)
+    assert float((activated - expected).norm() / expected.norm()) < 0.03
 
 
 def test_eight_bits_give_nearly_the_logits_of_thirty_two(checkpoint: Path) -> None:

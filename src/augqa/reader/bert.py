@@ -325,20 +325,24 @@ class Bert:
             attended: Takes the result, shape ``(n_tokens, h)``.
             batch: The windows.
             work: Buffers.
-            name: Of the buffers for attention weights, which are kept where it differs.
+            name: Of the buffers for attention weights. Empty: nothing is kept, and all windows
+                use one buffer, which stays in the cache.
             masks: Dropout of attention weights, or None.
 
         Returns:
-            Attention weights and masks of each window.
+            Attention weights and masks of each window, where they are kept.
         """
         size = self._n_heads * sum(length * length for length in batch.lengths)
-        weights = self._squares(work.take(f"weights{name}", size), batch)
+        weights = self._squares(work.take(f"weights{name}", size), batch) if name else []
         kept = None
         if masks is not None:
             kept = self._squares(work.take(f"kept{name}", size, dtype=torch.bool), batch)
         for window, (begin, end) in enumerate(batch.bounds):
             query, key, value = self._heads(qkv[begin:end], 3)
-            weight = weights[window]
+            length = end - begin
+            weight = (
+                weights[window] if name else work.take("weights", self._n_heads, length, length)
+            )
             torch.bmm(query, key.transpose(1, 2), out=weight)
             torch.softmax(weight, -1, out=weight)
             if masks is not None and kept is not None:

@@ -336,6 +336,23 @@ def test_dropout_does_not_depend_on_how_windows_are_dealt_out(tmp_path: Path) ->
     assert one.gradients(rows, 1) != pytest.approx(one.gradients(rows, 2), rel=1e-5)
 
 
+def test_each_window_step_and_seed_has_dropout_of_its_own(tmp_path: Path) -> None:
+    tiny_model("bert", tmp_path, hidden_dropout_prob=0.3, attention_probs_dropout_prob=0.3)
+    reader = load(tmp_path)
+    assert reader.bert is not None
+    lessons_, rows = written_out(reader, lessons()[:1] * 2)
+    losses = [
+        loss
+        for seed in (1, 2)
+        for step in (1, 2)
+        for loss in WrittenOutStep(
+            reader.bert, lessons_, seed=seed, threads=1, ranks=Ranks()
+        ).gradients(rows, step)
+    ]
+    assert len(losses) == 8
+    assert len(set(losses)) == 8
+
+
 def test_masks_drop_the_share_asked_for_and_scale_makes_up_for_it() -> None:
     masks = Masks([2, 4], 0.1)
     mask = torch.empty(100, 1001, dtype=torch.bool)

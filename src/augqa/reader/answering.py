@@ -261,7 +261,7 @@ class Reader:
         bert.refresh(training=False)
         engine: Bert | Int8Bert = bert
         if self.engine == "int8":
-            engine = self._quantised(bert)
+            engine = self.quantised(bert)
         spaces: queue.SimpleQueue[Workspace] = queue.SimpleQueue()
         for _ in range(self.threads):
             spaces.put(Workspace())
@@ -280,7 +280,8 @@ class Reader:
         with ThreadPoolExecutor(self.threads) as pool:
             list(pool.map(work, cut))
 
-    def _quantised(self, bert: Bert) -> Int8Bert:
+    def quantised(self, bert: Bert) -> Int8Bert:
+        """Return `bert` in 8 bits, made anew only after a change of the weights."""
         # torch counts the changes of each tensor.
         version = sum(parameter._version for parameter in self.model.parameters())
         if self._int8 is None or self._int8[0] != version:

@@ -11,12 +11,10 @@ nothing but what rounding costs.
 Source: Xiao et al. 2022 (arXiv:2211.10438), for the channels.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from augqa.reader.bert import Bert, Workspace
 from augqa.reader.packed import Batch
@@ -71,12 +69,13 @@ class Int8Bert:
 
     def __init__(self, bert: Bert, shown: Batch) -> None:
         self._bert = bert
-        seen = _activations(bert, shown)
-        widths = [_widths(x, layer.qkv) for (x, _, _), layer in zip(seen, bert.layers, strict=True)]
+        seen = bert.watch(shown)
+        widths = [_widths(x[0], layer.qkv) for x, layer in zip(seen, bert.layers, strict=True)]
         widths.append(torch.ones_like(widths[0]))
         self._first_norm = _divided(bert.rest[0], bert.rest[1], widths[0])
         self._layers = []
-        for number, (layer, (_, middle, highest)) in enumerate(zip(bert.layers, seen, strict=True)):
+        for number, (layer, entering) in enumerate(zip(bert.layers, seen, strict=True)):
+            _, _, middle, activated = entering
             middle_widths = _widths(middle, layer.up)
             self._layers.append(
                 _Layer8(
@@ -88,7 +87,7 @@ class Int8Bert:
                     _divided(*layer.norms, middle_widths),
                     middle_widths,
                     _divided(*layer.last_norms, widths[number + 1]),
-                    _scale_and_zero(_LOWEST_GELU, highest * _ROOM),
+                    _scale_and_zero(_LOWEST_GELU, float(activated.max()) * _ROOM),
                 )
             )
 
@@ -165,21 +164,3 @@ def _widths(x: Tensor, weight: Tensor) -> Tensor:
 
 def _divided(weight: Tensor, bias: Tensor, widths: Tensor) -> tuple[Tensor, Tensor]:
     return weight / widths, bias / widths
-
-
-def _activations(bert: Bert, batch: Batch) -> Sequence[tuple[Tensor, Tensor, float]]:
-    """Return what enters each layer, what stands behind its first norm, and the highest GELU."""
-    work = Workspace()
-    x, _ = bert.norm(bert.embed(batch, work), bert.rest[0], bert.rest[1])
-    found = []
-    for layer in bert.layers:
-        attended = torch.empty_like(x)
-        qkv = torch.addmm(layer.qkv_bias, x, layer.qkv.t())
-        bert.attend(qkv, attended, batch, work, "", None)
-        mixed = torch.addmm(layer.mixed_bias, attended, layer.mixed.t())
-        middle, _ = bert.norm(mixed + x, *layer.norms)
-        activated = functional.gelu(torch.addmm(layer.up_bias, middle, layer.up.t()))
-        found.append((x, middle, float(activated.max())))
-        down = torch.addmm(layer.down_bias, activated, layer.down.t())
-        x, _ = bert.norm(down + middle, *layer.last_norms)
-    return found

@@ -3,19 +3,24 @@
 The yardstick is the recipe of the transformers question-answering example, written anew for
 this project: Trainer, windows padded to max_seq_length, default collator, float32, n-best
 search in Python. Both sides have the same model, examples, hyperparameters and threads, and
-take turns. The last line is one JSON object.
+take turns. The last line is one JSON object; what was not measured is null there.
 
-    python benchmarks/reader.py --data data/external
-    python benchmarks/reader.py --data DIR --n-f1 0         # speed alone
+    python benchmarks/reader.py --data data/external               # speed, then F1: hours
+    python benchmarks/reader.py --data DIR --parts speed           # some minutes
+    python benchmarks/reader.py --data DIR --parts f1              # each training on its own
+
+Each result is kept in results.jsonl in the folder --out as soon as it is there: started again
+with the same options, the benchmark measures only what is missing.
 """
 
 import argparse
+import hashlib
 import json
 import random
 import statistics
-import tempfile
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +30,7 @@ from torch.utils.data import Dataset
 from transformers import (
     AutoModelForQuestionAnswering,
     AutoTokenizer,
+    PrinterCallback,
     Trainer,
     TrainerCallback,
     TrainingArguments,
@@ -42,10 +48,13 @@ MAX_SEQ_LENGTH = 384
 DOC_STRIDE = 128
 MAX_ANSWER_TOKENS = 30
 N_BEST = 20
-LEARNING_RATE = 2e-4
 WARMUP_FRACTION = 0.1
-WEIGHT_DECAY = 0.01
-MAX_GRAD_NORM = 1.0
+# What both sides name alike.
+OPTIMISER = {"learning_rate": 2e-4, "weight_decay": 0.01, "max_grad_norm": 1.0}
+PARTS = ("speed", "f1")
+N_PRODUCTS = 6  # of one run of the matrix-product peak
+
+Record = dict[str, Any]
 
 # ---- the yardstick
 
@@ -121,11 +130,8 @@ def yardstick_trainer(
         output_dir=folder,
         per_device_train_batch_size=batch_size,
         per_device_eval_batch_size=batch_size,
-        learning_rate=LEARNING_RATE,
         num_train_epochs=epochs,
         warmup_steps=round(WARMUP_FRACTION * epochs * -(-len(features) // batch_size)),
-        weight_decay=WEIGHT_DECAY,
-        max_grad_norm=MAX_GRAD_NORM,
         seed=seed,
         use_cpu=True,
         report_to=[],
@@ -133,6 +139,7 @@ def yardstick_trainer(
         logging_strategy="no",
         disable_tqdm=True,
         dataloader_pin_memory=False,
+        **OPTIMISER,
     )
     trainer = Trainer(
         model=model,
@@ -141,6 +148,7 @@ def yardstick_trainer(
         data_collator=default_data_collator,
         callbacks=[clock],
     )
+    trainer.remove_callback(PrinterCallback)
     return trainer, clock
 
 
@@ -201,11 +209,9 @@ def train_ours(
         threads=options.threads,
         epochs=epochs,
         batch_size=options.batch_size,
-        learning_rate=LEARNING_RATE,
         warmup_fraction=WARMUP_FRACTION,
-        weight_decay=WEIGHT_DECAY,
-        max_grad_norm=MAX_GRAD_NORM,
         on_epoch=on_epoch,
+        **OPTIMISER,
     )
     return reader
 
@@ -213,28 +219,74 @@ def train_ours(
 # ---- measuring
 
 
+class Kept:
+    """Results in a JSON-lines file, so that an interrupted run goes on where it was.
+
+    Args:
+        path: The file; its folder is made.
+        settings: What all results depend on; others in the file do not count.
+    """
+
+    def __init__(self, path: Path, settings: Record) -> None:
+        self._path = path
+        self._settings = settings
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+        self._records: list[Record] = [json.loads(line) for line in lines]
+
+    def once(self, measure: Callable[[], Record], **key: Any) -> None:
+        """Measure, keep and print, unless a result of this key is there."""
+        if self.find(**key):
+            return
+        record = {**key, **measure(), "settings": self._settings}
+        self._records.append(record)
+        with self._path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(record) + "\n")
+        shown = {name: value for name, value in record.items() if name != "settings"}
+        print(json.dumps(shown), flush=True)
+
+    def find(self, **key: Any) -> list[Record]:
+        """Return the results of these settings that have all of `key`."""
+        wanted = {**key, "settings": self._settings}.items()
+        return [r for r in self._records if all(r.get(name) == v for name, v in wanted)]
+
+
 def matrix_peak(threads: int) -> float:
-    """Return the most floating-point operations a second of a large product."""
-    torch.set_num_threads(threads)
-    a, b, out = torch.randn(2048, 2048), torch.randn(2048, 2048), torch.empty(2048, 2048)
+    """Return the most floating-point operations a second of large products.
+
+    The higher rate of two ways to run them: each shared by all threads, or one a thread, as
+    the reader does.
+    """
     rates = []
-    for _ in range(8):
-        begin = time.perf_counter()
-        torch.mm(a, b, out=out)
-        rates.append(2 * 2048**3 / (time.perf_counter() - begin))
+    for n_workers in {1, threads}:
+        factors = [torch.randn(2, 2048, 2048) for _ in range(n_workers)]
+
+        def multiply(pair: torch.Tensor, share: int = threads // n_workers) -> None:
+            torch.set_num_threads(share)
+            out = torch.empty(2048, 2048)
+            for _ in range(N_PRODUCTS):
+                torch.mm(pair[0], pair[1], out=out)
+
+        with ThreadPoolExecutor(n_workers) as pool:
+            list(pool.map(multiply, factors))  # warm
+            for _ in range(3):
+                begin = time.perf_counter()
+                list(pool.map(multiply, factors))
+                passed = time.perf_counter() - begin
+                rates.append(n_workers * N_PRODUCTS * 2 * 2048**3 / passed)
+    torch.set_num_threads(threads)
     return max(rates)
 
 
 def step_operations(config: Any, lengths: Sequence[int]) -> float:
-    """Return the operations of the products of one training pass over windows, per window.
+    """Return the operations of the products of a training step over windows.
 
     A product of the forward pass has two in the backward pass. Embeddings, norms and the
     optimiser have none.
     """
     h, inner, layers = config.hidden_size, config.intermediate_size, config.num_hidden_layers
     linear = 2 * layers * (4 * h * h + 2 * h * inner)
-    each = [length * (linear + 4 * layers * length * h) for length in lengths]
-    return 3 * sum(each) / len(each)
+    return 3 * float(sum(length * (linear + 4 * layers * length * h) for length in lengths))
 
 
 def f1_of(examples: Sequence[QAExample], answers: Sequence[str]) -> float:
@@ -244,96 +296,252 @@ def f1_of(examples: Sequence[QAExample], answers: Sequence[str]) -> float:
     return score(golds, predictions).f1
 
 
-def training_speeds(
-    train: Sequence[QAExample], options: argparse.Namespace, tokenizer: Any, folder: str
-) -> tuple[list[float], list[float]]:
-    """Return examples a second of both sides, in alternating runs: the second of two epochs."""
-    ours, theirs = [], []
-    features = Features(tokenizer, train[: options.n_yardstick], training=True)
-    for _ in range(options.rounds):
+def texts_of(reader: Reader, examples: Sequence[QAExample]) -> list[str]:
+    """Answer with ours; tokenising is part of it."""
+    return [answer.text for answer in reader.answer_all(examples)]
+
+
+class Bench:
+    """The measurements, each of them once.
+
+    Args:
+        options: Of the command line.
+        train: Examples to train on, shuffled.
+        dev: Questions to answer, shuffled.
+        kept: Takes the results.
+        scratch: Folder for what Trainer insists on writing.
+    """
+
+    def __init__(
+        self,
+        options: argparse.Namespace,
+        train: Sequence[QAExample],
+        dev: Sequence[QAExample],
+        kept: Kept,
+        scratch: str,
+    ) -> None:
+        self._options = options
+        self._train = train
+        self._dev = dev
+        self._kept = kept
+        self._scratch = scratch
+        self._tokenizer = AutoTokenizer.from_pretrained(options.source)
+
+    def speed(self) -> None:
+        """Measure training, then answering with the same weights on all sides, in turns."""
+        options, kept = self._options, self._kept
+        for turn in range(1, options.rounds + 1):
+            kept.once(self._training_speeds, part="training_speed", round=turn)
+        folder, name = self._some_reader()
+        sides = self._answering_sides(folder, self._dev[: options.n_answers])
+        for turn in range(1, options.rounds + 1):
+            kept.once(
+                lambda: self._answering_speeds(sides), part="answering_speed", round=turn, of=name
+            )
+
+    def f1(self) -> None:
+        """Train both sides with each seed, and compare their answers."""
+        for seed in range(1, self._options.seeds + 1):
+            self._kept.once(
+                lambda seed=seed: self._ours_f1(seed), part="f1", side="ours", seed=seed
+            )
+            if seed == 1:
+                self._kept.once(self._agreement, part="agreement", of="seed 1")
+            self._kept.once(
+                lambda seed=seed: self._yardstick_f1(seed), part="f1", side="yardstick", seed=seed
+            )
+
+    def _training_speeds(self) -> Record:
+        """Train both sides on the same examples; the second of two epochs counts."""
+        options = self._options
+        lessons = self._train[: options.n_speed]
+        peak = matrix_peak(options.threads)
         ends: list[float] = []
-        train_ours(
-            train[: options.n_speed],
+        reader = train_ours(
+            lessons,
             options,
             seed=1,
             epochs=2,
-            on_epoch=lambda *_, ends=ends: ends.append(time.perf_counter()),
+            on_epoch=lambda *_: ends.append(time.perf_counter()),
         )
-        ours.append(min(len(train), options.n_speed) / (ends[1] - ends[0]))
-        trainer, clock = yardstick_trainer(
-            yardstick_model(options.source, 1),
-            features,
-            seed=1,
-            epochs=2,
-            batch_size=options.batch_size,
-            folder=folder,
-        )
+        ours = len(lessons) / (ends[1] - ends[0])
+        features = Features(self._tokenizer, lessons, training=True)
+        trainer, clock = self._trainer(yardstick_model(options.source, 1), features, epochs=2)
         trainer.train()
-        n = min(len(train), options.n_yardstick)
-        theirs.append(n / (clock.ends[1] - clock.ends[0]))
-        print(f"training: ours {ours[-1]:.2f}, yardstick {theirs[-1]:.2f} examples/s", flush=True)
-    return ours, theirs
+        lengths = [sum(row["attention_mask"]) for row in features.rows]
+        return {
+            "ours": ours,
+            "yardstick": len(lessons) / (clock.ends[1] - clock.ends[0]),
+            "peak_gflops": peak / 1e9,
+            "peak_fraction": ours
+            * (step_operations(reader.model.config, lengths) / len(lessons))
+            / peak,
+            "mean_tokens": statistics.mean(lengths),
+            "padding_fraction": 0.0 if reader.encoder.packs else None,
+            "padding_fraction_yardstick": 1 - statistics.mean(lengths) / MAX_SEQ_LENGTH,
+        }
 
+    def _some_reader(self) -> tuple[Path, str]:
+        """Return a reader that has learned something: that of part f1, or a short training's."""
+        folder = self._reader_folder("seed 1")
+        if self._kept.find(part="f1", side="ours", seed=1) and folder.is_dir():
+            return folder, "seed 1"
+        folder = self._reader_folder("short")
+        if not (folder / "reader.json").is_file():  # written last
+            lessons = self._train[: self._options.n_short]
+            train_ours(lessons, self._options, seed=1, epochs=self._options.epochs).save(folder)
+        return folder, "short training"
 
-def answering_speeds(
-    reader: Reader,
-    dev: Sequence[QAExample],
-    options: argparse.Namespace,
-    tokenizer: Any,
-    folder: str,
-) -> dict[str, Any]:
-    """Answer with the same weights on all sides, in alternating runs.
+    def _reader_folder(self, name: str) -> Path:
+        return Path(self._scratch) / name.replace(" ", "-")
 
-    Ours is charged with its tokenising, the yardstick is not.
-    """
-    few = dev[: options.n_answers]
-    features = Features(tokenizer, few, training=False)
-    saved = Path(folder) / "reader"
-    reader.save(saved)
-    model = AutoModelForQuestionAnswering.from_pretrained(saved)
-    trainer, _ = yardstick_trainer(
-        model, features, seed=1, epochs=1, batch_size=options.batch_size, folder=folder
-    )
-    coarse = Reader.load(saved, threads=options.threads, engine="int8")
-    speeds: dict[str, list[float]] = {"yardstick": [], "ours": [], "quantised": []}
-    texts: dict[str, list[str]] = {}
-    sides: dict[str, Callable[[], list[str]]] = {
-        "ours": lambda: [answer.text for answer in reader.answer_all(few)],
-        "yardstick": lambda: yardstick_answers(trainer, features, few),
-        "quantised": lambda: [answer.text for answer in coarse.answer_all(few)],
-    }
-    for _ in range(options.rounds):
+    def _answering_sides(
+        self, folder: Path, few: Sequence[QAExample]
+    ) -> dict[str, Callable[[], list[str]]]:
+        """Return what each side does to answer. The yardstick is not charged with tokenising."""
+        threads = self._options.threads
+        features = Features(self._tokenizer, few, training=False)
+        trainer = self._trainer(AutoModelForQuestionAnswering.from_pretrained(folder), features)[0]
+        exact = Reader.load(folder, threads=threads)
+        coarse = Reader.load(folder, threads=threads, engine="int8")
+        return {
+            "ours": lambda: texts_of(exact, few),
+            "yardstick": lambda: yardstick_answers(trainer, features, few),
+            "quantised": lambda: texts_of(coarse, few),
+        }
+
+    def _answering_speeds(self, sides: dict[str, Callable[[], list[str]]]) -> Record:
+        few = self._dev[: self._options.n_answers]
+        speeds: dict[str, float] = {}
+        texts: dict[str, list[str]] = {}
         for name, answer in sides.items():
+            torch.set_num_threads(self._options.threads)
             begin = time.perf_counter()
             texts[name] = answer()
-            speeds[name].append(len(few) / (time.perf_counter() - begin))
-        shown = ", ".join(f"{name} {values[-1]:.1f}" for name, values in speeds.items())
-        print(f"answering: {shown} questions/s", flush=True)
-    same = [a == b for a, b in zip(texts["ours"], texts["yardstick"], strict=True)]
+            speeds[name] = len(few) / (time.perf_counter() - begin)
+        return {
+            **speeds,
+            "agreement": _agreement(texts["ours"], texts["yardstick"]),
+            "f1": {name: f1_of(few, found) for name, found in texts.items()},
+        }
+
+    def _ours_f1(self, seed: int) -> Record:
+        options = self._options
+        begin = time.perf_counter()
+        reader = train_ours(self._train[: options.n_f1], options, seed=seed, epochs=options.epochs)
+        passed = time.perf_counter() - begin
+        folder = self._reader_folder(f"seed {seed}")
+        reader.save(folder)
+        few = self._dev[: options.n_f1_answers]
+        coarse = Reader.load(folder, threads=options.threads, engine="int8")
+        return {
+            "f1": f1_of(few, texts_of(reader, few)),
+            "f1_quantised": f1_of(few, texts_of(coarse, few)),
+            "training_s": passed,
+        }
+
+    def _agreement(self) -> Record:
+        few = self._dev[: self._options.n_f1_answers]
+        sides = self._answering_sides(self._reader_folder("seed 1"), few)
+        return {"agreement": _agreement(sides["ours"](), sides["yardstick"]())}
+
+    def _yardstick_f1(self, seed: int) -> Record:
+        options = self._options
+        torch.set_num_threads(options.threads)
+        lessons, few = self._train[: options.n_f1], self._dev[: options.n_f1_answers]
+        trainer, _ = self._trainer(
+            yardstick_model(options.source, seed),
+            Features(self._tokenizer, lessons, training=True),
+            seed=seed,
+            epochs=options.epochs,
+        )
+        begin = time.perf_counter()
+        trainer.train()
+        passed = time.perf_counter() - begin
+        found = yardstick_answers(trainer, Features(self._tokenizer, few, training=False), few)
+        return {"f1": f1_of(few, found), "training_s": passed}
+
+    def _trainer(
+        self, model: Any, features: Features, *, seed: int = 1, epochs: int = 1
+    ) -> tuple[Any, EpochClock]:
+        torch.set_num_threads(self._options.threads)
+        return yardstick_trainer(
+            model,
+            features,
+            seed=seed,
+            epochs=epochs,
+            batch_size=self._options.batch_size,
+            folder=str(Path(self._scratch) / "trainer"),
+        )
+
+
+def _agreement(ours: Sequence[str], theirs: Sequence[str]) -> float:
+    return statistics.mean(a == b for a, b in zip(ours, theirs, strict=True))
+
+
+def summary(kept: Kept) -> Record:
+    """Return the last line: medians of speeds, means of F1, None for what was not measured."""
+    training, answering = kept.find(part="training_speed"), kept.find(part="answering_speed")
+    # Rates of two readers are not mixed: those of the last one count.
+    answering = [r for r in answering if r["of"] == answering[-1]["of"]]
+    trained = {side: kept.find(part="f1", side=side) for side in ("ours", "yardstick")}
+
+    def median(records: list[Record], name: str) -> Any:
+        return statistics.median(r[name] for r in records) if records else None
+
+    def ratio(records: list[Record], name: str) -> Any:
+        return median(records, name) / median(records, "yardstick") if records else None
+
+    def mean(records: list[Record], name: str) -> Any:
+        return statistics.mean(r[name] for r in records) if records else None
+
+    agreed = kept.find(part="agreement") or answering
     return {
-        "speeds": speeds,
-        "answer_agreement": statistics.mean(same),
-        "f1": {name: f1_of(few, found) for name, found in texts.items()},
+        "train_ratio": ratio(training, "ours"),
+        "answer_ratio": ratio(answering, "ours"),
+        "answer_ratio_quantised": ratio(answering, "quantised"),
+        "padding_fraction": median(training, "padding_fraction"),
+        "padding_fraction_yardstick": median(training, "padding_fraction_yardstick"),
+        "peak_fraction": median(training, "peak_fraction"),
+        "peak_gflops": median(training, "peak_gflops"),
+        "mean_tokens": median(training, "mean_tokens"),
+        "answer_agreement": agreed[-1]["agreement"] if agreed else None,
+        "f1_yardstick": mean(trained["yardstick"], "f1"),
+        "f1_ours": mean(trained["ours"], "f1"),
+        "f1_quantised": mean(trained["ours"], "f1_quantised"),
+        "f1_per_seed": {
+            side: {str(r["seed"]): r["f1"] for r in records} for side, records in trained.items()
+        },
+        "f1_same_weights": answering[-1]["f1"] if answering else None,
+        "train_examples_per_s": {s: median(training, s) for s in ("ours", "yardstick")},
+        "answers_per_s": {s: median(answering, s) for s in ("ours", "yardstick", "quantised")},
+        "n_rounds": len(training),
     }
 
 
 def main() -> None:
-    """Measure, and print the results."""
+    """Measure what is not measured yet, and print the results."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, default=Path("data/external"))
     parser.add_argument("--train-file", default="squad-train-v1.1.json")
     parser.add_argument("--dev-file", default="squad-dev-v1.1.json")
+    parser.add_argument("--parts", default=",".join(PARTS), help="some of " + ",".join(PARTS))
+    parser.add_argument("--out", type=Path, default=Path(".cache/benchmarks/reader"))
     parser.add_argument("--checkpoint", default="all-MiniLM-L6-v2")
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--batch-size", type=int, default=16)
+    parser.add_argument("--batch-size", type=int, default=8, help="windows of a step, both sides")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--n-speed", type=int, default=256, help="examples of our speed runs")
-    parser.add_argument("--n-yardstick", type=int, default=64, help="examples of its speed runs")
-    parser.add_argument("--n-answers", type=int, default=1000, help="questions to answer")
+    parser.add_argument("--n-speed", type=int, default=64, help="examples of the speed runs")
+    parser.add_argument("--n-short", type=int, default=256, help="to train on before answering")
+    parser.add_argument("--n-answers", type=int, default=400, help="questions of the speed runs")
     parser.add_argument("--n-f1", type=int, default=2000, help="examples to train on for F1")
-    parser.add_argument("--epochs", type=int, default=3, help="epochs of these trainings")
+    parser.add_argument("--n-f1-answers", type=int, default=1000, help="questions for F1")
+    parser.add_argument("--epochs", type=int, default=3, help="epochs of the trainings for F1")
     parser.add_argument("--seeds", type=int, default=3, help="trainings a side for F1")
     options = parser.parse_args()
+    parts = options.parts.split(",")
+    if unknown := set(parts) - set(PARTS):
+        parser.error(f"--parts: no part {', '.join(sorted(unknown))}; choose of {', '.join(PARTS)}")
     options.source = find_checkpoint(options.checkpoint).name
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()
@@ -343,82 +551,15 @@ def main() -> None:
     dev = read_squad(options.data / options.dev_file)
     random.Random(13).shuffle(train)
     random.Random(13).shuffle(dev)
-    tokenizer = AutoTokenizer.from_pretrained(options.source)
-    peak = matrix_peak(options.threads)
-
-    with tempfile.TemporaryDirectory() as folder:
-        ours, theirs = training_speeds(train, options, tokenizer, folder)
-        if options.n_f1:
-            lessons = train[: options.n_f1]
-            yardstick_f1, ours_f1 = [], []
-            for seed in range(1, options.seeds + 1):
-                trained = train_ours(lessons, options, seed=seed, epochs=options.epochs)
-                answers = [answer.text for answer in trained.answer_all(dev[: options.n_answers])]
-                ours_f1.append(f1_of(dev[: options.n_answers], answers))
-                if seed == 1:
-                    reader = trained
-                trainer, _ = yardstick_trainer(
-                    yardstick_model(options.source, seed),
-                    Features(tokenizer, lessons, training=True),
-                    seed=seed,
-                    epochs=options.epochs,
-                    batch_size=options.batch_size,
-                    folder=folder,
-                )
-                trainer.train()
-                few = dev[: options.n_answers]
-                found = yardstick_answers(trainer, Features(tokenizer, few, training=False), few)
-                yardstick_f1.append(f1_of(few, found))
-                print(
-                    f"seed {seed}: F1 ours {ours_f1[-1]:.2f}, yardstick {yardstick_f1[-1]:.2f}",
-                    flush=True,
-                )
-        else:
-            # Agreement still needs a reader that has learned something.
-            reader = train_ours(train[: options.n_speed], options, seed=1, epochs=3)
-            yardstick_f1, ours_f1 = [], []
-        answering = answering_speeds(reader, dev, options, tokenizer, folder)
-
-    encoded = tokenizer(
-        [e.question.lstrip() for e in train[: options.n_speed]],
-        [e.context for e in train[: options.n_speed]],
-        truncation="only_second",
-        max_length=MAX_SEQ_LENGTH,
-        stride=DOC_STRIDE,
-        return_overflowing_tokens=True,
-        padding=False,
-    )
-    lengths = [len(ids) for ids in encoded["input_ids"]]
-    packs = reader.encoder.packs
-    speed = statistics.median(ours)
-    answer_speed = {k: statistics.median(v) for k, v in answering["speeds"].items()}
-    f1 = answering["f1"]
-    print(
-        json.dumps(
-            {
-                "train_ratio": speed / statistics.median(theirs),
-                "train_examples_per_s": speed,
-                "train_examples_per_s_yardstick": statistics.median(theirs),
-                "answer_ratio": answer_speed["ours"] / answer_speed["yardstick"],
-                "answer_ratio_quantised": answer_speed["quantised"] / answer_speed["yardstick"],
-                "answers_per_s": answer_speed,
-                "padding_fraction": 0.0 if packs else None,
-                "padding_fraction_yardstick": 1 - statistics.mean(lengths) / MAX_SEQ_LENGTH,
-                "peak_gflops": peak / 1e9,
-                "peak_fraction": speed * step_operations(reader.model.config, lengths) / peak,
-                "answer_agreement": answering["answer_agreement"],
-                "f1_yardstick": statistics.mean(yardstick_f1) if yardstick_f1 else f1["yardstick"],
-                "f1_ours": statistics.mean(ours_f1) if ours_f1 else f1["ours"],
-                "f1_yardstick_per_seed": yardstick_f1,
-                "f1_ours_per_seed": ours_f1,
-                "f1_float32_same_weights": f1["ours"],
-                "f1_quantised": f1["quantised"],
-                "mean_tokens": statistics.mean(lengths),
-                "threads": options.threads,
-                "batch_size": options.batch_size,
-            }
-        )
-    )
+    # More rounds, seeds or parts are added to what is there; anything else is another benchmark.
+    free = ("parts", "out", "data", "source", "rounds", "seeds")
+    settings = {name: value for name, value in vars(options).items() if name not in free}
+    kept = Kept(options.out / "results.jsonl", settings)
+    name = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]
+    bench = Bench(options, train, dev, kept, str(options.out / name))
+    for part in parts:
+        {"speed": bench.speed, "f1": bench.f1}[part]()
+    print(json.dumps({**summary(kept), **settings}))
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ from augqa.reader.bert import Masks, Workspace
 from augqa.reader.decoding import best_spans
 from augqa.reader.feature_cache import cached_windows
 from augqa.reader.features import label_windows, make_windows
-from augqa.reader.int8 import eight_bit_product, quantised
+from augqa.reader.int8 import gelu_product, levels, product, quantised
 from augqa.reader.ranks import Ranks
 from augqa.reader.resuming import save_progress
 from augqa.reader.steps import Lessons, ModuleStep, WrittenOutStep
@@ -336,6 +336,23 @@ def test_dropout_does_not_depend_on_how_windows_are_dealt_out(tmp_path: Path) ->
     assert one.gradients(rows, 1) != pytest.approx(one.gradients(rows, 2), rel=1e-5)
 
 
+def test_each_window_step_and_seed_has_dropout_of_its_own(tmp_path: Path) -> None:
+    tiny_model("bert", tmp_path, hidden_dropout_prob=0.3, attention_probs_dropout_prob=0.3)
+    reader = load(tmp_path)
+    assert reader.bert is not None
+    lessons_, rows = written_out(reader, lessons()[:1] * 2)
+    losses = [
+        loss
+        for seed in (1, 2)
+        for step in (1, 2)
+        for loss in WrittenOutStep(
+            reader.bert, lessons_, seed=seed, threads=1, ranks=Ranks()
+        ).gradients(rows, step)
+    ]
+    assert len(losses) == 8
+    assert len(set(losses)) == 8
+
+
 def test_masks_drop_the_share_asked_for_and_scale_makes_up_for_it() -> None:
     masks = Masks([2, 4], 0.1)
     mask = torch.empty(100, 1001, dtype=torch.bool)
@@ -617,8 +634,14 @@ def test_an_eight_bit_product_is_near_the_exact_one(shift: float) -> None:
     weight = torch.randn(48, 96, generator=generator)
     bias = torch.randn(48, generator=generator)
     exact = x @ weight.t() + bias
-    found = eight_bit_product(x, quantised(weight, bias), Workspace())
+    found = product(levels(x, Workspace()), quantised(weight, bias))
     assert float((found - exact).norm() / exact.norm()) < 0.02
+    highest = float(exact.max())
+    coarse = gelu_product(levels(x, Workspace()), quantised(weight, bias), (highest / 250, 3))
+    assert coarse.bytes.dtype == torch.uint8
+    activated = (coarse.bytes.float() - coarse.zero) * coarse.scale
+    expected = torch.nn.functional.gelu(exact)
+    assert float((activated - expected).norm() / expected.norm()) < 0.03
 
 
 def test_eight_bits_give_nearly_the_logits_of_thirty_two(checkpoint: Path) -> None:

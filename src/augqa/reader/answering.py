@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from augqa.errors import ReaderError
 from augqa.reader.bert import Bert, Workspace
+from augqa.reader.calibration import EXAMPLES
 from augqa.reader.checkpoints import find_checkpoint, load_model, load_tokenizer, save_checkpoint
 from augqa.reader.decoding import best_spans
 from augqa.reader.determinism import pinned
@@ -260,7 +261,7 @@ class Reader:
         bert.refresh(training=False)
         engine: Bert | Int8Bert = bert
         if self.engine == "int8":
-            engine = self._quantised(bert)
+            engine = self.quantised(bert)
         spaces: queue.SimpleQueue[Workspace] = queue.SimpleQueue()
         for _ in range(self.threads):
             spaces.put(Workspace())
@@ -279,11 +280,14 @@ class Reader:
         with ThreadPoolExecutor(self.threads) as pool:
             list(pool.map(work, cut))
 
-    def _quantised(self, bert: Bert) -> Int8Bert:
+    def quantised(self, bert: Bert) -> Int8Bert:
+        """Return `bert` in 8 bits, made anew only after a change of the weights."""
         # torch counts the changes of each tensor.
         version = sum(parameter._version for parameter in self.model.parameters())
         if self._int8 is None or self._int8[0] != version:
-            self._int8 = (version, Int8Bert(bert))
+            questions, contexts = zip(*EXAMPLES, strict=True)
+            shown = self.windows(questions, contexts, ids=questions)
+            self._int8 = (version, Int8Bert(bert, make_batch(shown, np.arange(len(shown)))))
         return self._int8[1]
 
 

@@ -154,10 +154,10 @@ class Bert:
     def __init__(self, model: Any, first_position: int) -> None:
         config = model.config
         self._model = model
-        self._first_position = first_position
-        self._n_heads = int(config.num_attention_heads)
-        self._width = int(config.hidden_size)
-        self._eps = float(config.layer_norm_eps)
+        self.first_position = first_position
+        self.n_heads = int(config.num_attention_heads)
+        self.width = int(config.hidden_size)
+        self.eps = float(config.layer_norm_eps)
         self._hidden_dropout = float(config.hidden_dropout_prob)
         self._attention_dropout = float(config.attention_probs_dropout_prob)
         self.refresh(training=False)
@@ -181,7 +181,7 @@ class Bert:
         in the value's: neither takes a pass of its own then.
         """
         keeping = 1 - round(self._attention_dropout * _LEVELS) / _LEVELS if training else 1.0
-        self._factors = ((self._width // self._n_heads) ** -0.5, 1.0, 1 / keeping)
+        self._factors = ((self.width // self.n_heads) ** -0.5, 1.0, 1 / keeping)
         embeddings = self._model.base_model.embeddings
         self._words = embeddings.word_embeddings.weight.detach()
         self._positions = embeddings.position_embeddings.weight.detach()
@@ -203,6 +203,11 @@ class Bert:
             torch.cat([module.bias * factor for module, factor in parts]),
             *(p.detach() for module in others for p in (module.weight, module.bias)),
         )
+
+    @property
+    def tables(self) -> tuple[Tensor, Tensor, Tensor]:
+        """The embeddings of words, positions and types."""
+        return self._words, self._positions, self._types
 
     # ---- forward
 
@@ -250,11 +255,29 @@ class Bert:
             return logits, None
         return logits, State(batch, embedded, moments, mask, states, x)
 
+    @torch.no_grad()
+    def watch(self, batch: Batch) -> list[tuple[Tensor, Tensor, Tensor, Tensor]]:
+        """Return what enters the four products of each layer: qkv, mixed, up and down."""
+        work = Workspace()
+        x, _ = self.norm(self.embed(batch, work), self.rest[0], self.rest[1])
+        found = []
+        for layer in self.layers:
+            attended = torch.empty_like(x)
+            qkv = torch.addmm(layer.qkv_bias, x, layer.qkv.t())
+            self.attend(qkv, attended, batch, work, "", None)
+            mixed = torch.addmm(layer.mixed_bias, attended, layer.mixed.t())
+            middle, _ = self.norm(mixed.add_(x), *layer.norms)
+            activated = torch.ops.aten.gelu(torch.addmm(layer.up_bias, middle, layer.up.t()))
+            found.append((x, attended, middle, activated))
+            down = torch.addmm(layer.down_bias, activated, layer.down.t())
+            x, _ = self.norm(down.add_(middle), *layer.last_norms)
+        return found
+
     def embed(self, batch: Batch, work: Workspace) -> Tensor:
         """Return the sum of each token's embeddings, before the norm."""
-        embedded = work.take("embedded", len(batch.ids), self._width)
+        embedded = work.take("embedded", len(batch.ids), self.width)
         torch.index_select(self._words, 0, batch.ids, out=embedded)
-        embedded += self._positions[batch.positions + self._first_position]
+        embedded += self._positions[batch.positions + self.first_position]
         embedded += self._types[batch.types if len(self._types) > 1 else batch.types * 0]
         return embedded
 
@@ -270,12 +293,12 @@ class Bert:
     ) -> tuple[Tensor, _LayerState]:
         n_tokens = len(x)
         scale = hidden.scale if hidden is not None else 1.0
-        qkv = work.take(f"qkv{name}", n_tokens, 3 * self._width)
+        qkv = work.take(f"qkv{name}", n_tokens, 3 * self.width)
         torch.addmm(layer.qkv_bias, x, layer.qkv.t(), out=qkv)
-        attended = work.take(f"attended{name}", n_tokens, self._width)
+        attended = work.take(f"attended{name}", n_tokens, self.width)
         weights, weight_masks = self.attend(qkv, attended, batch, work, name, attention)
 
-        summed = work.take(f"summed{name}", n_tokens, self._width)
+        summed = work.take(f"summed{name}", n_tokens, self.width)
         torch.addmm(layer.mixed_bias, attended, layer.mixed.t(), out=summed)
         mixed_mask = self._mask(batch, hidden, work, f"mixed{name}")
         _keep(summed, mixed_mask, summed)
@@ -286,7 +309,7 @@ class Bert:
         torch.addmm(layer.up_bias, middle, layer.up.t(), out=raised)
         activated = work.take(f"activated{name}", n_tokens, len(layer.up))
         torch.ops.aten.gelu.out(raised, out=activated)
-        last_summed = work.take(f"last_summed{name}", n_tokens, self._width)
+        last_summed = work.take(f"last_summed{name}", n_tokens, self.width)
         torch.addmm(layer.down_bias, activated, layer.down.t(), out=last_summed)
         down_mask = self._mask(batch, hidden, work, f"down{name}")
         _keep(last_summed, down_mask, last_summed)
@@ -325,20 +348,23 @@ class Bert:
             attended: Takes the result, shape ``(n_tokens, h)``.
             batch: The windows.
             work: Buffers.
-            name: Of the buffers for attention weights, which are kept where it differs.
+            name: Of the buffers for attention weights. Empty: nothing is kept, and all windows
+                use one buffer, which stays in the cache.
             masks: Dropout of attention weights, or None.
 
         Returns:
-            Attention weights and masks of each window.
+            Attention weights and masks of each window, where they are kept.
         """
-        size = self._n_heads * sum(length * length for length in batch.lengths)
-        weights = self._squares(work.take(f"weights{name}", size), batch)
+        size = self.n_heads * sum(length * length for length in batch.lengths)
+        weights = self._squares(work.take(f"weights{name}", size), batch) if name else []
         kept = None
         if masks is not None:
             kept = self._squares(work.take(f"kept{name}", size, dtype=torch.bool), batch)
-        for window, (begin, end) in enumerate(batch.bounds):
-            query, key, value = self._heads(qkv[begin:end], 3)
-            weight = weights[window]
+        parts = (*self._heads(qkv, 3), *self._heads(attended, 1))
+        cut = (torch.split(part, list(batch.lengths), 1) for part in parts)
+        for window, (query, key, value, out) in enumerate(zip(*cut, strict=True)):
+            length = batch.lengths[window]
+            weight = weights[window] if name else work.take("weights", self.n_heads, length, length)
             torch.bmm(query, key.transpose(1, 2), out=weight)
             torch.softmax(weight, -1, out=weight)
             if masks is not None and kept is not None:
@@ -346,7 +372,7 @@ class Bert:
                 masked = work.take("masked", *weight.shape)
                 _keep(weight, kept[window], masked)
                 weight = masked
-            torch.bmm(weight, value, out=self._heads(attended[begin:end], 1)[0])
+            torch.bmm(weight, value, out=out)
         return weights, kept
 
     # ---- backward
@@ -406,9 +432,9 @@ class Bert:
         mixed = _keep(x, state.mixed_mask, work.take("mixed", *x.shape))
         gradient.mixed.addmm_(mixed.t(), state.attended, alpha=scale)
         gradient.mixed_bias.add_(mixed.sum(0), alpha=scale)
-        attended = work.take("attended", n_tokens, self._width)
+        attended = work.take("attended", n_tokens, self.width)
         torch.addmm(attended, mixed, layer.mixed, beta=0, alpha=scale, out=attended)
-        qkv = work.take("qkv", n_tokens, 3 * self._width)
+        qkv = work.take("qkv", n_tokens, 3 * self.width)
         self._attend_backward(state, attended, qkv, batch, work)
         gradient.qkv.addmm_(qkv.t(), state.entered)
         gradient.qkv_bias.add_(qkv.sum(0))
@@ -476,14 +502,14 @@ class Bert:
             for batch, rows in worker.embedded:
                 types = batch.types if len(self._types) > 1 else batch.types * 0
                 tables[0].grad.index_add_(0, batch.ids, rows)
-                tables[1].grad.index_add_(0, batch.positions + self._first_position, rows)
+                tables[1].grad.index_add_(0, batch.positions + self.first_position, rows)
                 tables[2].grad.index_add_(0, types, rows)
 
     # ---- parts of both
 
     def norm(self, x: Tensor, weight: Tensor, bias: Tensor) -> tuple[Tensor, Moments]:
         """Return the layer norm of each token, and its moments."""
-        out, mean, deviation = torch.native_layer_norm(x, [self._width], weight, bias, self._eps)
+        out, mean, deviation = torch.native_layer_norm(x, [self.width], weight, bias, self.eps)
         return out, (mean, deviation)
 
     def _norm_backward(
@@ -496,7 +522,7 @@ class Bert:
     ) -> Tensor:
         """Return the gradient before a norm; add those of its weight and bias to `gradients`."""
         out, *to_weights = torch.ops.aten.native_layer_norm_backward(
-            x, entered, [self._width], *moments, *weights, [True, True, True]
+            x, entered, [self.width], *moments, *weights, [True, True, True]
         )
         for total, to_weight in zip(gradients, to_weights, strict=True):
             total += to_weight
@@ -505,21 +531,21 @@ class Bert:
     def _mask(self, batch: Batch, masks: Masks | None, work: Workspace, name: str) -> Tensor | None:
         if masks is None:
             return None
-        mask = work.take(f"mask_{name}", len(batch.ids), self._width, dtype=torch.bool)
+        mask = work.take(f"mask_{name}", len(batch.ids), self.width, dtype=torch.bool)
         for window, (begin, end) in enumerate(batch.bounds):
             masks.draw(window, mask[begin:end])
         return mask
 
     def _heads(self, x: Tensor, parts: int) -> list[Tensor]:
         """Split ``(length, parts * h)`` into `parts` views ``(n_heads, length, head width)``."""
-        split = x.view(len(x), parts, self._n_heads, -1)
+        split = x.view(len(x), parts, self.n_heads, -1)
         return [split[:, part].transpose(0, 1) for part in range(parts)]
 
     def _squares(self, flat: Tensor, batch: Batch) -> list[Tensor]:
         """Split a buffer into one ``(n_heads, length, length)`` for each window."""
-        sizes = [self._n_heads * length * length for length in batch.lengths]
+        sizes = [self.n_heads * length * length for length in batch.lengths]
         return [
-            part.view(self._n_heads, length, length)
+            part.view(self.n_heads, length, length)
             for part, length in zip(torch.split(flat, sizes), batch.lengths, strict=True)
         ]
 

@@ -10,8 +10,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from augqa.finetuning.batches import passes
+from augqa.finetuning.determinism import sub_seed
 from augqa.reader.bert import Bert, Gradients, Workspace
-from augqa.reader.determinism import sub_seed
 from augqa.reader.features import Ints, Offsets, Windows
 from augqa.reader.packed import Batch, PackedEncoder, make_batch, span_losses
 from augqa.reader.ranks import Ranks
@@ -190,15 +191,3 @@ def deal(lengths: Sequence[int], n: int) -> list[list[int]]:
         hands[poorest].append(position)
         totals[poorest] += lengths[position]
     return [sorted(hand) for hand in hands]
-
-
-def passes(lengths: Offsets, most_tokens: int) -> list[Offsets]:
-    """Cut windows into passes of at most `most_tokens` once padded, the longest first."""
-    order = np.argsort(-lengths, kind="stable")
-    cut: list[Offsets] = []
-    begin = 0
-    while begin < len(order):
-        n = max(1, most_tokens // int(lengths[order[begin]]))
-        cut.append(order[begin : begin + n])
-        begin += n
-    return cut

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -20,8 +21,11 @@ from transformers import (
     AutoModelForCausalLM,
     AutoModelForSeq2SeqLM,
     AutoTokenizer,
+    BertConfig,
+    BertModel,
     LlamaConfig,
     LlamaForCausalLM,
+    PreTrainedTokenizerFast,
     T5Config,
     T5ForConditionalGeneration,
 )
@@ -377,6 +381,36 @@ def test_a_training_that_cannot_be_is_refused(
 ) -> None:
     with pytest.raises(QuestionGeneratorError, match=message):
         train(causal, **changes)
+
+
+def test_a_slow_tokenizer_is_refused(causal: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(PreTrainedTokenizerFast, "is_fast", False)
+    with pytest.raises(QuestionGeneratorError, match="is a slow one"):
+        train(causal)
+
+
+def test_an_encoder_is_no_causal_model(causal: Path, tmp_path: Path) -> None:
+    shutil.copytree(causal, tmp_path / "bert")
+    config = BertConfig(
+        vocab_size=9, hidden_size=4, num_hidden_layers=1, num_attention_heads=1, intermediate_size=4
+    )
+    BertModel(config).save_pretrained(tmp_path / "bert")
+    with pytest.raises(QuestionGeneratorError, match="a bert is no causal language model"):
+        train(tmp_path / "bert")
+
+
+def test_a_model_that_mixes_questions_up_is_refused(
+    causal: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, _ = train(causal, epochs=8)  # random weights hardly attend to anything
+    made.save(tmp_path)
+
+    def all_before(segments: torch.Tensor) -> torch.Tensor:
+        return attention_mask(torch.zeros_like(segments))
+
+    monkeypatch.setattr("augqa.question_generator.lessons.attention_mask", all_before)
+    with pytest.raises(QuestionGeneratorError, match="share_contexts to false"):
+        train(tmp_path)
 
 
 def test_a_sequence_to_sequence_checkpoint_is_no_causal_one(seq2seq: Path) -> None:

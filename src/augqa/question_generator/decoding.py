@@ -87,4 +87,4 @@ def outcome(source: Source, answer: Candidate) -> Draft | Refusal:
         return Refusal(reason="longer_than_input", detail=source.text[:80])
     if not source.ended:
         return Refusal(reason="output_cut_off", detail=source.output)
-    return Draft(question=source.output, answer=answer.text, start=answer.start)
+    return Draft(question=source.output.strip(), answer=answer.text, start=answer.start)

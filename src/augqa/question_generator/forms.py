@@ -58,8 +58,10 @@ def causal_sha256() -> str:
     return _sha256(_HEAD + _CUE)
 
 
-def highlight_sha256(prefix: str) -> str:
-    """Return the hash of form ``answer_aware`` with a prefix."""
+def seq2seq_sha256(form: Form, prefix: str) -> str:
+    """Return the hash of a form of sequence-to-sequence models, with its prefix."""
+    if form == "end_to_end":
+        return _sha256(f"{prefix}{{context}}")
     return _sha256(f"{prefix}{{before}}{HIGHLIGHT} {{answer}} {HIGHLIGHT}{{after}}")
 
 

@@ -13,7 +13,7 @@ from augqa.pairs import Draft, Passage, Proposal, Refusal, in_turn
 from augqa.question_generator.checkpoints import load_checkpoint
 from augqa.question_generator.decoding import Source, decode, outcome
 from augqa.question_generator.encoding import SPARE_TOKENS, token_starts
-from augqa.question_generator.forms import HIGHLIGHT, PREFIXES, Form, highlight_sha256, marked
+from augqa.question_generator.forms import HIGHLIGHT, PREFIXES, Form, marked, seq2seq_sha256
 from augqa.spans import window_around, windows
 
 
@@ -71,7 +71,7 @@ class Seq2SeqGenerator:
                 " answer_aware. Set generate_pairs.t5.form to end_to_end, or name another"
                 " generate_pairs.t5.checkpoint."
             )
-        self._prompt_sha256 = highlight_sha256(self._prefix) if form == "answer_aware" else None
+        self._prompt_sha256 = seq2seq_sha256(form, self._prefix)
         limits = [max_source_tokens, self._tokenizer.model_max_length]
         limits += [
             limit

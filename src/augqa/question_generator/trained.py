@@ -11,7 +11,7 @@ from augqa.errors import QuestionGeneratorError
 from augqa.pairs import Draft, Passage, Proposal, Refusal
 from augqa.question_generator.causal import CausalGenerator
 from augqa.question_generator.checkpoints import Kind
-from augqa.question_generator.forms import PREFIXES, causal_sha256, highlight_sha256
+from augqa.question_generator.forms import PREFIXES, causal_sha256, seq2seq_sha256
 from augqa.question_generator.seq2seq import Seq2SeqGenerator
 
 RECORD = "question_generator.json"
@@ -73,7 +73,7 @@ def load_trained(folder: Path, **settings: Any) -> AnswerAware:
     except (ValueError, KeyError, TypeError) as error:
         raise QuestionGeneratorError(f"{path}: damaged: {error}. Train it again.") from error
     causal = trained.kind == "causal"
-    own = causal_sha256() if causal else highlight_sha256(PREFIXES["answer_aware"])
+    own = causal_sha256() if causal else seq2seq_sha256("answer_aware", PREFIXES["answer_aware"])
     if trained.prompt_sha256 != own:
         raise QuestionGeneratorError(
             f"{folder}: was trained on another prompt form ({trained.prompt_sha256[:12]}) than this"

@@ -27,7 +27,7 @@ from augqa.question_generator.forms import (
     HIGHLIGHT,
     PREFIXES,
     causal_sha256,
-    highlight_sha256,
+    seq2seq_sha256,
 )
 from augqa.question_generator.lessons import CausalLessons, Lessons, Seq2SeqLessons, lengths
 from augqa.question_generator.trained import RECORD, Trained
@@ -37,7 +37,7 @@ OnPart = Callable[[int, float], None]
 
 _SAVE_EVERY_S = 300.0  # between checkpoints; the end of an epoch has none of its own
 _PARTS = 10  # of the steps, whose mean losses are reported
-_LOGITS_NEAR = 1e-3
+_LOSS_NEAR = 1e-4  # relative: what rounding may make of a sum over some tokens
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,7 +184,7 @@ def train_question_generator(
         else:
             _add_highlight(tokenizer, model)
             lessons = Seq2SeqLessons(tokenizer, chosen, **limits)
-            prompt_sha256 = highlight_sha256(PREFIXES["answer_aware"])
+            prompt_sha256 = seq2seq_sha256("answer_aware", PREFIXES["answer_aware"])
         if not lessons.units:
             raise QuestionGeneratorError(_nothing_left(lessons.left_out))
         if share_contexts and isinstance(lessons, CausalLessons):
@@ -424,7 +424,7 @@ def _refuse_mixed_up(model: Any, lessons: CausalLessons, checkpoint: str) -> Non
     with torch.inference_mode():
         together = float(lessons.loss(model, np.array([shared])))
         apart = float(lessons.loss_apart(model, shared))
-    if abs(together - apart) > _LOGITS_NEAR * max(1.0, abs(apart)):
+    if abs(together - apart) > _LOSS_NEAR * max(1.0, abs(apart)):
         raise QuestionGeneratorError(
             f"{checkpoint}: questions that share a context have loss {together:.4f} together and"
             f" {apart:.4f} apart, so its attention does not keep them apart. Set"

@@ -182,7 +182,7 @@ def train_question_generator(
             lessons = CausalLessons(tokenizer, chosen, **limits)
             prompt_sha256 = causal_sha256()
         else:
-            _add_highlight(tokenizer, model)
+            _add_highlight(tokenizer, model, seed)
             lessons = Seq2SeqLessons(tokenizer, chosen, **limits)
             prompt_sha256 = seq2seq_sha256("answer_aware", PREFIXES["answer_aware"])
         if not lessons.units:
@@ -398,7 +398,7 @@ def _refuse_short(model: Any, source: Source, n_tokens: int) -> None:
         )
 
 
-def _add_highlight(tokenizer: Any, model: Any) -> None:
+def _add_highlight(tokenizer: Any, model: Any, seed: int) -> None:
     """Teach tokenizer and embeddings the highlight, which plain T5 does not know."""
     if HIGHLIGHT in tokenizer.get_vocab():
         return
@@ -406,6 +406,7 @@ def _add_highlight(tokenizer: Any, model: Any) -> None:
     embeddings = model.get_input_embeddings()
     mean = embeddings.weight.detach().mean(dim=0)
     if len(tokenizer) > embeddings.num_embeddings:
+        torch.manual_seed(sub_seed(seed, "highlight"))  # an output table of its own is drawn
         model.resize_token_embeddings(len(tokenizer), mean_resizing=False)
     with torch.no_grad():
         row = tokenizer.convert_tokens_to_ids(HIGHLIGHT)

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
@@ -12,14 +13,19 @@ from augqa.cloze import ClozeGenerator
 from augqa.errors import DataError
 from augqa.metrics import write_metrics
 from augqa.pairs import Passage, Proposal, generated_passages, placed, real_passages
-from augqa.params import GeneratePairs, Llm, load_params
+from augqa.params import GeneratePairs, Llm, Params, load_params
 from augqa.records import GeneratedContext, QAExample, Rejection
-from augqa.stage import Input, Output, run
+from augqa.stage import Input, OptionalInput, Output, run
 from augqa.tables import read_table, write_table
 
 
 def generate_pairs(
-    seeds: Input, contexts: Input, pairs: Output, rejected: Output, metrics: Output
+    seeds: Input,
+    contexts: Input,
+    pairs: Output,
+    rejected: Output,
+    metrics: Output,
+    question_generators: OptionalInput = None,
 ) -> str:
     """Write the pairs whose answer is a span of its context, and a row for all that is none."""
     params = load_params()
@@ -31,7 +37,8 @@ def generate_pairs(
     usage: Counter[str] = Counter()
     made: list[QAExample] = []
     n_without_pairs = 0
-    for proposal in _propose(passages, own, params.llm, usage):
+    trained = _trained(params, question_generators)
+    for proposal in _propose(passages, own, params.llm, usage, trained):
         good, bad = placed(proposal, method=own.method, n_pairs=own.pairs_per_context)
         made += good
         rejections += bad
@@ -66,8 +73,20 @@ def generate_pairs(
     return f"{len(made)} pairs from {len(passages)} contexts; rejected: {counts}"
 
 
+def _trained(params: Params, folder: Path | None) -> Path:
+    """Return the folder of the question generator of method trained."""
+    named = params.generate_pairs.trained.checkpoint
+    if named is not None:
+        return Path(named)
+    return (folder or Path()) / next(iter(params.question_generators), "")
+
+
 def _propose(
-    passages: Sequence[Passage], own: GeneratePairs, endpoint: Llm, usage: Counter[str]
+    passages: Sequence[Passage],
+    own: GeneratePairs,
+    endpoint: Llm,
+    usage: Counter[str],
+    trained: Path,
 ) -> Iterator[Proposal]:
     match own.method:
         case "llm" | "hybrid":
@@ -80,6 +99,13 @@ def _propose(
 
             settings = own.t5.model_dump()
             return Seq2SeqGenerator(**settings, n_pairs=own.pairs_per_context).propose(passages)
+        case "trained":
+            from augqa.question_generator import load_trained  # noqa: PLC0415
+
+            settings = own.trained.model_dump(exclude={"checkpoint"})
+            return load_trained(trained, **settings, n_pairs=own.pairs_per_context).propose(
+                passages
+            )
 
 
 def _ask_model(

@@ -65,6 +65,7 @@ def _provenance(params: Params) -> Provenance:
         "hybrid": f"rules choose the answer, {params.llm.model} asks for it",
         "cloze": "cloze, by rules",
         "t5": params.generate_pairs.t5.checkpoint,
+        "trained": "rules choose the answer, a question generator trained here asks for it",
     }
     return Provenance(
         source=params.data.source,

@@ -145,7 +145,8 @@ def project(tmp_path_factory: pytest.TempPathFactory, base_url: str) -> Project:
             folder / name,
             ignore=shutil.ignore_patterns("tmp", "cache", "__pycache__", "*.egg-info"),
         )
-    for name in ("dvc.yaml", ".gitignore", ".dvcignore"):
+    (folder / "data/question_generators").mkdir()
+    for name in ("dvc.yaml", ".gitignore", ".dvcignore", "data/question_generators/README.md"):
         shutil.copyfile(ROOT / name, folder / name)
     save_encoder(folder / "encoder", words(), num_hidden_layers=1)
     external = folder / "data" / "external"

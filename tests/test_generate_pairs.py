@@ -314,7 +314,7 @@ def test_t5_takes_a_folder(
     settings = {"checkpoint": str(checkpoint), "form": "answer_aware", "num_beams": 1}
     limits = {"max_source_tokens": 64, "max_new_tokens": 40, "batch_size": 2, "threads": 1}
     set_params(project, "generate_pairs", method="t5", t5={**settings, **limits})
-    monkeypatch.setattr(Seq2SeqGenerator, "_answer_all", answered)
+    monkeypatch.setattr(Seq2SeqGenerator, "_decode", answered)
     pairs, rejected, _ = generate(project, [context("s1/c1"), context("s2/c1", "It rains.")])
     assert [(pair.answers[0].text, pair.model) for pair in pairs] == [
         ("Mary Shelley", "tiny-t5"),

@@ -87,6 +87,29 @@ def test_regimes_that_cannot_run_are_refused(
         load_params(written(values, tmp_path))
 
 
+@pytest.mark.parametrize(
+    ("kinds", "method", "message"),
+    [
+        (["causal", "causal"], "llm", "stands twice"),
+        (["rnn"], "llm", r"question_generators\.0: .*'causal' or 'seq2seq'"),
+        ([], "trained", "method trained needs a question generator"),
+    ],
+)
+def test_question_generators_that_cannot_be_trained_are_refused(
+    kinds: list[str], method: str, message: str, values: dict[str, Any], tmp_path: Path
+) -> None:
+    values["question_generators"] = kinds
+    values["generate_pairs"]["method"] = method
+    with pytest.raises(ParamsError, match=message):
+        load_params(written(values, tmp_path))
+
+
+def test_a_named_folder_is_a_question_generator_too(values: dict[str, Any], tmp_path: Path) -> None:
+    values["generate_pairs"] |= {"method": "trained"}
+    values["generate_pairs"]["trained"]["checkpoint"] = "elsewhere"
+    load_params(written(values, tmp_path))
+
+
 def test_a_missing_file_says_how_to_get_one(tmp_path: Path) -> None:
     with pytest.raises(ParamsError, match="make profile NAME=embedded"):
         load_params(tmp_path / "params.yaml")

@@ -28,8 +28,10 @@ TEXT = "generate question and answer : , . | ? who when what wrote in Mary Shell
 CONTEXT = "Mary Shelley wrote the novel in 1818. It rained in Bath."
 
 
-def save_tokenizer(folder: Path, *, special: Sequence[str] = ("<hl>",)) -> PreTrainedTokenizerFast:
-    vocabulary = ["<pad>", "</s>", "<unk>", *special, *TEXT.split()]
+def save_tokenizer(
+    folder: Path, *, special: Sequence[str] = ("<hl>",), words: Sequence[str] = ()
+) -> PreTrainedTokenizerFast:
+    vocabulary = ["<pad>", "</s>", "<unk>", *special, *TEXT.split(), *words]
     inner = Tokenizer(WordLevel({w: i for i, w in enumerate(vocabulary)}, unk_token="<unk>"))
     inner.pre_tokenizer = Whitespace()
     inner.post_processor = TemplateProcessing(single="$A </s>", special_tokens=[("</s>", 1)])

@@ -93,24 +93,31 @@ def question_asks(
     for passage in passages:
         text = passage.text
         chosen = choose_candidates(answer_candidates(text), text, n=n_pairs)
-        sentences, starts = sentence_spans(text), word_starts(text)
         for number, candidate in enumerate(chosen):
-            span = (candidate.start, candidate.end)
-            window = (0, len(text))
-            if max_context_words is not None:
-                window = window_around(text, span, starts, max_units=max_context_words)
-            sentence = next((s for s in sentences if s[0] <= span[0] and span[1] <= s[1]), window)
-            yield Ask(
-                id=f"{passage.id}/a{number}",
-                passage_id=passage.id,
-                messages=prompts.question_messages(
-                    context=text[slice(*window)],
-                    sentence=text[slice(*sentence)],
-                    answer=candidate.text,
-                ),
-                window=window,
-                candidate=candidate,
-            )
+            yield question_ask(passage, candidate, number, max_context_words=max_context_words)
+
+
+def question_ask(
+    passage: Passage, answer: Candidate, number: int, *, max_context_words: int | None
+) -> Ask:
+    """Return the ask for the question to an answer, the passage's `number`-th."""
+    text, span = passage.text, (answer.start, answer.end)
+    window = (0, len(text))
+    if max_context_words is not None:
+        window = window_around(text, span, word_starts(text), max_units=max_context_words)
+    sentences = sentence_spans(text)
+    sentence = next((s for s in sentences if s[0] <= span[0] and span[1] <= s[1]), window)
+    return Ask(
+        id=f"{passage.id}/a{number}",
+        passage_id=passage.id,
+        messages=prompts.question_messages(
+            context=text[slice(*window)],
+            sentence=text[slice(*sentence)],
+            answer=answer.text,
+        ),
+        window=window,
+        candidate=answer,
+    )
 
 
 def read(ask: Ask, reply: Reply) -> Drafts:

@@ -25,6 +25,10 @@ class QuestionGeneratorError(AugQAError):
     """A question generator could not be loaded or does not fit its method."""
 
 
+class TrainingError(AugQAError):
+    """A training cannot go on from what it left behind."""
+
+
 class ReaderError(AugQAError):
     """A reader could not be loaded, trained or used."""
 

@@ -4,7 +4,7 @@ A stage loads its own sections alone, so that DVC can track them key by key.
 """
 
 from pathlib import Path
-from typing import Any, Generic, Literal, Self, TypeVar
+from typing import Annotated, Any, Generic, Literal, Self, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -109,14 +109,58 @@ class T5(Section):
     threads: int = Field(gt=0)
 
 
+class TrainedGenerator(Section):
+    checkpoint: str | None
+    num_beams: int = Field(gt=0)
+    max_new_tokens: int = Field(gt=0)
+    batch_size: int = Field(gt=0)
+    threads: int = Field(gt=0)
+
+
 class GeneratePairs(Section):
-    method: Literal["llm", "t5", "cloze", "hybrid"]
+    method: Literal["llm", "t5", "cloze", "hybrid", "trained"]
     pairs_per_context: int = Field(gt=0)
     max_context_words: int | None = Field(gt=0)
     structured: bool
     max_tokens: int = Field(gt=0)
     real_contexts: bool
     t5: T5
+    trained: TrainedGenerator
+
+
+class LoraAdapters(Section):
+    rank: int = Field(gt=0)
+    alpha: int = Field(gt=0)
+    targets: list[str] | None = Field(min_length=1)
+
+
+class GeneratorTraining(Section):
+    """What differs between the kinds of question generators."""
+
+    checkpoint: str = Field(min_length=1)
+    layers: Literal["all"] | Annotated[int, Field(gt=0)]
+    lora: LoraAdapters | None
+    learning_rate: float = Field(gt=0)
+
+
+class CausalTraining(GeneratorTraining):
+    share_contexts: bool
+
+
+class TrainQuestionGenerator(Section):
+    seed: int
+    n_examples: int | None = Field(gt=0)
+    epochs: int = Field(gt=0)
+    batch_size: int = Field(gt=0)
+    pass_tokens: int = Field(gt=0)
+    max_source_tokens: int = Field(ge=32)
+    max_question_tokens: int = Field(gt=1)
+    warmup_fraction: float = Fraction
+    weight_decay: float = Field(ge=0)
+    max_grad_norm: float = Field(gt=0)
+    threads: int = Field(gt=0)
+    causal: CausalTraining
+    seq2seq: GeneratorTraining
 
 
 class AnswerRoundTrip(Section):
@@ -207,10 +251,12 @@ class Params(Section):
 
     regimes: list[str]
     seeds: list[int] = Field(min_length=1)
+    question_generators: list[Literal["causal", "seq2seq"]]
     data: Data
     prepare: Prepare
     llm: Llm
     generate_contexts: GenerateContexts
+    train_question_generator: TrainQuestionGenerator
     generate_pairs: GeneratePairs
     answer_round_trip: AnswerRoundTrip
     filter_pairs: FilterPairs
@@ -232,6 +278,19 @@ class Params(Section):
             raise ValueError(f"regimes: one stands twice in {self.regimes}")
         if len(set(self.seeds)) != len(self.seeds):
             raise ValueError(f"seeds: one stands twice in {self.seeds}")
+        return self
+
+    @model_validator(mode="after")
+    def trained_generator_is_there(self) -> Self:
+        if len(set(self.question_generators)) != len(self.question_generators):
+            raise ValueError(f"question_generators: one stands twice in {self.question_generators}")
+        own = self.generate_pairs
+        has_none = own.trained.checkpoint is None and not self.question_generators
+        if own.method == "trained" and has_none:
+            raise ValueError(
+                "generate_pairs.method trained needs a question generator: name its kind in"
+                " question_generators, or a folder in generate_pairs.trained.checkpoint"
+            )
         return self
 
     @model_validator(mode="after")

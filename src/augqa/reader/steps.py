@@ -10,8 +10,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from augqa.finetuning.batches import passes
+from augqa.finetuning.determinism import sub_seed
 from augqa.reader.bert import Bert, Gradients, Workspace
-from augqa.reader.determinism import sub_seed
 from augqa.reader.features import Ints, Offsets, Windows
 from augqa.reader.packed import Batch, PackedEncoder, make_batch, passes, span_losses
 from augqa.reader.ranks import Ranks

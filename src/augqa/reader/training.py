@@ -13,8 +13,9 @@ from tqdm import tqdm
 
 from augqa.blending import choose
 from augqa.errors import ReaderError
+from augqa.finetuning.determinism import pinned, sub_seed
+from augqa.finetuning.schedule import adamw, warm_up_and_decay
 from augqa.reader.answering import Reader
-from augqa.reader.determinism import pinned, sub_seed
 from augqa.reader.features import Offsets, label_windows
 from augqa.reader.ranks import Ranks, joined, leads
 from augqa.reader.resuming import Progress, load_progress, save_progress
@@ -155,7 +156,9 @@ def train_reader(
             learning_rate=learning_rate,
             warmup_fraction=warmup_fraction,
             max_grad_norm=max_grad_norm,
-            optimizer=_optimizer(reader.model, learning_rate, weight_decay),
+            optimizer=adamw(
+                reader.model.parameters(), learning_rate=learning_rate, weight_decay=weight_decay
+            ),
             resume=resume,
         )
         progress = course.run(held_out, patience, on_epoch)
@@ -233,9 +236,9 @@ class _Course:
         )
         for rows in bar:
             step = progress.step + 1
-            rate = self.learning_rate * _rate(step - 1, n_steps, self.warmup_fraction)
+            share = warm_up_and_decay(step - 1, n_steps, self.warmup_fraction)
             for group in self.optimizer.param_groups:
-                group["lr"] = rate
+                group["lr"] = self.learning_rate * share
             losses = self.stepper.gradients(rows, step)
             self.ranks.add_up(self.reader.model, losses)
             self._refuse_infinite(losses, rows, step, n_steps)
@@ -334,20 +337,3 @@ def _lessons(
         )
     cut_off = tuple(name for i, name in enumerate(names) if i not in taught)
     return Lessons(windows=windows, chosen=chosen, first=first, last=last), cut_off
-
-
-def _optimizer(model: Any, learning_rate: float, weight_decay: float) -> torch.optim.AdamW:
-    parameters = list(model.parameters())
-    groups = [
-        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": weight_decay},
-        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW(groups, lr=learning_rate, fused=True)
-
-
-def _rate(step: int, n_steps: int, warmup_fraction: float) -> float:
-    """Return the learning rate of a step, from 0, as a share of the highest."""
-    warmup = round(n_steps * warmup_fraction)
-    if step < warmup:
-        return (step + 1) / (warmup + 1)
-    return max(0.0, (n_steps - step) / max(1, n_steps - warmup))

@@ -1,0 +1,1 @@
+"""What the trainings of reader and question generator share; knows torch, and neither of them."""

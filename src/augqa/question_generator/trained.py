@@ -1,0 +1,85 @@
+"""Question generators that `train_question_generator` made: what they were made for, and use."""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Protocol
+
+from augqa.candidates import Candidate
+from augqa.errors import QuestionGeneratorError
+from augqa.pairs import Draft, Passage, Proposal, Refusal
+from augqa.question_generator.causal import CausalGenerator
+from augqa.question_generator.checkpoints import Kind
+from augqa.question_generator.forms import PREFIXES, causal_sha256, seq2seq_sha256
+from augqa.question_generator.seq2seq import Seq2SeqGenerator
+
+RECORD = "question_generator.json"
+
+_PARAM = "generate_pairs.trained.checkpoint"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trained:
+    """What the user of a trained question generator must know; lies beside its weights.
+
+    Attributes:
+        kind: What it is.
+        base: Name of the checkpoint it was trained from.
+        prompt_sha256: Hash of the form it was trained on.
+        max_source_tokens: Longest input it was trained on.
+    """
+
+    kind: Kind
+    base: str
+    prompt_sha256: str
+    max_source_tokens: int
+
+
+class AnswerAware(Protocol):
+    """Writes the question to an answer."""
+
+    def propose(self, passages: Sequence[Passage]) -> Iterator[Proposal]:
+        """Yield one proposal for each passage, in their order."""
+        ...
+
+    def ask(self, asked: Sequence[tuple[str, Candidate]]) -> list[Draft | Refusal]:
+        """Return the question to each answer of a context, in their order."""
+        ...
+
+
+def load_trained(folder: Path, **settings: Any) -> AnswerAware:
+    """Load a question generator that was trained here.
+
+    Args:
+        folder: What `TrainedModel.save` wrote.
+        settings: ``n_pairs``, ``num_beams``, ``max_new_tokens``, ``batch_size`` and ``threads``,
+            as of `CausalGenerator`.
+
+    Raises:
+        QuestionGeneratorError: If the folder or its record is missing or damaged, or the model was
+            trained on another form than this version asks in.
+    """
+    path = folder / RECORD
+    if not path.is_file():
+        raise QuestionGeneratorError(
+            f"{_PARAM}: {folder} has no {RECORD}, so it was not made by train_question_generator."
+            " Name the kind in question_generators and run `dvc repro`, or use method t5 for a"
+            " checkpoint of other origin."
+        )
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        trained = Trained(**{field.name: values[field.name] for field in fields(Trained)})
+    except (ValueError, KeyError, TypeError) as error:
+        raise QuestionGeneratorError(f"{path}: damaged: {error}. Train it again.") from error
+    causal = trained.kind == "causal"
+    own = causal_sha256() if causal else seq2seq_sha256("answer_aware", PREFIXES["answer_aware"])
+    if trained.prompt_sha256 != own:
+        raise QuestionGeneratorError(
+            f"{folder}: was trained on another prompt form ({trained.prompt_sha256[:12]}) than this"
+            f" version asks in ({own[:12]}). Train it again."
+        )
+    settings |= {"max_source_tokens": trained.max_source_tokens, "param": _PARAM}
+    if causal:
+        return CausalGenerator(str(folder), **settings)
+    return Seq2SeqGenerator(str(folder), form="answer_aware", **settings)

@@ -1,0 +1,68 @@
+"""Fine-tune a question generator of one kind on the pool of real examples."""
+
+import hashlib
+import json
+import shutil
+from dataclasses import asdict
+from typing import Any
+
+from augqa import tracking
+from augqa.errors import ParamsError
+from augqa.metrics import write_metrics
+from augqa.params import load_params
+from augqa.question_generator import Lora
+from augqa.question_generator import train_question_generator as train
+from augqa.records import QAExample
+from augqa.stage import Input, Name, Output, project_root, run
+from augqa.tables import read_table
+
+
+def train_question_generator(kind: Name, pool: Input, model: Output, metrics: Output) -> str:
+    """Write the question generator, training.json, which tells its origin, and the losses."""
+    params = load_params().train_question_generator
+    if kind not in ("causal", "seq2seq"):
+        raise ParamsError(f"question_generators: {kind!r} is neither causal nor seq2seq")
+    settings = params.model_dump(exclude={"causal", "seq2seq"})
+    settings |= {"share_contexts": False, **getattr(params, kind).model_dump(), "kind": kind}
+    pool_md5 = hashlib.md5(pool.read_bytes()).hexdigest()
+    run_key = _run_key(pool_md5, settings)
+    resume = project_root() / ".cache" / "train" / run_key
+    examples = read_table(pool, QAExample)
+
+    lora = None if settings["lora"] is None else Lora(**settings["lora"])
+    with tracking.training_run(
+        run_key=run_key,
+        regime=f"question_generator_{kind}",
+        seed=params.seed,
+        params=settings,
+        blend=pool,
+        n_examples=len(examples),
+    ) as tracked:
+        made, report = train(
+            examples, on_part=tracked.log_epoch, resume=resume, **{**settings, "lora": lora}
+        )
+
+    numbers: dict[str, Any] = asdict(report)
+    numbers["n_left_out"] = len(numbers.pop("left_out"))
+    numbers |= {"kind": kind, "loss_per_part": list(report.loss_per_part)}
+    made.save(model)
+    left_out = [[row.id, row.reason] for row in report.left_out]
+    lineage = {"run_key": run_key, "pool_md5": pool_md5, "left_out": left_out}
+    write_metrics(model / "training.json", {**numbers, **lineage})
+    write_metrics(metrics, numbers)
+    shutil.rmtree(resume, ignore_errors=True)
+    return (
+        f"{kind}: {report.n_examples} examples, {len(report.left_out)} left out,"
+        f" {report.n_trained_weights:,} of {report.n_weights:,} weights,"
+        f" loss {report.loss_per_part[0]:.2f} to {report.loss_per_part[-1]:.2f}"
+    )
+
+
+def _run_key(pool_md5: str, settings: dict[str, Any]) -> str:
+    """Return the name of this training wherever it runs: equal inputs, equal key."""
+    parts = {"pool": pool_md5, "params": settings}
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+if __name__ == "__main__":
+    run(train_question_generator)

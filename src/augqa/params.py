@@ -136,6 +136,22 @@ class FilterPairs(Section):
     max_pairs_per_context: int | None = Field(gt=0)
 
 
+class SentenceEncoder(Section):
+    checkpoint: str = Field(min_length=1)
+    max_tokens: int = Field(gt=2)
+    batch_size: int = Field(gt=0)
+    threads: int = Field(gt=0)
+
+
+class MeasureQuality(Section):
+    seed: int
+    n_sample: int = Field(gt=0)
+    n_self_bleu: int = Field(gt=0)
+    n_folds: int = Field(ge=2)
+    n_sampled_pairs: int = Field(gt=0)
+    encoder: SentenceEncoder
+
+
 class SizedBlend(Section):
     n_examples: int | None = Field(gt=0)
 
@@ -214,6 +230,7 @@ class Params(Section):
     generate_pairs: GeneratePairs
     answer_round_trip: AnswerRoundTrip
     filter_pairs: FilterPairs
+    measure_quality: MeasureQuality
     blend: Blend
     reader: Reader
     train: Train

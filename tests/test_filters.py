@@ -22,6 +22,7 @@ LIMITS: Mapping[str, Any] = {
     "test_questions": NgramIndex([], n_words=3),
     "max_test_overlap_fraction": 0.5,
     "min_round_trip_f1": 50.0,
+    "round_trip_exact_match": False,
     "min_reader_score": 0.0,
     "max_answer_words": 3,
     "min_question_words": 3,
@@ -100,6 +101,14 @@ def test_a_pair_is_judged_by_what_the_reader_answers(
     read: RoundTripAnswer, changes: Mapping[str, Any], expected: Reason | None
 ) -> None:
     assert reason(pair(), read, **changes) == expected
+
+
+def test_an_exact_match_may_be_asked_for_beside_f1() -> None:
+    read = RoundTripAnswer(id="q1", text="the Mary Shelley!", score=5.0, f1=100.0)
+    assert reason(pair(), read, round_trip_exact_match=True) is None
+    other = RoundTripAnswer(id="q1", text="Shelley", score=5.0, f1=66.7)
+    assert reason(pair(), other) is None
+    assert reason(pair(), other, round_trip_exact_match=True) == "not_round_trip_consistent"
 
 
 def test_a_rejection_says_the_value_that_decided() -> None:

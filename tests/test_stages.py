@@ -72,7 +72,16 @@ def raw_files(project: Path, train: list[QAExample], **sets: list[QAExample]) ->
 
 PREPARE = (
     *("--raw", "raw", "--pool", "pool.parquet", "--seeds", "seeds.parquet"),
-    *("--test", "test", "--dropped", "dropped.parquet", "--metrics", "m.json"),
+    *(
+        "--test",
+        "test",
+        "--dropped",
+        "dropped.parquet",
+        "--profile",
+        "profile.json",
+        "--metrics",
+        "m.json",
+    ),
 )
 
 

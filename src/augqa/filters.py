@@ -8,7 +8,7 @@ from typing import Any
 
 from augqa.overlap import NearDuplicates, NgramIndex
 from augqa.records import QAExample, Rejection, RoundTripAnswer
-from augqa.scoring import normalize_answer
+from augqa.scoring import exact_match, normalize_answer
 
 
 class Reason(StrEnum):
@@ -113,6 +113,7 @@ def rejection(
     test_questions: NgramIndex,
     max_test_overlap_fraction: float,
     min_round_trip_f1: float,
+    round_trip_exact_match: bool,
     min_reader_score: float | None,
     max_answer_words: int,
     min_question_words: int,
@@ -121,7 +122,8 @@ def rejection(
     """Return the first reason that a pair gives by itself to drop it, or None.
 
     Words are what white space parts. An answer is in its question where its words are, in a row,
-    after SQuAD's normalization. The test sets' n-grams are of contexts and of questions.
+    after SQuAD's normalization; so are a pair's answer and the reader's where they have to match
+    exactly. The test sets' n-grams are of contexts and of questions.
 
     Source: round-trip consistency, Alberti et al. 2019 (arXiv:1906.05416).
     """
@@ -137,7 +139,7 @@ def rejection(
         reason, detail = Reason.NOT_A_QUESTION, pair.question
     elif n_answer_words > max_answer_words:
         reason, detail = Reason.ANSWER_TOO_LONG, f"{n_answer_words} words"
-    elif _holds(pair.question, answer):
+    elif holds_answer(pair.question, answer):
         reason, detail = Reason.ANSWER_IN_QUESTION, answer
     elif (shared := test_contexts.shared_fraction(pair.context)) > max_test_overlap_fraction:
         reason, detail = Reason.CONTEXT_IN_TEST_SET, f"{shared:.3f} of its n-grams"
@@ -146,6 +148,9 @@ def rejection(
     elif round_trip.f1 < min_round_trip_f1:
         reason = Reason.NOT_ROUND_TRIP_CONSISTENT
         detail = f"F1 {round_trip.f1:.1f}, the reader answers {round_trip.text!r}"
+    elif round_trip_exact_match and not exact_match(answer, round_trip.text):
+        reason = Reason.NOT_ROUND_TRIP_CONSISTENT
+        detail = f"no exact match, the reader answers {round_trip.text!r}"
     elif min_reader_score is not None and round_trip.score < min_reader_score:
         reason, detail = Reason.LOW_READER_SCORE, f"{round_trip.score:.2f}"
     return None if reason is None else Rejection(id=pair.id, reason=reason, detail=detail)
@@ -241,10 +246,11 @@ def advice(n_by_reason: Mapping[str, int]) -> str:
     return "\n".join(lines)
 
 
-def _answer(pair: QAExample) -> str:
-    return normalize_answer(pair.answers[0].text)
-
-
-def _holds(question: str, answer: str) -> bool:
+def holds_answer(question: str, answer: str) -> bool:
+    """Return whether a question gives its answer away: its words in a row, as SQuAD compares."""
     wanted = normalize_answer(answer)
     return bool(wanted) and f" {wanted} " in f" {normalize_answer(question)} "
+
+
+def _answer(pair: QAExample) -> str:
+    return normalize_answer(pair.answers[0].text)

@@ -126,6 +126,7 @@ class AnswerRoundTrip(Section):
 
 class FilterPairs(Section):
     min_round_trip_f1: float = Field(ge=0, le=100)
+    round_trip_exact_match: bool
     max_answer_words: int = Field(gt=0)
     min_question_words: int = Field(gt=0)
     max_question_words: int = Field(gt=0)
@@ -150,6 +151,11 @@ class MeasureQuality(Section):
     n_folds: int = Field(ge=2)
     n_sampled_pairs: int = Field(gt=0)
     encoder: SentenceEncoder
+
+
+class Gates(Section):
+    max_question_word_drift: float = Field(gt=0)
+    max_length_drift: float = Field(gt=0)
 
 
 class SizedBlend(Section):
@@ -230,6 +236,7 @@ class Params(Section):
     generate_pairs: GeneratePairs
     answer_round_trip: AnswerRoundTrip
     filter_pairs: FilterPairs
+    gates: Gates
     measure_quality: MeasureQuality
     blend: Blend
     reader: Reader

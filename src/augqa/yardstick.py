@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from augqa.blending import choose, rank
+from augqa.drift import question_word_fractions
 from augqa.overlap import NearDuplicates, words
 from augqa.quality import (
     answer_positions,
@@ -20,7 +21,6 @@ from augqa.quality import (
     duplicate_fraction,
     flesch_reading_ease,
     histogram,
-    question_word_fractions,
     seed_answer_fraction,
     self_bleu,
     two_sample_auc,

@@ -72,7 +72,7 @@ def validate(
             )
             suite = kept_suite(
                 **params.filter_pairs.model_dump(
-                    exclude={"min_duplicate_similarity", "test_overlap_words"}
+                    exclude={"min_duplicate_similarity", "test_overlap_words", "target_kept"}
                 ),
                 **dict(params.gates),
                 real=read_metrics(profile),

@@ -172,6 +172,18 @@ def test_prepare_chooses_the_same_pool_whatever_the_file_order(project: Path) ->
     assert chosen[0] == chosen[1]
 
 
+def test_more_seeds_follow_those_there_are(project: Path) -> None:
+    train = [example(f"q{n}", question=f"Who is {n}?") for n in range(9)]
+    raw_files(project, train, squad=[example("d1", context="Mary Shelley.")])
+    chosen = []
+    for n_seeds in (3, 7):
+        set_params(project, prepare__n_seeds=n_seeds)
+        assert run_stage(project, "prepare", *PREPARE).returncode == 0
+        chosen.append([e.id for e in read_table(project / "seeds.parquet", QAExample)])
+    assert len(chosen[1]) == 7
+    assert chosen[1][:3] == chosen[0]
+
+
 def test_prepare_refuses_more_seeds_than_there_are(project: Path) -> None:
     raw_files(project, [example()], squad=[example("d1", context="Mary Shelley.")])
     set_params(project, prepare__n_seeds=2)

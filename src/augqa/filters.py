@@ -1,5 +1,6 @@
 """Which generated pairs to keep, and the named reason for each that is dropped."""
 
+import math
 import re
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
@@ -26,6 +27,7 @@ class Reason(StrEnum):
     DUPLICATE_QUESTION = "duplicate_question"
     NEAR_DUPLICATE_QUESTION = "near_duplicate_question"
     OVER_MAX_PAIRS_PER_CONTEXT = "over_max_pairs_per_context"
+    OVER_TARGET_KEPT = "over_target_kept"
 
 
 # The key of params.yaml, section filter_pairs, that loosens a check; None where none does.
@@ -42,6 +44,7 @@ PARAM_OF: Mapping[Reason, str | None] = {
     Reason.DUPLICATE_QUESTION: None,
     Reason.NEAR_DUPLICATE_QUESTION: "min_duplicate_similarity",
     Reason.OVER_MAX_PAIRS_PER_CONTEXT: "max_pairs_per_context",
+    Reason.OVER_TARGET_KEPT: "target_kept",
 }
 
 _QUESTION_MARK = re.compile(r"[?？؟][\s\"'”’»)\]]*$")
@@ -228,6 +231,52 @@ def over_limit(
         for number, pair in enumerate(sorted(of_context, key=lambda p: -scores[p.id]), start=1)
         if max_pairs_per_context is not None and number > max_pairs_per_context
     ]
+
+
+def over_target(
+    pairs: Sequence[QAExample], seed_ids: Sequence[str], *, target_kept: int | None
+) -> list[Rejection]:
+    """Return a rejection for each pair beyond the first `target_kept` ones, by their seeds.
+
+    The seeds are in seeded order, and more of them only follow those there are. So the pairs of a
+    smaller target lie inside those of a larger one, and stay as they are when seeds are added.
+
+    Args:
+        pairs: Pairs that every other filter keeps; of one seed the earlier goes first.
+        seed_ids: Ids of the seed questions, in their order; the id of a pair begins with one.
+        target_kept: Pairs to keep; None for all.
+    """
+    if target_kept is None:
+        return []
+    place = {id_: number for number, id_ in enumerate(seed_ids)}
+
+    def of_seed(pair: QAExample) -> int:
+        cuts = (n for n, character in enumerate(pair.id) if character == "/")
+        return next((place[pair.id[:n]] for n in cuts if pair.id[:n] in place), len(place))
+
+    beyond = {pair.id for pair in sorted(pairs, key=of_seed)[target_kept:]}
+    detail = f"more than {target_kept}"
+    return [
+        Rejection(id=pair.id, reason=Reason.OVER_TARGET_KEPT, detail=detail)
+        for pair in pairs
+        if pair.id in beyond
+    ]
+
+
+def n_seeds_needed(*, n_kept: int, target_kept: int, n_seeds: int, n_pool: int) -> int | None:
+    """Return how many seeds should give `target_kept` pairs, going by what there is.
+
+    A twentieth more than the yield so far asks for, since each round costs a reading of all
+    pairs, and at most the pool.
+
+    Returns:
+        The number; None where the target is reached, no seed is left, or there is no yield to go
+        by.
+    """
+    if n_kept >= target_kept or n_seeds >= n_pool or n_kept == 0:
+        return None
+    estimate = math.ceil(1.05 * target_kept * n_seeds / n_kept)
+    return min(n_pool, max(n_seeds + 1, estimate))
 
 
 def counts(rejections: Sequence[Rejection]) -> dict[str, int]:

@@ -135,6 +135,7 @@ class FilterPairs(Section):
     test_overlap_words: int = Field(gt=0)
     max_test_overlap_fraction: float = Fraction
     max_pairs_per_context: int | None = Field(gt=0)
+    target_kept: int | None = Field(gt=0)
 
 
 class SentenceEncoder(Section):
@@ -283,6 +284,24 @@ def load_params(path: Path = Path("params.yaml")) -> Params:
     except yaml.YAMLError as error:
         raise ParamsError(f"{path}: not YAML: {error}") from error
     return _check(values, Params, where=str(path))
+
+
+def with_value(text: str, key: str, value: int) -> str:
+    """Return the text of a params file with another value under a dotted key; all else stays.
+
+    Comments, spaces and the form of other values are kept to the byte, so that a diff shows the
+    change alone.
+
+    Raises:
+        ParamsError: If the text has no such key with a plain value.
+    """
+    node = yaml.compose(text, Loader=yaml.SafeLoader)
+    for part in key.split("."):
+        children = node.value if isinstance(node, yaml.MappingNode) else []
+        node = next((child for name, child in children if name.value == part), None)
+    if not isinstance(node, yaml.ScalarNode):
+        raise ParamsError(f"{key}: no such key with a plain value")
+    return f"{text[: node.start_mark.index]}{value}{text[node.end_mark.index :]}"
 
 
 def _check(values: Any, model: type[P], *, where: str) -> P:

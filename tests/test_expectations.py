@@ -425,6 +425,7 @@ def test_a_blend_of_another_size_or_share_fails(tmp_path: Path) -> None:
         ("context_only", {"n_examples": 4}, (4, None)),
         ("mix", {"n_examples": 60, "generated_fraction": 0.25}, (60, 15)),
         ("mix", {"n_examples": 60, "generated_fraction": 0.0}, (60, 0)),
+        ("mix_shuffled", {"n_examples": 60, "generated_fraction": 0.5}, (60, 30)),
         ("augment", {"generated_per_real": 1.0}, (20, 10)),
         ("augment_half", {"generated_per_real": 0.5}, (15, 5)),
         ("augment", {"generated_per_real": None}, (None, None)),
@@ -451,6 +452,9 @@ def test_an_unknown_regime_is_refused() -> None:
         ("augment_half", {("real", "real"), ("generated", "generated")}),
         ("context_only", {("real", "generated")}),
         ("question_only", {("generated", "real")}),
+        ("mix_consistent", {("real", "real"), ("generated", "generated")}),
+        ("mix_shuffled", {("real", "real"), ("generated", "generated")}),
+        ("mix_truncated", {("real", "real"), ("generated", "generated")}),
     ],
 )
 def test_a_regime_allows_its_origins_alone(regime: str, allowed: set[tuple[str, str]]) -> None:

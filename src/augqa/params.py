@@ -168,6 +168,18 @@ class MixBlend(Section):
     generated_fraction: float = Fraction
 
 
+class ConsistentMix(MixBlend):
+    min_round_trip_f1: float = Field(ge=0, le=100)
+
+
+class ShuffledMix(MixBlend):
+    shuffled_fraction: float = Fraction
+
+
+class TruncatedMix(MixBlend):
+    max_context_words: int = Field(gt=0)
+
+
 class AugmentBlend(Section):
     generated_per_real: float | None = Field(gt=0)
 
@@ -181,6 +193,9 @@ class Blend(Section):
     augment_half: AugmentBlend
     context_only: SizedBlend
     question_only: SizedBlend
+    mix_consistent: ConsistentMix
+    mix_shuffled: ShuffledMix
+    mix_truncated: TruncatedMix
 
 
 class Reader(Section):

@@ -22,6 +22,9 @@ REGIMES = (
     "augment_half",
     "context_only",
     "question_only",
+    "mix_consistent",
+    "mix_shuffled",
+    "mix_truncated",
 )
 
 

@@ -30,6 +30,9 @@ ORIGINS: Mapping[str, tuple[tuple[str, str], ...]] = {
     "augment_half": (REAL, GENERATED),
     "context_only": (("real", "generated"),),
     "question_only": (("generated", "real"),),
+    "mix_consistent": (REAL, GENERATED),
+    "mix_shuffled": (REAL, GENERATED),
+    "mix_truncated": (REAL, GENERATED),
 }
 
 
@@ -414,7 +417,7 @@ def asked_of_blend(
             return section["n_examples"] or n_pool, None
         case "generated" | "context_only" | "question_only":
             return section["n_examples"], None
-        case "mix":
+        case "mix" | "mix_consistent" | "mix_shuffled" | "mix_truncated":
             n = section["n_examples"]
             return n, round(n * section["generated_fraction"])
         case "augment" | "augment_half":

@@ -13,12 +13,13 @@ export TOKENIZERS_PARALLELISM := false
 # DVC runs the stages' `python`: it must be the one of the virtual environment.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help setup demo repro test lint ui report bench data profile results clean
+.PHONY: help setup demo repro grow test lint ui report bench data profile results clean
 
 help:
 	@echo 'make demo                  run the whole pipeline on the embedded default, print the table'
 	@echo 'make test                  lint and test'
 	@echo 'make repro                 run what params.yaml asks for (dvc repro)'
+	@echo 'make grow                  add seeds until filter_pairs.target_kept pairs are kept'
 	@echo 'make ui                    MLflow UI on http://127.0.0.1:5000'
 	@echo 'make report                build the report page and name it'
 	@echo 'make data FROM=DIR         bring SQuAD-format files to data/external/'
@@ -40,6 +41,9 @@ setup: .setup
 
 repro: .setup
 	$(BIN)/dvc repro
+
+grow: .setup
+	$(BIN)/python -m augqa grow
 
 demo: .setup
 	$(BIN)/python -m augqa profile embedded

@@ -5,9 +5,10 @@ from pathlib import Path
 
 from augqa.blending import Blend, augment, context_only, mix, sized
 from augqa.errors import BlendError
+from augqa.grading import consistent, shuffled_answers, truncated_contexts
 from augqa.metrics import write_metrics
 from augqa.params import load_params
-from augqa.records import GeneratedContext, QAExample, Rejection
+from augqa.records import GeneratedContext, QAExample, Rejection, RoundTripAnswer
 from augqa.stage import Input, Name, OptionalInput, Output, run
 from augqa.tables import read_table, write_table
 
@@ -21,6 +22,7 @@ def blend(
     kept: OptionalInput = None,
     seeds: OptionalInput = None,
     contexts: OptionalInput = None,
+    round_trip_answers: OptionalInput = None,
 ) -> str:
     """Choose the regime's examples; write them, what was left out, and the counts."""
     params = load_params().blend
@@ -56,6 +58,19 @@ def blend(
             )
         case "mix":
             made = mix(real, pairs(context_origin="generated"), seed=params.seed, **dict(section))
+        case "mix_consistent" | "mix_shuffled" | "mix_truncated":
+            dial = dict(section)
+            size = {key: dial.pop(key) for key in ("n_examples", "generated_fraction")}
+            candidates = pairs(context_origin="generated")
+            if regime == "mix_consistent":
+                table = _needed(round_trip_answers, "round-trip-answers", regime)
+                answers = {row.id: row for row in read_table(table, RoundTripAnswer)}
+                candidates, failed = consistent(candidates, answers, **dial)
+            elif regime == "mix_shuffled":
+                candidates, failed = shuffled_answers(candidates, seed=params.seed, **dial)
+            else:
+                candidates = truncated_contexts(candidates, **dial)
+            made = mix(real, candidates, regime=regime, seed=params.seed, **size)
         case "augment" | "augment_half":
             made = augment(
                 real,

@@ -3,6 +3,7 @@
 from collections import Counter
 
 from augqa.blending import choose
+from augqa.drift import profile as profile_of
 from augqa.errors import DataError
 from augqa.metrics import read_metrics, write_metrics
 from augqa.params import load_params
@@ -13,9 +14,15 @@ from augqa.tables import write_table
 
 
 def prepare(
-    raw: Input, pool: Output, seeds: Output, test: Output, dropped: Output, metrics: Output
+    raw: Input,
+    pool: Output,
+    seeds: Output,
+    test: Output,
+    dropped: Output,
+    profile: Output,
+    metrics: Output,
 ) -> str:
-    """Write the pool, the seeds inside it, each test set, and what was dropped."""
+    """Write the pool and its profile, the seeds in it, each test set, and what was dropped."""
     params = load_params().prepare
     manifest = read_metrics(raw / "manifest.json")
 
@@ -59,6 +66,7 @@ def prepare(
         for id_ in sorted(set(keep) - set(pool_ids))
     ]
     write_table(pool, [keep[id_] for id_ in pool_ids], QAExample)
+    write_metrics(profile, profile_of(keep[id_] for id_ in pool_ids))
     write_table(seeds, [keep[id_] for id_ in pool_ids[: params.n_seeds]], QAExample)
     write_table(dropped, drop, Rejection)
     write_metrics(

@@ -4,11 +4,14 @@ import logging
 
 from augqa.metrics import read_metrics, write_metrics
 from augqa.params import Params, load_params
+from augqa.records import SampledPair
 from augqa.report.page import Provenance, page, write_page
-from augqa.report.plots import by_generated_fraction, f1_by_set, funnel
+from augqa.report.plots import by_generated_fraction, f1_by_set, funnel, question_words
+from augqa.report.quality import quality_tables
 from augqa.report.results import BASELINE, gate, gather, step, summary_metrics
 from augqa.report.table import report_text
 from augqa.stage import Input, Output, run
+from augqa.tables import read_table
 
 log = logging.getLogger("augqa")
 
@@ -21,6 +24,8 @@ def summarize(
     contexts: Input,
     pairs: Input,
     filters: Input,
+    quality: Input,
+    sampled_pairs: Input,
     summary: Output,
     plots: Output,
     report: Output,
@@ -45,6 +50,9 @@ def summarize(
     ]
     artefacts = ["pool", "contexts", "pairs", "kept", *(f"blend-{regime}" for regime in regimes)]
     passed = [gate(name, read_metrics(gates / f"{name}.json")) for name in artefacts]
+    measured = read_metrics(quality)
+    tables = quality_tables(measured)
+    shown = read_table(sampled_pairs, SampledPair)
     provenance = _provenance(params)
 
     write_metrics(summary, summary_metrics(found))
@@ -53,7 +61,18 @@ def summarize(
         plots / "generated_fraction.json", {"generated_fraction": by_generated_fraction(found)}
     )
     write_metrics(plots / "funnel.json", {"funnel": funnel(steps)})
-    write_page(report, page(found, provenance=provenance, steps=steps, gates=passed))
+    write_metrics(plots / "question_words.json", {"question_words": question_words(measured)})
+    write_page(
+        report,
+        page(
+            found,
+            provenance=provenance,
+            steps=steps,
+            gates=passed,
+            quality=tables,
+            sampled_pairs=shown,
+        ),
+    )
     log.info("\n%s\n", report_text(found, source=provenance.source, reader=provenance.reader))
     return f"{len(regimes)} regimes on {len(found.sets)} test sets; the page is {report}"
 

@@ -7,6 +7,7 @@ import typer
 from augqa.errors import ParamsError, ValidationFailed
 from augqa.expectations import (
     ARTEFACTS,
+    Filtered,
     asked_of_blend,
     blend_suite,
     context_frame,
@@ -18,10 +19,11 @@ from augqa.expectations import (
     pool_suite,
     run_suite,
 )
-from augqa.metrics import write_metrics
+from augqa.metrics import read_metrics, write_metrics
+from augqa.overlap import NgramIndex
 from augqa.params import load_params
-from augqa.records import RoundTripAnswer
-from augqa.stage import Input, Name, Output, Untracked, run
+from augqa.records import QAExample, RoundTripAnswer
+from augqa.stage import Input, Name, OptionalInput, Output, Untracked, run
 from augqa.tables import read_table
 
 
@@ -31,6 +33,8 @@ def validate(
     reference: Input,
     report: Output,
     data_docs: Untracked,
+    test: OptionalInput = None,
+    profile: OptionalInput = None,
     regime: Annotated[str | None, typer.Option()] = None,
 ) -> str:
     """Write what came of each expectation, as JSON and as pages; then stop if one is critical."""
@@ -52,13 +56,26 @@ def validate(
         case "pairs":
             frame = example_frame(table, reference_ids=ids(reference), by="source")
             suite = pairs_suite(**lengths)
-        case "kept":
+        case "kept" if test is not None and profile is not None:
             answers = {row.id: row for row in read_table(reference, RoundTripAnswer)}
-            frame = example_frame(table, reference_ids=answers, round_trip=answers)
+            held = [
+                e for path in sorted(test.glob("*.parquet")) for e in read_table(path, QAExample)
+            ]
+            n_words = params.filter_pairs.test_overlap_words
+            filtered = Filtered(
+                test_contexts=NgramIndex({e.context for e in held}, n_words=n_words),
+                test_questions=NgramIndex((e.question for e in held), n_words=n_words),
+                min_duplicate_similarity=params.filter_pairs.min_duplicate_similarity,
+            )
+            frame = example_frame(
+                table, reference_ids=answers, round_trip=answers, filtered=filtered
+            )
             suite = kept_suite(
-                min_round_trip_f1=params.filter_pairs.min_round_trip_f1,
-                min_reader_score=params.filter_pairs.min_reader_score,
-                **lengths,
+                **params.filter_pairs.model_dump(
+                    exclude={"min_duplicate_similarity", "test_overlap_words", "target_kept"}
+                ),
+                **dict(params.gates),
+                real=read_metrics(profile),
             )
         case "blend" if regime is not None:
             pool = ids(reference)
@@ -70,7 +87,7 @@ def validate(
         case _:
             raise ParamsError(
                 f"--artefact is {artefact!r} and --regime {regime!r}: the artefact must be one of"
-                f" {', '.join(ARTEFACTS)}, and a blend needs its regime"
+                f" {', '.join(ARTEFACTS)}; a blend needs its regime, kept --test and --profile"
             )
 
     outcome = run_suite(frame, suite, data_docs=data_docs)

@@ -1,4 +1,6 @@
-"""Short ways to make records in tests."""
+"""Short ways to make records and metrics in tests."""
+
+from typing import Any
 
 from augqa.records import Answer, GeneratedContext, Origin, QAExample, context_id
 
@@ -40,3 +42,44 @@ def generated_context(
         prompt_sha256="0",
         style="encyclopedic",
     )
+
+
+def quality_metrics() -> dict[str, Any]:
+    """Return what metrics/quality.json holds, with numbers easy to know again."""
+    text = {
+        "n": 1500,
+        "mean_words": 9.25,
+        "distinct_1": 0.5,
+        "distinct_2": 0.75,
+        "vocabulary": [1, 2],
+        "self_bleu": 12.34,
+        "reading_ease": 64.5,
+        "duplicate_fraction": 0.0,
+        "near_duplicate_fraction": 0.125,
+    }
+    names = ("real", "generated", "kept")
+    texts = {"n_words_compared": 2500, "n_self_bleu": 50, "sets": dict.fromkeys(names, text)}
+    answers = {
+        "n": 3,
+        "mean_words": 2.5,
+        "words": {"over 10": 0.0, "1": 1.0, "4 to 5": 0.0},
+        "position": [1.0, 0.0, 0.0, 0.0, 0.0],
+    }
+    seeded = {"n": 32, "similarity_std": 0.1, "seed_answer_fraction": 0.0625}
+    similarities = {"real": 0.61, "shuffled": 0.07, "generated": 0.43, "kept": 0.44}
+    aucs = {
+        "amazon": {"n": 20, "real": 0.97, "generated": 0.91, "kept": None},
+        "real": {"n": 1000, "generated": 0.85, "kept": 0.8},
+    }
+    return {
+        "contexts": texts,
+        "questions": texts,
+        "question_words": {
+            "real": {"other": 0.5, "when": 0.1, "what": 0.4},
+            "generated": {"other": 0.3, "when": 0.2, "what": 0.5},
+            "kept": {"other": 0.0, "when": 0.0, "what": 1.0},
+        },
+        "answers": dict.fromkeys(names, answers),
+        "seed_questions": {k: {**seeded, "similarity": v} for k, v in similarities.items()},
+        "two_sample_auc": {"contexts": aucs, "questions": aucs},
+    }

@@ -27,7 +27,11 @@ def augqa(project: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "augqa", *arguments],
         cwd=project,
-        env={**os.environ, "DVC_ROOT": str(project)},
+        env={
+            **os.environ,
+            "DVC_ROOT": str(project),
+            "PATH": f"{project / 'bin'}{os.pathsep}{os.environ['PATH']}",
+        },
         capture_output=True,
         text=True,
         check=False,
@@ -71,3 +75,70 @@ def test_data_without_a_folder_says_what_to_type(project: Path) -> None:
     done = augqa(project, "data", "")
     assert done.returncode == 1
     assert "make data FROM=DIR" in done.stderr
+
+
+# Stands in for `dvc repro filter_pairs`: each of 70 seeds of the pool gives half a pair.
+SCRIPTED_DVC = """\
+#!{python}
+import json, pathlib, sys, yaml
+params = yaml.safe_load(pathlib.Path("params.yaml").read_text())
+n_seeds, target = params["prepare"]["n_seeds"], params["filter_pairs"]["target_kept"]
+with open("calls", "a") as calls:
+    print(n_seeds, *sys.argv[1:], file=calls)
+if n_seeds == 13:
+    sys.exit(255)  # an earlier stage fails
+found = {{"n_kept": min(n_seeds // 2, target)}}
+if found["n_kept"] < target and n_seeds < 70:
+    found["n_seeds_needed"] = min(70, n_seeds * 2)
+metrics = pathlib.Path("metrics")
+metrics.mkdir(exist_ok=True)
+(metrics / "filter_pairs.json").write_text(json.dumps(found))
+sys.exit(255 if "n_seeds_needed" in found else 0)
+"""
+
+
+def set_up_growing(project: Path, *, n_seeds: int, target_kept: int) -> None:
+    (project / "bin").mkdir()
+    dvc = project / "bin" / "dvc"
+    dvc.write_text(SCRIPTED_DVC.format(python=sys.executable))
+    dvc.chmod(0o755)
+    text = (project / "params.yaml").read_text()
+    text = text.replace("n_seeds: 32", f"n_seeds: {n_seeds}")
+    text = text.replace("target_kept: null", f"target_kept: {target_kept}")
+    (project / "params.yaml").write_text(text)
+
+
+def calls(project: Path) -> list[str]:
+    return (project / "calls").read_text().splitlines()
+
+
+@pytest.mark.parametrize(("target_kept", "n_seeds"), [(20, [16, 32, 64]), (50, [16, 32, 64, 70])])
+def test_grow_adds_seeds_until_the_target_is_reached_or_none_is_left(
+    project: Path, target_kept: int, n_seeds: list[int]
+) -> None:
+    set_up_growing(project, n_seeds=16, target_kept=target_kept)
+    before = (project / "params.yaml").read_text()
+    done = augqa(project, "grow")
+    assert done.returncode == 0, done.stderr
+    assert calls(project) == [f"{n} repro filter_pairs" for n in n_seeds]
+    kept = min(target_kept, n_seeds[-1] // 2)
+    assert f"{kept} pairs kept from {n_seeds[-1]} seeds" in done.stdout
+    after = (project / "params.yaml").read_text()
+    assert after == before.replace("n_seeds: 16", f"n_seeds: {n_seeds[-1]}")
+
+
+def test_grow_stops_where_another_stage_fails(project: Path) -> None:
+    set_up_growing(project, n_seeds=13, target_kept=20)
+    (project / "metrics").mkdir()
+    # Of a former run: it must not be taken for the failure at hand.
+    (project / "metrics" / "filter_pairs.json").write_text('{"n_seeds_needed": 40}')
+    done = augqa(project, "grow")
+    assert done.returncode == 1
+    assert "more seeds do not help" in done.stderr
+    assert len(calls(project)) == 1
+
+
+def test_grow_without_a_target_asks_for_one(project: Path) -> None:
+    done = augqa(project, "grow")
+    assert done.returncode == 1
+    assert "target_kept is null" in done.stderr

@@ -167,6 +167,7 @@ def project(tmp_path_factory: pytest.TempPathFactory, base_url: str) -> Project:
     params["filter_pairs"]["min_duplicate_similarity"] = None
     params["blend"]["mix"] = {"n_examples": 6, "generated_fraction": 0.5}
     params["reader"].update(checkpoint="encoder", max_seq_length=64, doc_stride=16)
+    params["measure_quality"]["encoder"].update(checkpoint="encoder", max_tokens=64)
     params["train"]["epochs"] = 1
     params["evaluate"]["n_questions"] = 2
     (folder / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
@@ -199,6 +200,19 @@ def test_each_pair_that_is_not_kept_has_a_row_that_says_why(project: Project) ->
     rejected = pq.read_table(generated / "pairs_rejected.parquet").to_pylist()
     assert [pair["answers"][0]["text"] for pair in pairs] == ["Anna Berg"] * 8
     assert [row["reason"] for row in rejected] == ["answer_not_a_span"] * 8
+
+
+def test_quality_is_measured_beside_real_data_and_pairs_are_shown(project: Project) -> None:
+    quality = project.metrics("metrics/quality.json")
+    assert set(quality["contexts"]["sets"]) == {"real", "generated", "kept"}
+    assert set(quality["two_sample_auc"]["contexts"]) == {"real", "squad", "amazon"}
+    # Eight texts make five folds; the two contexts of this test set do not.
+    assert quality["two_sample_auc"]["contexts"]["real"]["kept"] is not None
+    assert quality["two_sample_auc"]["contexts"]["amazon"]["kept"] is None
+    # Each generated context holds its seed's answer, and so does that of any other town.
+    assert quality["seed_questions"]["shuffled"]["seed_answer_fraction"] == 1.0
+    page = (project.folder / "report" / "index.html").read_text(encoding="utf-8")
+    assert "8 kept and 0 rejected ones" in page
 
 
 def test_predictions_have_a_text_for_each_question(project: Project) -> None:

@@ -4,6 +4,7 @@ Great Expectations is slow, so that the tables here are broken in all ways at on
 expectation, one run a table, one test an expectation.
 """
 
+import dataclasses
 import importlib.util
 import json
 import subprocess
@@ -18,8 +19,10 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
+from augqa.drift import ASPECTS, profile
 from augqa.errors import DataError, ParamsError
 from augqa.expectations import (
+    Filtered,
     Finding,
     Frame,
     Outcome,
@@ -35,19 +38,48 @@ from augqa.expectations import (
     run_suite,
 )
 from augqa.metrics import write_metrics
+from augqa.overlap import NgramIndex
 from augqa.records import REGIMES, GeneratedContext, QAExample, RoundTripAnswer, context_id
 from augqa.tables import schema
+from tests.examples import example
 
 ROOT = Path(__file__).parents[1]
 Row = dict[str, Any]
 Break = Callable[[Row], Row]
+
+# What the pool looks like that kept pairs are held against: like the sound rows.
+REAL = profile(
+    [
+        example(
+            context="In 1818 the author of text seed0 wrote a long book.",
+            question="When was the book of seed0 written?",
+            answer="1818",
+        )
+    ]
+    * 200
+)
+FILTERED = Filtered(
+    test_contexts=NgramIndex(["A text of a test set."], n_words=3),
+    test_questions=NgramIndex(["Where is the capital of France?"], n_words=3),
+    min_duplicate_similarity=None,
+)
 
 LENGTHS = {"max_answer_words": 5, "min_question_words": 3, "max_question_words": 12}
 SUITES: Mapping[str, Callable[[], Any]] = {
     "pool": pool_suite,
     "contexts": lambda: contexts_suite(max_words=30, max_failed_fraction=0.0),
     "pairs": lambda: pairs_suite(**LENGTHS),
-    "kept": lambda: kept_suite(min_round_trip_f1=50.0, min_reader_score=1.0, **LENGTHS),
+    "kept": lambda: kept_suite(
+        min_round_trip_f1=50.0,
+        round_trip_exact_match=True,
+        min_reader_score=1.0,
+        max_test_overlap_fraction=0.5,
+        max_pairs_per_context=1,
+        real=REAL,
+        max_question_word_drift=0.25,
+        max_length_drift=0.5,
+        **LENGTHS,
+    ),
     "blend": lambda: blend_suite("mix", n_examples=4, n_generated=2),
 }
 
@@ -103,12 +135,14 @@ EXAMPLE_BREAKS: Mapping[str, Break] = {
     "context_id_fits": changed(context_id="0123456789abcdef"),
     "origin": changed(context_origin="copied"),
 }
+ASKED_AGAIN = changed(
+    context="The same 1818.",
+    context_id=context_id("The same 1818."),
+    question="When was the same book written?",
+)
 REPEATED: Mapping[str, Sequence[Break]] = {
     "id_unique": (changed(id="twice"), changed(id="twice")),
-    "question_unique": (
-        changed(context="The same 1818.", context_id=context_id("The same 1818.")),
-        changed(context="The same 1818.", context_id=context_id("The same 1818.")),
-    ),
+    "question_unique": (ASKED_AGAIN, ASKED_AGAIN),
 }
 PAIR_BREAKS: Mapping[str, Break] = {
     "one_answer": changed(answers=[{"text": "1818", "start": 3}] * 2),
@@ -147,7 +181,19 @@ BREAKS: Mapping[str, Mapping[str, Break | Sequence[Break]]] = {
         "round_trip_answered": changed(id="unread"),
         "round_trip_agrees": changed(id="wrong"),
         "reader_score_within_filter": changed(id="guessed"),
-        "question_mark": changed(question="When was? No question here"),
+        "is_a_question": changed(question="When was? No question here"),
+        "answer_not_in_question": changed(question="Was it in 1818 then?"),
+        # As that of the first sound row, with the same answer.
+        "question_not_repeated": changed(question="When was the book of seed0 written?"),
+        "round_trip_exact": changed(id="inexact"),
+        "pairs_per_context_within_filter": (
+            changed(context="Shared: 1818.", context_id=context_id("Shared: 1818.")),
+            changed(context="Shared: 1818.", context_id=context_id("Shared: 1818.")),
+        ),
+        "context_not_in_test": changed(
+            context="A text of a test set.", context_id=context_id("A text of a test set.")
+        ),
+        "question_not_in_test": changed(question="Where is the capital of France?"),
         "question_words_within_filter": changed(question="Two words?"),
         "answer_words_within_filter": changed(
             answers=[{"text": "1818 the author of text seed0", "start": 3}]
@@ -160,7 +206,8 @@ BREAKS: Mapping[str, Mapping[str, Break | Sequence[Break]]] = {
     },
 }
 # About the whole table, each with a run of its own.
-WHOLE_TABLE = {"columns", "row_count", "n_generated_as_asked"}
+DRIFT = {f"{aspect}_drift" for aspect in ASPECTS}
+WHOLE_TABLE = {"columns", "row_count", "n_generated_as_asked"} | DRIFT
 MOSTLY = {
     "question_words_mostly_within_filter",
     "answer_words_mostly_within_filter",
@@ -176,7 +223,14 @@ def sound_rows(artefact: str, n: int = 4) -> list[Row]:
     if artefact == "blend":
         pairs = [example_row(f"seed{i}/c0/p0", "generated") for i in range(n // 2)]
         return [example_row(f"q{i}") for i in range(n - n // 2)] + pairs
+    if artefact == "kept":
+        return [kept_row(i) for i in range(n)]
     return [example_row(f"seed{i}/c0/p0", "generated") for i in range(n)]
+
+
+def kept_row(n: int) -> Row:
+    question = f"When was the book of seed{n} written?"
+    return example_row(f"seed{n}/c0/p0", "generated", question=question)
 
 
 def broken_rows(artefact: str) -> tuple[list[Row], dict[str, set[int]]]:
@@ -190,6 +244,8 @@ def broken_rows(artefact: str) -> tuple[list[Row], dict[str, set[int]]]:
                 sound = context_row(n)
             elif artefact in ("pool", "blend"):
                 sound = example_row(f"q{n}")
+            elif artefact == "kept":
+                sound = kept_row(n)
             else:
                 sound = example_row(f"seed{n}/c0/p0", "generated")
             places.setdefault(name, set()).add(len(rows))
@@ -219,14 +275,14 @@ def frame_of(artefact: str, rows: Sequence[Row], folder: Path) -> Frame:
             answers = {
                 row["id"]: RoundTripAnswer(
                     id=row["id"],
-                    text="1818",
+                    text="1819" if row["id"] == "inexact" else "1818",
                     score=0.9 if row["id"] == "guessed" else 1.0,
                     f1=49.9 if row["id"] == "wrong" else 80.0,
                 )
                 for row in rows
                 if row["id"] != "unread"
             }
-            return example_frame(path, reference_ids=answers, round_trip=answers)
+            return example_frame(path, reference_ids=answers, round_trip=answers, filtered=FILTERED)
         case _:
             return example_frame(path, reference_ids={f"q{n}" for n in range(200)})
 
@@ -291,6 +347,35 @@ def test_pairs_that_the_filter_would_mostly_drop_are_a_warning(tmp_path: Path) -
         assert findings[name].n_unexpected == 2
 
 
+def test_pairs_unlike_real_ones_are_a_warning_that_says_how_far(tmp_path: Path) -> None:
+    rows = [
+        {
+            **row,
+            "question": f"Who wrote the book of seed{n}?",
+            "context": row["context"] + " It rained." * 120,
+        }
+        for n, row in enumerate(sound_rows("kept"))
+    ]
+    findings = outcome_of("kept", rows, tmp_path)
+    drifted = {name for name in DRIFT if not findings[name].success}
+    assert drifted == {"question_word_drift", "context_length_drift"}
+    # All are asked with who, which 1 of 209 in the profile are: ln 209.
+    assert findings["question_word_drift"].observed == pytest.approx(5.3423)
+    assert {findings[name].severity for name in DRIFT} == {"warning"}
+    assert "question_word_drift: found 5.3423. The question words diverge" in str(
+        findings["question_word_drift"]
+    )
+
+
+def test_a_question_may_come_near_another_only_up_to_the_filter_s_similarity(
+    tmp_path: Path,
+) -> None:
+    path = write_rows(tmp_path / "table.parquet", sound_rows("kept"), QAExample)
+    strict = dataclasses.replace(FILTERED, min_duplicate_similarity=0.5)
+    repeats = example_frame(path, filtered=strict).data["repeats"]
+    assert list(repeats) == [False, True, True, True]
+
+
 def test_a_share_of_failures_that_is_just_allowed_passes(tmp_path: Path) -> None:
     rows = [context_row(n) for n in range(9)] + [context_row(9, failure="empty", text="")]
     suite = contexts_suite(max_words=30, max_failed_fraction=0.1)
@@ -340,6 +425,7 @@ def test_a_blend_of_another_size_or_share_fails(tmp_path: Path) -> None:
         ("context_only", {"n_examples": 4}, (4, None)),
         ("mix", {"n_examples": 60, "generated_fraction": 0.25}, (60, 15)),
         ("mix", {"n_examples": 60, "generated_fraction": 0.0}, (60, 0)),
+        ("mix_shuffled", {"n_examples": 60, "generated_fraction": 0.5}, (60, 30)),
         ("augment", {"generated_per_real": 1.0}, (20, 10)),
         ("augment_half", {"generated_per_real": 0.5}, (15, 5)),
         ("augment", {"generated_per_real": None}, (None, None)),
@@ -367,6 +453,9 @@ def test_an_unknown_regime_is_refused() -> None:
         ("augment_half", {("real", "real"), ("generated", "generated")}),
         ("context_only", {("real", "generated")}),
         ("question_only", {("generated", "real")}),
+        ("mix_consistent", {("real", "real"), ("generated", "generated")}),
+        ("mix_shuffled", {("real", "real"), ("generated", "generated")}),
+        ("mix_truncated", {("real", "real"), ("generated", "generated")}),
     ],
 )
 def test_a_regime_allows_its_origins_alone(regime: str, allowed: set[tuple[str, str]]) -> None:
@@ -461,8 +550,18 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         {"id": row["id"], "text": "1818", "score": 1.0, "f1": 100.0} for row in sound_rows("kept")
     ]
     write_rows(tmp_path / "answers.parquet", answers, RoundTripAnswer)
+    write_metrics(tmp_path / "profile.json", REAL)
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+def held_against(artefact: str, project: Path) -> dict[str, Path]:
+    """Return the options with which the stage validates one table."""
+    paths = {"reference": REFERENCES[artefact]}
+    if artefact == "kept":
+        paths |= {"test": "test", "profile": "profile.json"}
+    written = {"report": "report.json", "data_docs": "docs", "table": f"{artefact}.parquet"}
+    return {name: project / path for name, path in (paths | written).items()}
 
 
 REFERENCES = {
@@ -480,10 +579,7 @@ def test_the_stage_holds_each_table_against_its_reference(
 ) -> None:
     closing = stage.validate(
         artefact=artefact,
-        table=project / f"{artefact}.parquet",
-        reference=project / REFERENCES[artefact],
-        report=project / "report.json",
-        data_docs=project / "docs",
+        **held_against(artefact, project),
         regime="mix" if artefact == "blend" else None,
     )
     assert "expectations hold for 4 rows" in closing
@@ -493,14 +589,25 @@ def test_the_stage_holds_each_table_against_its_reference(
 def test_the_stage_reports_a_warning_and_goes_on(stage: Any, project: Path) -> None:
     rows = [{**row, "question": "Write the year down"} for row in sound_rows("pairs")]
     write_rows(project / "pairs.parquet", rows, QAExample)
-    closing = stage.validate(
-        artefact="pairs",
-        table=project / "pairs.parquet",
-        reference=project / "seeds.parquet",
-        report=project / "report.json",
-        data_docs=project / "docs",
-    )
+    closing = stage.validate(artefact="pairs", **held_against("pairs", project))
     assert "warning: question_mark_mostly: broken by 4 rows" in closing
+
+
+def test_the_stage_names_drift_from_real_data_and_goes_on(stage: Any, project: Path) -> None:
+    rows = [{**row, "question": f"Who wrote book {n}?"} for n, row in enumerate(sound_rows("kept"))]
+    write_rows(project / "kept.parquet", rows, QAExample)
+    closing = stage.validate(artefact="kept", **held_against("kept", project))
+    assert "warning: question_word_drift: found " in closing
+    report = json.loads((project / "report.json").read_text(encoding="utf-8"))
+    assert report["success"]
+    assert not report["expectations"]["question_word_drift"]["success"]
+
+
+def test_the_gate_on_kept_pairs_needs_test_sets_and_profile(stage: Any, project: Path) -> None:
+    options = held_against("kept", project)
+    del options["profile"]
+    with pytest.raises(ParamsError, match="kept --test and --profile"):
+        stage.validate(artefact="kept", **options)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,16 @@ import pytest
 import yaml
 
 from augqa.errors import DataError
-from augqa.filters import Reason, advice, counts, decide, is_question, rejection
+from augqa.filters import (
+    Reason,
+    advice,
+    counts,
+    decide,
+    is_question,
+    n_seeds_needed,
+    over_target,
+    rejection,
+)
 from augqa.overlap import NearDuplicates, NgramIndex, word_ngrams
 from augqa.params import FilterPairs
 from augqa.records import QAExample, Rejection, RoundTripAnswer
@@ -22,6 +31,7 @@ LIMITS: Mapping[str, Any] = {
     "test_questions": NgramIndex([], n_words=3),
     "max_test_overlap_fraction": 0.5,
     "min_round_trip_f1": 50.0,
+    "round_trip_exact_match": False,
     "min_reader_score": 0.0,
     "max_answer_words": 3,
     "min_question_words": 3,
@@ -100,6 +110,14 @@ def test_a_pair_is_judged_by_what_the_reader_answers(
     read: RoundTripAnswer, changes: Mapping[str, Any], expected: Reason | None
 ) -> None:
     assert reason(pair(), read, **changes) == expected
+
+
+def test_an_exact_match_may_be_asked_for_beside_f1() -> None:
+    read = RoundTripAnswer(id="q1", text="the Mary Shelley!", score=5.0, f1=100.0)
+    assert reason(pair(), read, round_trip_exact_match=True) is None
+    other = RoundTripAnswer(id="q1", text="Shelley", score=5.0, f1=66.7)
+    assert reason(pair(), other) is None
+    assert reason(pair(), other, round_trip_exact_match=True) == "not_round_trip_consistent"
 
 
 def test_a_rejection_says_the_value_that_decided() -> None:
@@ -242,6 +260,36 @@ def test_each_reason_has_a_param_that_exists_or_none() -> None:
     assert len(text.splitlines()) == len(Reason)
 
 
+def test_the_pairs_of_the_first_seeds_make_up_the_target() -> None:
+    # Pairs on real contexts come last in the table, and still belong to their seeds.
+    pairs = [pair(id_) for id_ in ("b/c1/p0", "b/c1/p1", "a/x/c1/p0", "b/r/p0", "a/x/r/p0")]
+
+    def dropped(target: int | None) -> list[str]:
+        return [row.id for row in over_target(pairs, ["a/x", "b"], target_kept=target)]
+
+    assert dropped(3) == ["b/c1/p1", "b/r/p0"]
+    assert dropped(1) == ["b/c1/p0", "b/c1/p1", "b/r/p0", "a/x/r/p0"]
+    assert dropped(5) == dropped(None) == []
+
+
+@pytest.mark.parametrize(
+    ("n_kept", "n_seeds", "expected"),
+    [
+        (10, 10, 21),  # one a seed: 20 and a twentieth
+        (19, 100, 111),  # 105.3 · 1.05
+        (1, 10, 200),  # 210, but the pool has 200
+        (20, 10, None),  # reached
+        (10, 200, None),  # no seed is left
+        (0, 10, None),  # nothing to go by
+    ],
+)
+def test_the_seeds_needed_follow_from_the_yield(
+    n_kept: int, n_seeds: int, expected: int | None
+) -> None:
+    found = n_seeds_needed(n_kept=n_kept, target_kept=20, n_seeds=n_seeds, n_pool=200)
+    assert found == expected
+
+
 # --- The stage -------------------------------------------------------------------------------
 
 
@@ -268,6 +316,8 @@ def run_filter_pairs(folder: Path) -> str:
             pairs=folder / "pairs.parquet",
             round_trip_answers=folder / "answers.parquet",
             test=folder / "test",
+            seeds=folder / "seeds.parquet",
+            prepare=folder / "prepare.json",
             kept=folder / "kept.parquet",
             rejected=folder / "rejected.parquet",
             metrics=folder / "m.json",
@@ -280,6 +330,8 @@ def written(folder: Path, pairs: list[QAExample], answers: list[RoundTripAnswer]
     write_table(folder / "answers.parquet", answers, RoundTripAnswer)
     test = example("t1", context="Nothing of the kind.", question="What kind is it?", answer="kind")
     write_table(folder / "test" / "squad.parquet", [test], QAExample)
+    write_table(folder / "seeds.parquet", [example("s1"), example("s2")], QAExample)
+    (folder / "prepare.json").write_text('{"n_pool": 9}')
 
 
 def test_filter_pairs_parts_all_pairs_into_kept_and_rejected(project: Path) -> None:
@@ -329,3 +381,36 @@ def test_filter_pairs_reads_its_limits_from_params(project: Path) -> None:
         DataError, match=r"1 low_reader_score: change filter_pairs\.min_reader_score"
     ):
         run_filter_pairs(project)
+
+
+def test_filter_pairs_stops_short_of_the_target_and_says_how_many_seeds_it_takes(
+    project: Path,
+) -> None:
+    written(project, [pair("s1/c1/p0")], [answer("s1/c1/p0")])
+    set_params(project, target_kept=3)
+    with pytest.raises(DataError, match=r"1 pairs are kept, 0\.50 a seed, but") as error:
+        run_filter_pairs(project)
+    assert "target_kept asks for 3: that takes about 7 seeds instead of 2" in str(error.value)
+    assert json.loads((project / "m.json").read_text())["n_seeds_needed"] == 7
+    assert not (project / "kept.parquet").exists()
+
+
+def test_filter_pairs_goes_on_where_the_seeds_ran_out(project: Path) -> None:
+    written(project, [pair("s1/c1/p0")], [answer("s1/c1/p0")])
+    (project / "prepare.json").write_text('{"n_pool": 2}')
+    set_params(project, target_kept=3)
+    assert run_filter_pairs(project).endswith("; the seeds ran out 2 short of target_kept")
+    assert "n_seeds_needed" not in json.loads((project / "m.json").read_text())
+
+
+def test_filter_pairs_keeps_no_more_than_the_target(project: Path) -> None:
+    others = ["When did it rain?", "Where does the river end?", "Which town is it?"]
+    pairs = [
+        pair(f"s2/c1/p{n}", question=question, answer="1818") for n, question in enumerate(others)
+    ] + [pair("s1/r/p0")]
+    written(project, pairs, [answer(p.id) for p in pairs])
+    set_params(project, target_kept=2)
+    run_filter_pairs(project)
+    kept = [row.id for row in read_table(project / "kept.parquet", QAExample)]
+    assert kept == ["s2/c1/p0", "s1/r/p0"]
+    assert json.loads((project / "m.json").read_text())["n_rejected"] == {"over_target_kept": 2}

@@ -32,9 +32,9 @@ GATES = {
 
 
 def script_of(stage: str) -> str:
-    """Return the script's name: `blend_real` and `validate_blend` run blend and validate."""
+    """Return the script's name: `blend_real` and `validate_kept` run blend and validate."""
     name = stage.removesuffix("_real")
-    return "validate" if name == "validate_blend" else name
+    return "validate" if name.startswith("validate_") else name
 
 
 def body(stage: str) -> dict[str, Any]:

@@ -9,7 +9,6 @@ from augqa.quality import (
     duplicate_fraction,
     flesch_reading_ease,
     histogram,
-    question_word_fractions,
     seed_answer_fraction,
     self_bleu,
     syllables,
@@ -58,23 +57,6 @@ def test_vocabulary_grows_with_new_words_only() -> None:
     assert vocabulary_growth(["a b a", "B c d e"], every_words=3) == [(3, 2), (6, 4), (7, 5)]
     assert vocabulary_growth(["a b"], every_words=2) == [(2, 2)]
     assert vocabulary_growth([], every_words=2) == []
-
-
-def test_a_question_counts_under_its_first_question_word() -> None:
-    questions = ["Who knew what?", "In which year?", "Whose is it?", "How much?", "Did he?"]
-    found = question_word_fractions([*questions, "How?", "What's up?", "By whom?"])
-    assert found == {
-        "what": 1 / 8,
-        "who": 3 / 8,
-        "when": 0.0,
-        "where": 0.0,
-        "which": 1 / 8,
-        "why": 0.0,
-        "how many": 1 / 8,
-        "how": 1 / 8,
-        "other": 1 / 8,
-    }
-    assert set(question_word_fractions([]).values()) == {0.0}
 
 
 def test_answers_are_measured_in_words_and_by_place() -> None:

@@ -5,10 +5,11 @@ from typing import Any
 import pytest
 
 from augqa.errors import DataError
-from augqa.records import SHIFTS, TEST_SETS
+from augqa.records import SHIFTS, TEST_SETS, SampledPair
 from augqa.report import table_text
 from augqa.report.page import Provenance, fact_texts, page
-from augqa.report.plots import by_generated_fraction, f1_by_set, funnel
+from augqa.report.plots import by_generated_fraction, f1_by_set, funnel, question_words
+from augqa.report.quality import quality_tables
 from augqa.report.results import (
     RegimeResult,
     Results,
@@ -30,6 +31,7 @@ from augqa.report.robustness import (
     not_comparable,
 )
 from augqa.report.table import is_best, report_text, signed
+from tests.examples import quality_metrics
 
 Scores = dict[str, float]
 
@@ -76,6 +78,26 @@ STEPS = [
         dropped="n_failed",
     ),
 ]
+SAMPLED_PAIRS = [
+    SampledPair(
+        id="q1/c1/p0",
+        kept=True,
+        reason=None,
+        detail="",
+        question="Who <b>won</b>?",
+        answer="Ada",
+        context="Ada won.",
+    ),
+    SampledPair(
+        id="q1/c1/p1",
+        kept=False,
+        reason="answer_in_question",
+        detail="Ada",
+        question="Did Ada win?",
+        answer="Ada",
+        context="Ada won.",
+    ),
+]
 GATES = [
     gate(
         "kept",
@@ -100,7 +122,14 @@ def page_of(results: Results, **provenance: str) -> str:
         "question_generator": PROVENANCE.question_generator,
         **provenance,
     }
-    return page(results, provenance=Provenance(**made), steps=STEPS, gates=GATES)
+    return page(
+        results,
+        provenance=Provenance(**made),
+        steps=STEPS,
+        gates=GATES,
+        quality=quality_tables(quality_metrics()),
+        sampled_pairs=SAMPLED_PAIRS,
+    )
 
 
 # -- gathering ---------------------------------------------------------------------------------
@@ -456,3 +485,49 @@ def test_bars_stay_inside_the_chart() -> None:
     assert widths
     assert max(widths) <= 100
     assert 'class="bar real" x="0" y="28" width="66.0%"' in html
+
+
+def test_quality_stands_beside_real_data() -> None:
+    tables = {table.title: table for table in quality_tables(quality_metrics())}
+    seeded = tables["Contexts and their seed questions"]
+    assert seeded.columns == ("real", "shuffled", "generated", "kept")
+    assert dict(seeded.rows)["Similarity to the seed question"] == ("0.61", "0.07", "0.43", "0.44")
+    assert dict(seeded.rows)["Contexts that hold a seed answer"] == ("6 %",) * 4
+    contexts = dict(tables["Contexts"].rows)
+    assert contexts["Distinct words in 2,500 words"] == ("50 %",) * 3
+    assert contexts["Texts"] == ("1,500",) * 3
+    words = tables["Question words"].rows  # by real share, other last
+    assert [label for label, _ in words] == ["what", "when", "other"]
+    assert [label for label, _ in tables["Answers"].rows][1:4] == [
+        "1 word",
+        "4 to 5 words",
+        "over 10 words",
+    ]
+    apart = tables["How well a classifier tells contexts apart"]
+    assert apart.rows == (
+        ("real (1,000 texts each)", ("–", "0.85", "0.80")),
+        ("amazon (20 texts each)", ("0.97", "0.91", "–")),
+    )
+
+
+def test_quality_without_a_part_names_it() -> None:
+    metrics = quality_metrics()
+    del metrics["two_sample_auc"]["questions"]
+    with pytest.raises(DataError, match="quality: no 'questions' in it, found contexts"):
+        quality_tables(metrics)
+
+
+def test_pairs_to_look_at_are_shown_as_text_with_their_reasons() -> None:
+    shown = page_of(found(TWO))
+    assert "1 kept and 1 rejected ones" in shown
+    assert "Who &lt;b&gt;won&lt;/b&gt;?" in shown
+    assert "answer in question" in shown
+    assert "answer_in_question" not in shown
+
+
+def test_question_words_are_one_record_a_word_and_set() -> None:
+    records = question_words(quality_metrics())
+    bars = [record["bar"] for record in records]
+    assert bars[:3] == ["other, real", "other, generated", "other, kept"]
+    assert len(bars) == 9
+    assert records[-1] == {"bar": "when, kept", "word": "when", "set": "kept", "fraction": 0.0}

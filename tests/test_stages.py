@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from augqa.records import GeneratedContext, QAExample, Rejection
+from augqa.records import GeneratedContext, QAExample, Rejection, RoundTripAnswer
 from augqa.squad import to_squad
 from augqa.tables import read_table, write_table
 from tests.examples import example, generated_context
@@ -72,7 +72,16 @@ def raw_files(project: Path, train: list[QAExample], **sets: list[QAExample]) ->
 
 PREPARE = (
     *("--raw", "raw", "--pool", "pool.parquet", "--seeds", "seeds.parquet"),
-    *("--test", "test", "--dropped", "dropped.parquet", "--metrics", "m.json"),
+    *(
+        "--test",
+        "test",
+        "--dropped",
+        "dropped.parquet",
+        "--profile",
+        "profile.json",
+        "--metrics",
+        "m.json",
+    ),
 )
 
 
@@ -163,6 +172,18 @@ def test_prepare_chooses_the_same_pool_whatever_the_file_order(project: Path) ->
     assert chosen[0] == chosen[1]
 
 
+def test_more_seeds_follow_those_there_are(project: Path) -> None:
+    train = [example(f"q{n}", question=f"Who is {n}?") for n in range(9)]
+    raw_files(project, train, squad=[example("d1", context="Mary Shelley.")])
+    chosen = []
+    for n_seeds in (3, 7):
+        set_params(project, prepare__n_seeds=n_seeds)
+        assert run_stage(project, "prepare", *PREPARE).returncode == 0
+        chosen.append([e.id for e in read_table(project / "seeds.parquet", QAExample)])
+    assert len(chosen[1]) == 7
+    assert chosen[1][:3] == chosen[0]
+
+
 def test_prepare_refuses_more_seeds_than_there_are(project: Path) -> None:
     raw_files(project, [example()], squad=[example("d1", context="Mary Shelley.")])
     set_params(project, prepare__n_seeds=2)
@@ -217,6 +238,9 @@ def test_question_only_takes_pairs_on_real_contexts_alone(project: Path) -> None
         ("augment_half", 7, 2),
         ("context_only", 3, 3),
         ("question_only", 2, 2),
+        ("mix_consistent", 6, 3),
+        ("mix_shuffled", 6, 3),
+        ("mix_truncated", 6, 3),
     ],
 )
 def test_each_regime_makes_a_training_set(
@@ -233,8 +257,15 @@ def test_each_regime_makes_a_training_set(
     write_table(project / "pool.parquet", pool, QAExample)
     write_table(project / "kept.parquet", kept, QAExample)
     write_table(project / "contexts.parquet", contexts, GeneratedContext)
-    set_params(project, blend__mix={"n_examples": 6, "generated_fraction": 0.5})
+    read = [
+        RoundTripAnswer(id=e.id, text="", score=1.0, f1=0.0 if n == 1 else 90.0)
+        for n, e in enumerate(kept)
+    ]
+    write_table(project / "answers.parquet", read, RoundTripAnswer)
+    for name in ("mix", "mix_consistent", "mix_shuffled", "mix_truncated"):
+        set_params(project, **{f"blend__{name}__n_examples": 6})
     tables = ("--kept", "kept.parquet", "--seeds", "pool.parquet", "--contexts", "contexts.parquet")
+    tables += ("--round-trip-answers", "answers.parquet")
     done = run_stage(project, "blend", *blend_arguments(regime), *tables)
     assert done.returncode == 0, done.stderr
     metrics = json.loads((project / "m.json").read_text())

@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 import yaml
 
-from augqa.records import TEST_SETS
+from augqa.records import TEST_SETS, SampledPair
+from augqa.tables import write_table
+from tests.examples import quality_metrics
 
 ROOT = Path(__file__).parents[1]
 OPTIONS = {
@@ -20,6 +22,8 @@ OPTIONS = {
     "contexts": "metrics/generate_contexts.json",
     "pairs": "metrics/generate_pairs.json",
     "filters": "metrics/filter_pairs.json",
+    "quality": "metrics/quality.json",
+    "sampled-pairs": "sampled_pairs.parquet",
     "summary": "metrics/summary.json",
     "plots": "metrics/plots",
     "report": "report/index.html",
@@ -103,6 +107,17 @@ def project(tmp_path: Path) -> Path:
         metrics / "filter_pairs.json",
         {"n_kept": 50, "n_rejected": {"not_round_trip_consistent": 30}},
     )
+    write(metrics / "quality.json", quality_metrics())
+    pair = SampledPair(
+        id="q1/c1/p0",
+        kept=True,
+        reason=None,
+        detail="",
+        question="Who won the boat race?",
+        answer="Ada",
+        context="Ada won.",
+    )
+    write_table(tmp_path / "sampled_pairs.parquet", [pair], SampledPair)
     return tmp_path
 
 
@@ -144,6 +159,7 @@ def test_summary_plots_page_and_table_are_made(project: Path) -> None:
     page = (project / "report/index.html").read_text(encoding="utf-8")
     assert "Regime mix, the best of 2, is 2.0 F1 above real" in page
     assert 'href="data_docs/blend-mix/index.html"' in page
+    assert "Who won the boat race?" in page
 
 
 @pytest.mark.parametrize(

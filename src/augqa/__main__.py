@@ -1,4 +1,4 @@
-"""The commands behind the Makefile: `python -m augqa data|profile|table|results`."""
+"""The commands behind the Makefile: `python -m augqa data|profile|grow|table|results`."""
 
 import shutil
 import subprocess
@@ -10,7 +10,7 @@ import typer
 
 from augqa.errors import AugQAError, DataError, ParamsError
 from augqa.metrics import read_metrics
-from augqa.params import load_params
+from augqa.params import load_params, with_value
 from augqa.report import table_text
 from augqa.sources import SETS, import_files
 from augqa.stage import project_root
@@ -19,6 +19,8 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 PROFILES = Path("profiles")
 RESULTS = Path("docs/results")
+PARAMS = Path("params.yaml")
+FILTER_METRICS = Path("metrics/filter_pairs.json")
 
 
 @app.command()
@@ -44,14 +46,43 @@ def profile(name: str) -> None:
         known = ", ".join(sorted(p.stem for p in PROFILES.glob("*.yaml")))
         raise ParamsError(f"no profile {name!r}: choose one of {known}")
     load_params(path)
-    in_force = Path("params.yaml")
-    if in_force.is_file() and _is_only_here(in_force):
+    if PARAMS.is_file() and _is_only_here(PARAMS):
         raise ParamsError(
             "params.yaml has changes of yours that stand neither in git nor in a profile, and this"
             " would overwrite them: commit them, or copy the file to profiles/ under a new name"
         )
-    shutil.copyfile(path, in_force)
+    shutil.copyfile(path, PARAMS)
     typer.echo(f"params.yaml is now profile {name}")
+
+
+@app.command()
+def grow() -> None:
+    """Raise prepare.n_seeds until filter_pairs.target_kept pairs are kept, or no seed is left."""
+    if load_params().filter_pairs.target_kept is None:
+        raise ParamsError("filter_pairs.target_kept is null: say there how many pairs to keep")
+    while True:
+        before = _written_at(FILTER_METRICS)
+        # What it says goes to the terminal, as if it had been called by hand.
+        status = subprocess.run(["dvc", "repro", "filter_pairs"], check=False)
+        if status.returncode == 0:
+            found = read_metrics(FILTER_METRICS)
+            n_seeds = load_params().prepare.n_seeds
+            typer.echo(
+                f"{found['n_kept']} pairs kept from {n_seeds} seeds. Now `dvc repro`; commit"
+                " params.yaml with what it gives."
+            )
+            return
+        # Numbers of a former run say nothing about this one.
+        of_this_run = _written_at(FILTER_METRICS) not in (None, before)
+        needed = read_metrics(FILTER_METRICS).get("n_seeds_needed") if of_this_run else None
+        if needed is None:
+            raise DataError(
+                "`dvc repro filter_pairs` stopped, and more seeds do not help: its message stands"
+                " above"
+            )
+        text = PARAMS.read_text(encoding="utf-8")
+        PARAMS.write_text(with_value(text, "prepare.n_seeds", needed), encoding="utf-8")
+        typer.echo(f"prepare.n_seeds is now {needed}")
 
 
 @app.command()
@@ -87,6 +118,10 @@ def results(name: str) -> None:
         encoding="utf-8",
     )
     typer.echo(f"{folder} holds the run")
+
+
+def _written_at(path: Path) -> int | None:
+    return path.stat().st_mtime_ns if path.is_file() else None
 
 
 def _is_only_here(path: Path) -> bool:

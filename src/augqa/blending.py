@@ -120,6 +120,7 @@ def mix(
     n_examples: int,
     generated_fraction: float,
     seed: int,
+    regime: str = "mix",
 ) -> Blend:
     """Choose `n_examples`, ``round(n_examples * generated_fraction)`` of them generated.
 
@@ -135,7 +136,7 @@ def mix(
         ("real", real, n_examples - n_generated),
     ):
         if n > 0:
-            parts.append(sized(candidates, regime="mix", kind=kind, n_examples=n, seed=seed))
+            parts.append(sized(candidates, regime=regime, kind=kind, n_examples=n, seed=seed))
         else:
             parts.append(
                 Blend(

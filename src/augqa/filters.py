@@ -1,5 +1,6 @@
 """Which generated pairs to keep, and the named reason for each that is dropped."""
 
+import math
 import re
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
@@ -8,7 +9,7 @@ from typing import Any
 
 from augqa.overlap import NearDuplicates, NgramIndex
 from augqa.records import QAExample, Rejection, RoundTripAnswer
-from augqa.scoring import normalize_answer
+from augqa.scoring import exact_match, normalize_answer
 
 
 class Reason(StrEnum):
@@ -26,6 +27,7 @@ class Reason(StrEnum):
     DUPLICATE_QUESTION = "duplicate_question"
     NEAR_DUPLICATE_QUESTION = "near_duplicate_question"
     OVER_MAX_PAIRS_PER_CONTEXT = "over_max_pairs_per_context"
+    OVER_TARGET_KEPT = "over_target_kept"
 
 
 # The key of params.yaml, section filter_pairs, that loosens a check; None where none does.
@@ -42,6 +44,7 @@ PARAM_OF: Mapping[Reason, str | None] = {
     Reason.DUPLICATE_QUESTION: None,
     Reason.NEAR_DUPLICATE_QUESTION: "min_duplicate_similarity",
     Reason.OVER_MAX_PAIRS_PER_CONTEXT: "max_pairs_per_context",
+    Reason.OVER_TARGET_KEPT: "target_kept",
 }
 
 _QUESTION_MARK = re.compile(r"[?？؟][\s\"'”’»)\]]*$")
@@ -113,6 +116,7 @@ def rejection(
     test_questions: NgramIndex,
     max_test_overlap_fraction: float,
     min_round_trip_f1: float,
+    round_trip_exact_match: bool,
     min_reader_score: float | None,
     max_answer_words: int,
     min_question_words: int,
@@ -121,7 +125,8 @@ def rejection(
     """Return the first reason that a pair gives by itself to drop it, or None.
 
     Words are what white space parts. An answer is in its question where its words are, in a row,
-    after SQuAD's normalization. The test sets' n-grams are of contexts and of questions.
+    after SQuAD's normalization; so are a pair's answer and the reader's where they have to match
+    exactly. The test sets' n-grams are of contexts and of questions.
 
     Source: round-trip consistency, Alberti et al. 2019 (arXiv:1906.05416).
     """
@@ -137,7 +142,7 @@ def rejection(
         reason, detail = Reason.NOT_A_QUESTION, pair.question
     elif n_answer_words > max_answer_words:
         reason, detail = Reason.ANSWER_TOO_LONG, f"{n_answer_words} words"
-    elif _holds(pair.question, answer):
+    elif holds_answer(pair.question, answer):
         reason, detail = Reason.ANSWER_IN_QUESTION, answer
     elif (shared := test_contexts.shared_fraction(pair.context)) > max_test_overlap_fraction:
         reason, detail = Reason.CONTEXT_IN_TEST_SET, f"{shared:.3f} of its n-grams"
@@ -146,6 +151,9 @@ def rejection(
     elif round_trip.f1 < min_round_trip_f1:
         reason = Reason.NOT_ROUND_TRIP_CONSISTENT
         detail = f"F1 {round_trip.f1:.1f}, the reader answers {round_trip.text!r}"
+    elif round_trip_exact_match and not exact_match(answer, round_trip.text):
+        reason = Reason.NOT_ROUND_TRIP_CONSISTENT
+        detail = f"no exact match, the reader answers {round_trip.text!r}"
     elif min_reader_score is not None and round_trip.score < min_reader_score:
         reason, detail = Reason.LOW_READER_SCORE, f"{round_trip.score:.2f}"
     return None if reason is None else Rejection(id=pair.id, reason=reason, detail=detail)
@@ -225,6 +233,52 @@ def over_limit(
     ]
 
 
+def over_target(
+    pairs: Sequence[QAExample], seed_ids: Sequence[str], *, target_kept: int | None
+) -> list[Rejection]:
+    """Return a rejection for each pair beyond the first `target_kept` ones, by their seeds.
+
+    The seeds are in seeded order, and more of them only follow those there are. So the pairs of a
+    smaller target lie inside those of a larger one, and stay as they are when seeds are added.
+
+    Args:
+        pairs: Pairs that every other filter keeps; of one seed the earlier goes first.
+        seed_ids: Ids of the seed questions, in their order; the id of a pair begins with one.
+        target_kept: Pairs to keep; None for all.
+    """
+    if target_kept is None:
+        return []
+    place = {id_: number for number, id_ in enumerate(seed_ids)}
+
+    def of_seed(pair: QAExample) -> int:
+        cuts = (n for n, character in enumerate(pair.id) if character == "/")
+        return next((place[pair.id[:n]] for n in cuts if pair.id[:n] in place), len(place))
+
+    beyond = {pair.id for pair in sorted(pairs, key=of_seed)[target_kept:]}
+    detail = f"more than {target_kept}"
+    return [
+        Rejection(id=pair.id, reason=Reason.OVER_TARGET_KEPT, detail=detail)
+        for pair in pairs
+        if pair.id in beyond
+    ]
+
+
+def n_seeds_needed(*, n_kept: int, target_kept: int, n_seeds: int, n_pool: int) -> int | None:
+    """Return how many seeds should give `target_kept` pairs, going by what there is.
+
+    A twentieth more than the yield so far asks for, since each round costs a reading of all
+    pairs, and at most the pool.
+
+    Returns:
+        The number; None where the target is reached, no seed is left, or there is no yield to go
+        by.
+    """
+    if n_kept >= target_kept or n_seeds >= n_pool or n_kept == 0:
+        return None
+    estimate = math.ceil(1.05 * target_kept * n_seeds / n_kept)
+    return min(n_pool, max(n_seeds + 1, estimate))
+
+
 def counts(rejections: Sequence[Rejection]) -> dict[str, int]:
     """Return how many pairs were dropped for each reason, in the order of the checks."""
     found = Counter(rejection.reason for rejection in rejections)
@@ -241,10 +295,11 @@ def advice(n_by_reason: Mapping[str, int]) -> str:
     return "\n".join(lines)
 
 
-def _answer(pair: QAExample) -> str:
-    return normalize_answer(pair.answers[0].text)
-
-
-def _holds(question: str, answer: str) -> bool:
+def holds_answer(question: str, answer: str) -> bool:
+    """Return whether a question gives its answer away: its words in a row, as SQuAD compares."""
     wanted = normalize_answer(answer)
     return bool(wanted) and f" {wanted} " in f" {normalize_answer(question)} "
+
+
+def _answer(pair: QAExample) -> str:
+    return normalize_answer(pair.answers[0].text)

@@ -170,6 +170,7 @@ class AnswerRoundTrip(Section):
 
 class FilterPairs(Section):
     min_round_trip_f1: float = Field(ge=0, le=100)
+    round_trip_exact_match: bool
     max_answer_words: int = Field(gt=0)
     min_question_words: int = Field(gt=0)
     max_question_words: int = Field(gt=0)
@@ -178,6 +179,28 @@ class FilterPairs(Section):
     test_overlap_words: int = Field(gt=0)
     max_test_overlap_fraction: float = Fraction
     max_pairs_per_context: int | None = Field(gt=0)
+    target_kept: int | None = Field(gt=0)
+
+
+class SentenceEncoder(Section):
+    checkpoint: str = Field(min_length=1)
+    max_tokens: int = Field(gt=2)
+    batch_size: int = Field(gt=0)
+    threads: int = Field(gt=0)
+
+
+class MeasureQuality(Section):
+    seed: int
+    n_sample: int = Field(gt=0)
+    n_self_bleu: int = Field(gt=0)
+    n_folds: int = Field(ge=2)
+    n_sampled_pairs: int = Field(gt=0)
+    encoder: SentenceEncoder
+
+
+class Gates(Section):
+    max_question_word_drift: float = Field(gt=0)
+    max_length_drift: float = Field(gt=0)
 
 
 class SizedBlend(Section):
@@ -187,6 +210,18 @@ class SizedBlend(Section):
 class MixBlend(Section):
     n_examples: int = Field(gt=0)
     generated_fraction: float = Fraction
+
+
+class ConsistentMix(MixBlend):
+    min_round_trip_f1: float = Field(ge=0, le=100)
+
+
+class ShuffledMix(MixBlend):
+    shuffled_fraction: float = Fraction
+
+
+class TruncatedMix(MixBlend):
+    max_context_words: int = Field(gt=0)
 
 
 class AugmentBlend(Section):
@@ -202,6 +237,9 @@ class Blend(Section):
     augment_half: AugmentBlend
     context_only: SizedBlend
     question_only: SizedBlend
+    mix_consistent: ConsistentMix
+    mix_shuffled: ShuffledMix
+    mix_truncated: TruncatedMix
 
 
 class Reader(Section):
@@ -260,6 +298,8 @@ class Params(Section):
     generate_pairs: GeneratePairs
     answer_round_trip: AnswerRoundTrip
     filter_pairs: FilterPairs
+    gates: Gates
+    measure_quality: MeasureQuality
     blend: Blend
     reader: Reader
     train: Train
@@ -318,6 +358,24 @@ def load_params(path: Path = Path("params.yaml")) -> Params:
     except yaml.YAMLError as error:
         raise ParamsError(f"{path}: not YAML: {error}") from error
     return _check(values, Params, where=str(path))
+
+
+def with_value(text: str, key: str, value: int) -> str:
+    """Return the text of a params file with another value under a dotted key; all else stays.
+
+    Comments, spaces and the form of other values are kept to the byte, so that a diff shows the
+    change alone.
+
+    Raises:
+        ParamsError: If the text has no such key with a plain value.
+    """
+    node = yaml.compose(text, Loader=yaml.SafeLoader)
+    for part in key.split("."):
+        children = node.value if isinstance(node, yaml.MappingNode) else []
+        node = next((child for name, child in children if name.value == part), None)
+    if not isinstance(node, yaml.ScalarNode):
+        raise ParamsError(f"{key}: no such key with a plain value")
+    return f"{text[: node.start_mark.index]}{value}{text[node.end_mark.index :]}"
 
 
 def _check(values: Any, model: type[P], *, where: str) -> P:

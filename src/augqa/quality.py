@@ -5,7 +5,6 @@ Words are those of `augqa.overlap`: case-folded, without punctuation. Fractions 
 
 import hashlib
 import re
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
@@ -20,11 +19,6 @@ from augqa.records import QAExample
 from augqa.scoring import normalize_answer
 from augqa.spans import locate_answer, sentence_spans
 
-QUESTION_WORDS = ("what", "who", "when", "where", "which", "why", "how many", "how", "other")
-
-_ASKED = re.compile(
-    r"\b(?:(how (?:many|much))|(who|whom|whose)|(what|when|where|which|why|how))\b", re.IGNORECASE
-)
 _VOWELS = re.compile(r"[aeiouyàâäáæèéêëíìîïóòôöøœúùûü]+")
 
 
@@ -93,23 +87,6 @@ def vocabulary_growth(texts: Iterable[str], *, every_words: int) -> list[tuple[i
     if n_words % every_words:
         growth.append((n_words, len(seen)))
     return growth
-
-
-def question_word_fractions(questions: Iterable[str]) -> dict[str, float]:
-    """Return the fraction of questions for each of `QUESTION_WORDS`, by the first in a question.
-
-    ``whom`` and ``whose`` count as who, ``how much`` as how many.
-    """
-    counts: Counter[str] = Counter()
-    for question in questions:
-        match = _ASKED.search(question)
-        if match is None:
-            counts["other"] += 1
-        else:
-            how_many, who, word = match.groups()
-            counts["how many" if how_many else "who" if who else word.lower()] += 1
-    total = counts.total()
-    return {word: counts[word] / total if total else 0.0 for word in QUESTION_WORDS}
 
 
 def answer_words(examples: Iterable[QAExample]) -> list[int]:

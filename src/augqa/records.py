@@ -22,6 +22,9 @@ REGIMES = (
     "augment_half",
     "context_only",
     "question_only",
+    "mix_consistent",
+    "mix_shuffled",
+    "mix_truncated",
 )
 
 
@@ -164,6 +167,29 @@ class Rejection:
     def __post_init__(self) -> None:
         if not self.reason:
             raise RecordError(f"{self.id}: rejected without a reason")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SampledPair:
+    """A generated pair for a person to look at, with what became of it.
+
+    Attributes:
+        id: Id of the pair.
+        kept: Whether it passed the filters.
+        reason: Why it did not, in snake_case; None for a kept one.
+        detail: The value that decided.
+        question: Its question.
+        answer: Its answer.
+        context: Its context.
+    """
+
+    id: str
+    kept: bool
+    reason: str | None
+    detail: str
+    question: str
+    answer: str
+    context: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ import os
 # Read at import, which takes six to eight seconds: only the stage `validate` pays for it.
 os.environ["GX_ANALYTICS_ENABLED"] = "false"
 
-from augqa.expectations.frames import Frame, context_frame, example_frame, ids
+from augqa.expectations.frames import Filtered, Frame, context_frame, example_frame, ids
 from augqa.expectations.gate import Finding, Outcome, run_suite
 from augqa.expectations.suites import (
     asked_of_blend,
@@ -24,6 +24,7 @@ ARTEFACTS = ("pool", "contexts", "pairs", "kept", "blend")
 
 __all__ = [
     "ARTEFACTS",
+    "Filtered",
     "Finding",
     "Frame",
     "Outcome",

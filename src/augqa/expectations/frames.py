@@ -4,6 +4,7 @@ Tables are read unchecked, since a gate has to see broken rows in order to name 
 """
 
 import re
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,8 +12,12 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from augqa.errors import DataError
-from augqa.records import GeneratedContext, QAExample, RoundTripAnswer, context_id
+from augqa.drift import ASPECTS, aspects
+from augqa.errors import DataError, RecordError
+from augqa.filters import holds_answer, is_question, repetitions
+from augqa.overlap import NgramIndex
+from augqa.records import Answer, GeneratedContext, QAExample, RoundTripAnswer, context_id
+from augqa.scoring import exact_match
 from augqa.tables import read_arrow, schema
 
 REAL = ("real", "real")  # (origin, context_origin)
@@ -30,7 +35,15 @@ EXAMPLE_COLUMNS = (
     "in_reference",
     "in_reference_iff_real",
     "round_trip_f1",
+    "round_trip_exact",
     "reader_score",
+    "is_question",
+    "holds_answer",
+    "repeats",
+    "n_on_context",
+    "context_test_overlap",
+    "question_test_overlap",
+    *ASPECTS,
 )
 CONTEXT_COLUMNS = (
     "id_fits_source",
@@ -41,6 +54,22 @@ CONTEXT_COLUMNS = (
     "good_model",
     "good_prompt_tokens",
 )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filtered:
+    """What kept pairs are held against, beside the round-trip answers.
+
+    Attributes:
+        test_contexts: Word n-grams of the test sets' contexts.
+        test_questions: Word n-grams of the test sets' questions.
+        min_duplicate_similarity: From which similarity on a question repeats another; None: only
+            where they are equal.
+    """
+
+    test_contexts: NgramIndex
+    test_questions: NgramIndex
+    min_duplicate_similarity: float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +94,7 @@ def example_frame(
     reference_ids: Collection[str] = (),
     by: Literal["id", "context_id", "source"] = "id",
     round_trip: Mapping[str, RoundTripAnswer] | None = None,
+    filtered: Filtered | None = None,
 ) -> Frame:
     """Read a table of QAExample without refusing broken rows.
 
@@ -76,11 +106,13 @@ def example_frame(
             question, with which the id of a generated example begins.
         round_trip: Round-trip answers by pair id; a pair without one has no F1 and no reader
             score in its row either.
+        filtered: What the filters promise is computed anew against it.
 
     Raises:
         DataError: If the file is missing or is not Parquet.
     """
     ids = frozenset(reference_ids)
+    repeated, n_on_context = _across_rows(path, filtered)
 
     def known(row: dict[str, Any]) -> bool:
         if by == "source":
@@ -102,7 +134,22 @@ def example_frame(
             "in_reference": known(row),
             "in_reference_iff_real": known(row) == (origins == REAL),
             "round_trip_f1": answered.f1 if answered is not None else None,
+            "round_trip_exact": bool(answers)
+            and answered is not None
+            and exact_match(answers[0]["text"], answered.text) == 100,
             "reader_score": answered.score if answered is not None else None,
+            "is_question": is_question(row["question"]),
+            "holds_answer": any(holds_answer(row["question"], a["text"]) for a in answers),
+            "repeats": row["id"] in repeated,
+            "n_on_context": n_on_context[row["context_id"]],
+            "context_test_overlap": filtered and filtered.test_contexts.shared_fraction(context),
+            "question_test_overlap": filtered
+            and filtered.test_questions.shared_fraction(row["question"]),
+            **aspects(
+                context=context,
+                question=row["question"],
+                answer=answers[0]["text"] if answers else "",
+            ),
         }
 
     return _frame(path, QAExample, computed, EXAMPLE_COLUMNS)
@@ -153,6 +200,25 @@ def ids(path: Path, column: str = "id") -> frozenset[str]:
             )
         found.update(table.column(column).to_pylist())
     return frozenset(found)
+
+
+def _across_rows(path: Path, filtered: Filtered | None) -> tuple[frozenset[str], Counter[str]]:
+    """Return the ids of pairs that repeat an earlier one, and the number of rows a context."""
+    table = read_arrow(path)
+    if filtered is None or not table.schema.equals(schema(QAExample), check_metadata=False):
+        return frozenset(), Counter()
+    rows = table.to_pylist()
+    pairs: dict[str, QAExample] = {}
+    for row in rows:
+        try:
+            answers = tuple(Answer(**answer) for answer in row["answers"])
+            pairs.setdefault(row["id"], QAExample(**{**row, "answers": answers}))
+        except RecordError:
+            continue  # other expectations name this row, and it repeats nothing
+    found = repetitions(
+        list(pairs.values()), min_duplicate_similarity=filtered.min_duplicate_similarity
+    )
+    return frozenset(row.id for row in found), Counter(row["context_id"] for row in rows)
 
 
 def _frame(

@@ -18,6 +18,8 @@ from augqa.expectations.suites import Severity
 # It sets itself to INFO, to announce a temporary folder that is of use to nobody.
 logging.getLogger("great_expectations.data_context.types.base").setLevel(logging.WARNING)
 
+_COUNTS = ("expect_table_row_count_to_be_between", "expect_column_sum_to_be_between")
+
 # Rows named in a message and in the JSON; the pages name all.
 N_NAMED = 5
 
@@ -183,8 +185,10 @@ def _finding(item: Any, frame: Frame) -> Finding:
         if config.meta["name"] == "columns":
             computed = {*EXAMPLE_COLUMNS, *CONTEXT_COLUMNS, "row"}
             observed = [name for name in observed if name not in computed]
-        else:
-            observed = int(observed)  # rows, or a sum over them, of a type of numpy's
+        elif observed is not None:  # an empty table has no divergence
+            # Rows, a sum over them, or a divergence; of a type of numpy's.
+            observed = round(float(observed), 4)
+            observed = int(observed) if config.type in _COUNTS else observed
     broken = sorted(result.get("unexpected_index_list") or [], key=lambda place: place["row"])
     return Finding(
         name=config.meta["name"],

@@ -7,6 +7,7 @@ from typing import Any, Literal
 import great_expectations as gx
 import great_expectations.expectations as gxe
 
+from augqa.drift import ASPECTS, Profile
 from augqa.errors import ParamsError
 from augqa.expectations.frames import CONTEXT_COLUMNS, EXAMPLE_COLUMNS, GENERATED, REAL
 from augqa.records import GeneratedContext, QAExample
@@ -29,6 +30,9 @@ ORIGINS: Mapping[str, tuple[tuple[str, str], ...]] = {
     "augment_half": (REAL, GENERATED),
     "context_only": (("real", "generated"),),
     "question_only": (("generated", "real"),),
+    "mix_consistent": (REAL, GENERATED),
+    "mix_shuffled": (REAL, GENERATED),
+    "mix_truncated": (REAL, GENERATED),
 }
 
 
@@ -194,16 +198,49 @@ def pairs_suite(
 def kept_suite(
     *,
     min_round_trip_f1: float,
+    round_trip_exact_match: bool,
     min_reader_score: float | None,
     max_answer_words: int,
     min_question_words: int,
     max_question_words: int,
+    max_test_overlap_fraction: float,
+    max_pairs_per_context: int | None,
+    real: Profile,
+    max_question_word_drift: float,
+    max_length_drift: float,
 ) -> gx.ExpectationSuite:
-    """What data/filtered/kept.parquet promises; held against the round-trip answers."""
+    """What data/filtered/kept.parquet promises.
+
+    It is held against the round-trip answers, the test sets, and the profile `real` of real
+    examples. Drift from that profile is a warning: whether it harms is what the study asks.
+    """
     by = ("blend", "train")
-    score = []
+    optional = []
+    if round_trip_exact_match:
+        optional.append(
+            _true(
+                "round_trip_exact",
+                "The round-trip answer equals the pair's own, if"
+                " filter_pairs.round_trip_exact_match is set: a wrong pair teaches the reader a"
+                " wrong answer.",
+                by=by,
+                column="round_trip_exact",
+            )
+        )
+    if max_pairs_per_context is not None:
+        optional.append(
+            _promise(
+                gxe.ExpectColumnValuesToBeBetween,
+                "pairs_per_context_within_filter",
+                "A context has at most filter_pairs.max_pairs_per_context pairs, if that is set:"
+                " none weighs more than others.",
+                by=by,
+                column="n_on_context",
+                max_value=max_pairs_per_context,
+            )
+        )
     if min_reader_score is not None:
-        score = [
+        optional.append(
             _promise(
                 gxe.ExpectColumnValuesToBeBetween,
                 "reader_score_within_filter",
@@ -213,7 +250,7 @@ def kept_suite(
                 column="reader_score",
                 min_value=min_reader_score,
             )
-        ]
+        )
     return gx.ExpectationSuite(
         name="kept",
         expectations=[
@@ -235,15 +272,21 @@ def kept_suite(
                 column="round_trip_f1",
                 min_value=min_round_trip_f1,
             ),
-            *score,
-            _promise(
-                gxe.ExpectColumnValuesToMatchRegex,
-                "question_mark",
-                "A question ends with a question mark: the reader is measured on questions, not"
-                " on fragments of text.",
+            *optional,
+            _true(
+                "is_a_question",
+                "A question ends with a question mark and asks: the reader is measured on"
+                " questions, not on fragments of text.",
                 by=("train",),
-                column="question",
-                regex=_QUESTION_MARK,
+                column="is_question",
+            ),
+            _promise(
+                gxe.ExpectColumnValuesToBeInSet,
+                "answer_not_in_question",
+                "No question gives its answer away: the reader would learn to copy it from there.",
+                by=("train",),
+                column="holds_answer",
+                value_set=[False],
             ),
             _promise(
                 gxe.ExpectColumnValuesToBeBetween,
@@ -265,6 +308,37 @@ def kept_suite(
                 max_value=max_answer_words,
             ),
             _question_unique(by=("blend", "train")),
+            _promise(
+                gxe.ExpectColumnValuesToBeInSet,
+                "question_not_repeated",
+                "No question equals, or nearly, an earlier one on the same context or with the same"
+                " answer (filter_pairs.min_duplicate_similarity): a repeated example weighs"
+                " double.",
+                by=("blend", "train"),
+                column="repeats",
+                value_set=[False],
+            ),
+            *(
+                _promise(
+                    gxe.ExpectColumnValuesToBeBetween,
+                    f"{kind}_not_in_test",
+                    f"At most filter_pairs.max_test_overlap_fraction of a {kind}'s n-grams stand"
+                    " in a test set: a score on what the reader was trained on says nothing.",
+                    by=("train", "evaluate"),
+                    column=f"{kind}_test_overlap",
+                    max_value=max_test_overlap_fraction,
+                )
+                for kind in ("context", "question")
+            ),
+            *(
+                _no_drift(aspect, real[aspect], param=param, threshold=threshold)
+                for aspect in ASPECTS
+                for param, threshold in [
+                    ("max_question_word_drift", max_question_word_drift)
+                    if aspect == "question_word"
+                    else ("max_length_drift", max_length_drift)
+                ]
+            ),
         ],
     )
 
@@ -343,7 +417,7 @@ def asked_of_blend(
             return section["n_examples"] or n_pool, None
         case "generated" | "context_only" | "question_only":
             return section["n_examples"], None
-        case "mix":
+        case "mix" | "mix_consistent" | "mix_shuffled" | "mix_truncated":
             n = section["n_examples"]
             return n, round(n * section["generated_fraction"])
         case "augment" | "augment_half":
@@ -443,6 +517,26 @@ def _pair_promises() -> list[gxe.Expectation]:
             column="method",
         ),
     ]
+
+
+def _no_drift(
+    aspect: str, shares: Mapping[str, float], *, param: str, threshold: float
+) -> gxe.Expectation:
+    total = sum(shares.values())  # not quite 1 once rounded in a file
+    return _promise(
+        gxe.ExpectColumnKLDivergenceToBeLessThan,
+        f"{aspect}_drift",
+        f"The {aspect.replace('_', ' ')}s diverge from those of the real pool by at most"
+        f" gates.{param}: more means that the reader learns from another kind of data.",
+        by=("train",),
+        severity="warning",
+        column=aspect,
+        partition_object={
+            "values": list(shares),
+            "weights": [share / total for share in shares.values()],
+        },
+        threshold=threshold,
+    )
 
 
 def _columns(

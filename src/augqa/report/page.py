@@ -9,7 +9,9 @@ from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from augqa.records import SampledPair
 from augqa.report import robustness
+from augqa.report.quality import QualityTable
 from augqa.report.results import Gate, RegimeResult, Results, Step
 from augqa.report.table import is_best, noise_notes, number, signed
 
@@ -81,7 +83,13 @@ class Group:
 
 
 def page(
-    found: Results, *, provenance: Provenance, steps: Sequence[Step], gates: Sequence[Gate]
+    found: Results,
+    *,
+    provenance: Provenance,
+    steps: Sequence[Step],
+    gates: Sequence[Gate],
+    quality: Sequence[QualityTable],
+    sampled_pairs: Sequence[SampledPair],
 ) -> str:
     """Return the whole page; equal arguments give equal bytes.
 
@@ -90,6 +98,8 @@ def page(
         provenance: What they were made with.
         steps: The funnel, in order.
         gates: What the gates found, in the order of the pipeline.
+        quality: What the generated data is like, beside real data.
+        sampled_pairs: Pairs to look at, kept ones first.
     """
     groups, height = chart(found)
     return _environment.get_template("page.html").render(
@@ -124,6 +134,8 @@ def page(
         steps=[(step, fact_texts(step)) for step in steps],
         widest=max(step.n for step in steps) or 1,
         gates=gates,
+        quality=quality,
+        sampled_pairs=sampled_pairs,
     )
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from augqa.metrics import Metrics
 from augqa.report.results import Results, Step
 
 Record = dict[str, Any]
@@ -45,3 +46,13 @@ def by_generated_fraction(found: Results) -> list[Record]:
 def funnel(steps: Sequence[Step]) -> list[Record]:
     """Return one record for each step from seeds to kept pairs."""
     return [{"step": step.name, "n": step.n} for step in steps]
+
+
+def question_words(quality: Metrics) -> list[Record]:
+    """Return one record for each question word and set: what share of its questions ask with it."""
+    sets = quality["question_words"]
+    return [
+        {"bar": f"{word}, {name}", "word": word, "set": name, "fraction": sets[name][word]}
+        for word in sorted(sets["real"], key=lambda word: -sets["real"][word])
+        for name in sorted(sets, key=["real", "generated", "kept"].index)
+    ]

@@ -28,7 +28,7 @@ _WORDS = ("river", "bridge", "tower", "garden", "engine", "harbor", "market", "f
 class Call:
     """One call as the server saw it."""
 
-    key: str
+    content: bytes
     seed: int
     began_s: float
     ended_s: float | None = None
@@ -147,7 +147,7 @@ class Server:
         now = time.monotonic()
         body = json.loads(content)
         key = hashlib.sha256(content).hexdigest()
-        call = Call(key=key, seed=int(body.get("seed", -1)), began_s=now)
+        call = Call(content=content, seed=int(body.get("seed", -1)), began_s=now)
         self.authorization.add(headers.get("authorization", ""))
         n_before = self.n_before[key]
         self.n_before[key] += 1

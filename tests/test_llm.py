@@ -14,14 +14,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from augqa import llm
 from augqa.errors import GenerationError
 from augqa.llm import client as client_module
-from augqa.llm.request import Renderer
+from augqa.llm.request import request_key
 from augqa.params import Llm, ModelPrice
+from augqa.records import QAExample
+from augqa.tables import write_table
+from tests.examples import example
 from tests.loopback import MODEL, Loopback
+from tests.test_pipeline import function
 
+GENERATE_CONTEXTS = function("generate_contexts")
 KEY = "sk-test-1234567890"
 
 
@@ -311,53 +317,80 @@ def processes() -> Any:
     return context
 
 
-def test_a_run_killed_at_random_moments_repeats_nothing_that_had_arrived(
+N_REQUESTS, IN_FLIGHT, N_KILLS = 400, 8, 20
+
+
+def make_project(folder: Path, base_url: str) -> None:
+    """Make a folder that the stage generate_contexts can run in."""
+    values = yaml.safe_load(Path("profiles/embedded.yaml").read_text(encoding="utf-8"))
+    values["llm"] = params(base_url, max_in_flight=IN_FLIGHT).model_dump()
+    folder.mkdir()
+    (folder / "params.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
+    seeds = [example(f"q{number}") for number in range(N_REQUESTS)]
+    write_table(folder / "seeds.parquet", seeds, QAExample)
+
+
+def run_stage(folder: str) -> None:
+    """Run the stage there; in a process of its own."""
+    os.chdir(folder)
+    os.environ.update(AUGQA_TEST_KEY=KEY, DVC_ROOT=folder)
+    GENERATE_CONTEXTS(
+        seeds=Path("seeds.parquet"), contexts=Path("contexts.parquet"), metrics=Path("m.json")
+    )
+
+
+def test_a_stage_killed_at_random_moments_repeats_nothing_that_had_arrived(
     tmp_path: Path, processes: Any
 ) -> None:
     moments = random.Random(7)
-    cache, out, reference = tmp_path / "c.sqlite", tmp_path / "out", tmp_path / "reference"
+    project, reference = tmp_path / "project", tmp_path / "reference"
+    cache = project / ".cache/llm/responses.sqlite"
     n_kills = 0
-    # Seeds of requests whose responses were in the file when a run was killed.
+    # Seeds of the requests whose responses the cache's file holds.
     stored: set[int] = set()
     with Loopback(delay_s=0.05) as server:
-        renderer = Renderer(
-            endpoint=server.base_url,
-            model=MODEL,
-            token_limit_param="max_tokens",
-            temperature=0.7,
-            top_p=None,
-        )
-        seeds = {renderer.render(request).key: request.seed for request in requests(200)}
 
-        def start(cache: Path, out: Path) -> Any:
-            process = processes.Process(
-                target=write_all, args=(server.base_url, str(cache), str(out))
-            )
+        def start(folder: Path) -> Any:
+            process = processes.Process(target=run_stage, args=(str(folder),))
             process.start()
             return process
 
-        start(tmp_path / "r.sqlite", reference).join()
+        for folder in (project, reference):
+            make_project(folder, server.base_url)
+        start(reference).join()
+        seed_of = {
+            request_key(server.base_url, call.content, "1/0"): call.seed for call in server.calls
+        }
+        assert len(seed_of) == N_REQUESTS
         server.calls.clear()
-        while not out.exists():
+        while not (project / "m.json").exists():
             n_before = len(server.calls)
-            process = start(cache, out)
-            if n_kills < 20:
+            process = start(project)
+            if n_kills < N_KILLS:
                 # from its first call on, so that every kill hits a run at work
                 while len(server.calls) == n_before and process.is_alive():
                     time.sleep(0.002)
-                time.sleep(moments.uniform(0.0, 0.1))
+                time.sleep(moments.uniform(0.0, 0.15))
                 process.kill()
                 n_kills += 1
             process.join()
-            repeated = stored & {call.seed for call in server.calls[n_before:]}
-            assert not repeated
+            # What had reached the server may still wait to be read there.
+            time.sleep(0.05)
+            asked = [call.seed for call in server.calls[n_before:]]
+            assert len(set(asked)) == len(asked)
+            assert not stored & set(asked)
             with contextlib.closing(sqlite3.connect(cache)) as db:
-                stored = {seeds[key] for (key,) in db.execute("SELECT key FROM responses")}
+                assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+                n_stored = len(stored)
+                stored = {seed_of[key] for (key,) in db.execute("SELECT key FROM responses")}
+            assert len(stored) >= n_stored
+            # Whose answer is not in the file was under way: its place is not free before.
+            assert len(set(asked) - stored) <= (IN_FLIGHT if process.exitcode else 0)
         n_calls = len(server.calls)
-    assert out.read_bytes() == reference.read_bytes()
-    assert n_kills == 20
-    # What a kill costs is what was under way: 8 at once, and as many that had just arrived.
-    assert n_calls <= 200 + n_kills * 16
+    assert n_kills == N_KILLS
+    assert n_calls <= N_REQUESTS + N_KILLS * IN_FLIGHT
+    for name in ("contexts.parquet", "m.json"):
+        assert (project / name).read_bytes() == (reference / name).read_bytes()
 
 
 def test_two_processes_share_one_cache(tmp_path: Path, processes: Any) -> None:

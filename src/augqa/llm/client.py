@@ -263,7 +263,7 @@ class ChatClient:
         asyncio.set_event_loop(self._loop)
         try:
             self._store = ResponseCache(self._cache_path)
-            self._writer = CacheWriter(self._cache_path, self._endpoint_name)
+            self._writer = CacheWriter(self._cache_path, self._endpoint_name, self._loop)
             self._endpoint = Endpoint(
                 base_url=self._base_url,
                 api_key=self._api_key,
@@ -340,7 +340,6 @@ class ChatClient:
 
     async def _response(self, rendered: Rendered) -> Response:
         """Send a request until an answer is there; it is stored before anything else."""
-        body = json.dumps(rendered.body, ensure_ascii=False).encode("utf-8")
         prompt_tokens = cost.prompt_tokens(rendered.body)
         max_tokens = rendered.request.max_tokens
         attempts = n_failed = 0
@@ -351,8 +350,8 @@ class ChatClient:
             tokens: tuple[int, int] | None = None
             unpaid = False
             try:
-                response, limits = await self._endpoint.chat(body, attempts=attempts)
-                kept = await asyncio.wrap_future(self._writer.store(rendered.key, response))
+                response, limits = await self._endpoint.chat(rendered.content, attempts=attempts)
+                kept = await self._writer.store(rendered.key, response)
                 tokens = (response.prompt_tokens, response.completion_tokens)
                 self.usage.paid_prompt_tokens += tokens[0]
                 self.usage.paid_completion_tokens += tokens[1]

@@ -24,7 +24,7 @@ from augqa.errors import GenerationError
 from augqa.llm import cost, verdict
 from augqa.llm.batch import complete_in_batches
 from augqa.llm.cache import CacheWriter, Response, ResponseCache
-from augqa.llm.cost import Budget, Estimate, Price
+from augqa.llm.cost import Budget, Estimate, Price, Usage
 from augqa.llm.limiter import CoolDown, InFlight, RateLimiter, Ticket
 from augqa.llm.request import ChatRequest, ChatResult, Rendered, Renderer
 from augqa.llm.wire import Again, Busy, Endpoint, Refused
@@ -52,20 +52,6 @@ class _Waiting:
     turn: "asyncio.Future[tuple[Ticket, float]]"
     prompt_tokens: int
     max_tokens: int
-
-
-@dataclass(slots=True)
-class Usage:
-    """What a run has used: tokens that this run paid for, and tokens the cache saved."""
-
-    n_requests: int = 0
-    n_cached: int = 0
-    n_failed: int = 0
-    n_sent: int = 0
-    paid_prompt_tokens: int = 0
-    paid_completion_tokens: int = 0
-    saved_prompt_tokens: int = 0
-    saved_completion_tokens: int = 0
 
 
 class ChatClient:
@@ -184,6 +170,8 @@ class ChatClient:
                 api_key=self._api_key,
                 poll_s=self._params.batch_poll_s,
                 max_retries=self._params.max_retries,
+                budget=self._budget,
+                usage=self.usage,
             )
             for result in results:
                 self._count(result)

@@ -301,6 +301,51 @@ def test_what_was_paid_and_saved_stands_beside_the_cache(tmp_path: Path) -> None
     assert (saved["paid"], saved["saved"]) == (0.0, 15.0)
 
 
+def announce(
+    server: Loopback, cache: Path, caplog: pytest.LogCaptureFixture
+) -> list[logging.LogRecord]:
+    """Announce a run; return the warnings it gave."""
+    caplog.clear()
+    with llm.open_client(params(server.base_url), cache_path=cache) as client:
+        client.announce("contexts", requests(2))
+    return [record for record in caplog.records if record.levelno >= logging.WARNING]
+
+
+@pytest.mark.parametrize("field", ["shutdown_date", "expiration_date", "deprecation"])
+def test_a_model_that_is_to_be_shut_down_is_warned_of(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, field: str
+) -> None:
+    others = [{"id": "other", field: "2026-12-01"}, {"id": MODEL, field: "2026-12-11"}]
+    with Loopback(models={"object": "list", "data": others}) as server:
+        (warning,) = announce(server, tmp_path / "c.sqlite", caplog)
+        assert f"shuts {MODEL} down on 2026-12-11" in warning.getMessage()
+        run(server, tmp_path / "c.sqlite", requests(2))
+        assert announce(server, tmp_path / "c.sqlite", caplog) == []  # nothing is to be sent
+        assert server.server.n_by_status["models"] == 1
+
+
+@pytest.mark.parametrize(
+    "models",
+    [
+        None,
+        {"data": [{"id": MODEL, "shutdown_date": None}]},
+        {"data": [{"id": "other", "shutdown_date": "2026-12-01"}]},
+        {"data": [{"id": MODEL, "shutdown_date": 5}]},
+        {"data": ["a", None]},
+        {"data": None},
+        [],
+        b"<html>",
+        b"",
+    ],
+)
+def test_an_endpoint_that_tells_no_date_is_left_in_peace(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, models: Any
+) -> None:
+    with Loopback(models=models) as server:
+        assert announce(server, tmp_path / "c.sqlite", caplog) == []
+        assert len(run(server, tmp_path / "c.sqlite", requests(2))) == 2
+
+
 def write_all(base_url: str, cache: str, out: str) -> None:
     """Complete 200 requests and write them down; runs in processes of its own."""
     os.environ["AUGQA_TEST_KEY"] = KEY

@@ -128,7 +128,10 @@ class ChatClient:
         )
 
     def announce(self, name: str, requests: Iterable[ChatRequest]) -> Estimate:
-        """Log what `requests` will take, and write it beside the cache, before they are sent."""
+        """Log what `requests` will take, and write it beside the cache, before they are sent.
+
+        Warns where the endpoint says on which day it shuts the model down.
+        """
         estimate = self.estimate(requests)
         log.info("%s: %s", name, estimate)
         path = self._cache_path.parent / f"estimate-{name}.json"
@@ -136,7 +139,20 @@ class ChatClient:
             json.dumps(dataclasses.asdict(estimate), indent=2, sort_keys=True) + "\n",
             encoding="utf-8",
         )
+        if estimate.n_cached < estimate.n_requests:
+            self._warn_of_shutdown()
         return estimate
+
+    def _warn_of_shutdown(self) -> None:
+        asked = asyncio.run_coroutine_threadsafe(self._endpoint.shutdown_date(), self._loop)
+        date = asked.result()
+        if date is not None:
+            log.warning(
+                "%s shuts %s down on %s: choose what follows it in llm.model before then",
+                self._endpoint_name,
+                self._params.model,
+                date,
+            )
 
     def list_cost(self, prompt_tokens: int, completion_tokens: int) -> float | None:
         """Return the list price of so many tokens, whoever paid; None without a price."""

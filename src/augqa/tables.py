@@ -30,7 +30,7 @@ R = TypeVar("R")
 
 # Rows that are held in memory at once, and read at once. Fixed, so that equal rows give equal
 # bytes however they come.
-_ROWS_A_GROUP = 4096
+_ROWS_A_GROUP = 1024
 
 _SCALARS: dict[Any, pa.DataType] = {
     str: pa.string(),

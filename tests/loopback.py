@@ -338,7 +338,7 @@ def fault_reply(
         case "429":
             return 429, {"error": {"message": "slow down"}}, {}
         case "429-after":
-            return 429, {"error": {"message": "slow down"}}, {"retry-after": "0.3"}
+            return 429, {"error": {"message": "slow down"}}, {"retry-after": "1.5"}
         case "429-quota":
             return 429, {"error": {"message": "no money", "code": "insufficient_quota"}}, {}
         case "empty-choices":

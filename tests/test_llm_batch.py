@@ -179,24 +179,42 @@ def test_a_batch_whose_making_was_not_confirmed_is_not_made_again(tmp_path: Path
     assert [failure for _, _, failure in results] == [None] * 4
 
 
-def test_two_at_once_submit_no_request_twice(
+def test_what_another_is_about_to_submit_is_not_taken_for_lost(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = threading.Event()
+    entered = threading.Event()
     create = batch_module._OpenAIBatch._create
 
     def slow_create(self: Any, file_id: str, submission: str) -> str:
-        batch_id = create(self, file_id, submission)
-        made.set()
-        time.sleep(0.3)  # the other looks at the ledger meanwhile, which lacks the id
-        return batch_id
+        entered.set()
+        time.sleep(0.5)  # the other looks at the ledger meanwhile: an intention, and no batch
+        return create(self, file_id, submission)
 
     monkeypatch.setattr(batch_module._OpenAIBatch, "_create", slow_create)
     with Loopback(batch_polls=20) as server, ThreadPoolExecutor(2) as pool:
         first = pool.submit(run, server, tmp_path / "c.sqlite", 6, "openai_batch")
-        made.wait(10)
+        entered.wait(10)
         second = pool.submit(run, server, tmp_path / "c.sqlite", 9, "openai_batch")
         assert second.result()[:6] == first.result()
+        keys = submitted(server)
+    assert len(keys) == len(set(keys)) == 9
+
+
+def test_two_that_start_at_once_submit_no_request_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    missing, both, own = batch_module._missing, threading.Barrier(2), threading.local()
+
+    def together(*arguments: Any) -> Any:
+        found = missing(*arguments)
+        if not hasattr(own, "waited"):
+            own.waited = both.wait(10)
+        return found
+
+    monkeypatch.setattr(batch_module, "_missing", together)
+    with Loopback(batch_polls=3) as server, ThreadPoolExecutor(2) as pool:
+        runs = [pool.submit(run, server, tmp_path / "c.sqlite", n, "openai_batch") for n in (6, 9)]
+        assert runs[0].result() == runs[1].result()[:6]
         keys = submitted(server)
     assert len(keys) == len(set(keys)) == 9
 

@@ -22,9 +22,10 @@ import torch
 from openvino import opset13 as ops
 from torch import Tensor
 
+from augqa.finetuning.batches import passes
 from augqa.reader import Reader
 from augqa.reader.bert import Bert, Workspace
-from augqa.reader.packed import Batch, make_batch, passes
+from augqa.reader.packed import Batch, make_batch
 from augqa.squad import read_squad
 
 PASS_TOKENS = 1024

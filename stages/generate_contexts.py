@@ -10,19 +10,24 @@ from augqa.metrics import write_metrics
 from augqa.params import load_params
 from augqa.records import GeneratedContext, QAExample
 from augqa.stage import Input, Output, run
-from augqa.tables import read_table, write_table
+from augqa.tables import TableWriter, count_rows, iterate_table
 
 
 def generate_contexts(seeds: Input, contexts: Output, metrics: Output) -> str:
     """Write one row a context asked for; a failed request is a row with its reason."""
     params = load_params()
     own = params.generate_contexts
-    questions = read_table(seeds, QAExample)
-    asked = [(seed, number) for seed in questions for number in range(1, own.contexts_per_seed + 1)]
     prompt_sha256 = prompts.context_prompt_sha256(own.style)
+    total = count_rows(seeds) * own.contexts_per_seed
+
+    # Read anew each time, one at a time: they may be too many for the memory.
+    def asked() -> Iterator[tuple[QAExample, int]]:
+        for seed in iterate_table(seeds, QAExample):
+            for number in range(1, own.contexts_per_seed + 1):
+                yield seed, number
 
     def requests() -> Iterator[llm.ChatRequest]:
-        for seed, number in asked:
+        for seed, number in asked():
             yield llm.ChatRequest(
                 id=f"{seed.id}/c{number}",
                 messages=prompts.context_messages(
@@ -34,9 +39,9 @@ def generate_contexts(seeds: Input, contexts: Output, metrics: Output) -> str:
             )
 
     def rows(client: llm.ChatClient) -> Iterator[GeneratedContext]:
-        results = client.complete(requests(), total=len(asked))
-        progress = tqdm(results, "contexts", total=len(asked), unit="request", disable=None)
-        for (seed, _), result in zip(asked, progress, strict=True):
+        results = client.complete(requests(), total=total)
+        progress = tqdm(results, "contexts", total=total, unit="request", disable=None)
+        for (seed, _), result in zip(asked(), progress, strict=True):
             text, failure = "", result.failure
             if failure is None:
                 text, failure = prompts.finish_context(
@@ -55,35 +60,46 @@ def generate_contexts(seeds: Input, contexts: Output, metrics: Output) -> str:
                 style=own.style,
             )
 
+    n_requests = n_good = n_words = prompt_tokens = completion_tokens = 0
+    reasons: Counter[str] = Counter()
+    n_by_model: Counter[str] = Counter()
+    n_by_finish_reason: Counter[str] = Counter()
     with llm.open_client(params.llm, cache_path=llm.default_cache_path()) as client:
         client.announce("generate_contexts", requests())
-        made = list(rows(client))
-        prompt_tokens = sum(row.prompt_tokens for row in made)
-        completion_tokens = sum(row.completion_tokens for row in made)
+        with TableWriter(contexts, GeneratedContext) as table:
+            for row in rows(client):
+                table.write(row)
+                n_requests += 1
+                prompt_tokens += row.prompt_tokens
+                completion_tokens += row.completion_tokens
+                if row.model is not None:
+                    n_by_model[row.model] += 1
+                if row.finish_reason is not None:
+                    n_by_finish_reason[row.finish_reason] += 1
+                if row.failure is None:
+                    n_good += 1
+                    n_words += len(row.text.split())
+                else:
+                    reasons[row.failure] += 1
         list_cost = client.list_cost(prompt_tokens, completion_tokens)
         used = client.summary()
-    write_table(contexts, made, GeneratedContext)
 
-    reasons = Counter(row.failure for row in made if row.failure is not None)
-    good = [row for row in made if row.failure is None]
     write_metrics(
         metrics,
         {
-            "n_requests": len(made),
-            "n_contexts": len(good),
+            "n_requests": n_requests,
+            "n_contexts": n_good,
             "n_failed": dict(reasons),
-            "n_by_model": dict(Counter(row.model for row in made if row.model is not None)),
-            "n_by_finish_reason": dict(
-                Counter(row.finish_reason for row in made if row.finish_reason is not None)
-            ),
-            "mean_words": sum(len(row.text.split()) for row in good) / len(good) if good else 0.0,
+            "n_by_model": dict(n_by_model),
+            "n_by_finish_reason": dict(n_by_finish_reason),
+            "mean_words": n_words / n_good if n_good else 0.0,
             "prompt_tokens": prompt_tokens,
             "completion_tokens": completion_tokens,
             # At list price, cache or not: what was paid differs from run to run.
             "list_cost_usd": list_cost,
         },
     )
-    return f"{len(good)} contexts from {len(made)} requests, {len(made) - len(good)} failed; {used}"
+    return f"{n_good} contexts from {n_requests} requests, {n_requests - n_good} failed; {used}"
 
 
 if __name__ == "__main__":

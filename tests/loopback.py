@@ -28,7 +28,7 @@ _WORDS = ("river", "bridge", "tower", "garden", "engine", "harbor", "market", "f
 class Call:
     """One call as the server saw it."""
 
-    key: str
+    content: bytes
     seed: int
     began_s: float
     ended_s: float | None = None
@@ -50,6 +50,11 @@ class Behavior:
         retry_after: Sent with a 429 that the limits cause.
         require_key: 401 without it.
         text: Text of an answer, from the body.
+        batch_expires_after: Lines of a batch that are answered before it expires.
+        batch_polls: Looks at a batch that find it under way.
+        lost_creates: Calls that make a batch whose answer is lost on the way.
+        models: What ``GET /v1/models`` lists; None: there is no such path.
+        record: Keep every call.
     """
 
     fault: FaultOf = lambda _body, _n_before: None
@@ -63,6 +68,8 @@ class Behavior:
     text: Callable[[dict[str, Any]], str] | None = None
     batch_expires_after: int | None = None
     batch_polls: int = 1
+    lost_creates: int = 0
+    models: Any = None
     record: bool = True
 
 
@@ -137,8 +144,16 @@ class Server:
         content: bytes,
     ) -> bool:
         """Answer one call; False where the connection is to be closed."""
+        if path == "/v1/models" and self.behavior.models is not None:
+            self.n_by_status["models"] += 1
+            await _send(writer, 200, self.behavior.models)
+            return True
         if path.startswith("/v1/files") or path.startswith("/v1/batches"):
             status, reply = self._batch_api(method, path, headers, content)
+            if (method, path) == ("POST", "/v1/batches") and self.behavior.lost_creates:
+                self.behavior.lost_creates -= 1
+                writer.transport.abort()
+                return False
             await _send(writer, status, reply)
             return True
         if path != "/v1/chat/completions":
@@ -147,7 +162,7 @@ class Server:
         now = time.monotonic()
         body = json.loads(content)
         key = hashlib.sha256(content).hexdigest()
-        call = Call(key=key, seed=int(body.get("seed", -1)), began_s=now)
+        call = Call(content=content, seed=int(body.get("seed", -1)), began_s=now)
         self.authorization.add(headers.get("authorization", ""))
         n_before = self.n_before[key]
         self.n_before[key] += 1
@@ -323,7 +338,7 @@ def fault_reply(
         case "429":
             return 429, {"error": {"message": "slow down"}}, {}
         case "429-after":
-            return 429, {"error": {"message": "slow down"}}, {"retry-after": "0.3"}
+            return 429, {"error": {"message": "slow down"}}, {"retry-after": "1.5"}
         case "429-quota":
             return 429, {"error": {"message": "no money", "code": "insufficient_quota"}}, {}
         case "empty-choices":

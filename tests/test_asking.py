@@ -1,3 +1,5 @@
+from collections.abc import Iterator
+
 import pytest
 
 from augqa import prompts
@@ -82,3 +84,26 @@ def test_a_failed_request_is_refused_with_its_reason() -> None:
 )
 def test_the_first_question_of_a_reply_is_read(text: str, expected: str) -> None:
     assert prompts.parse_question(text) == expected
+
+
+def test_a_passage_is_done_as_soon_as_its_replies_are_there() -> None:
+    passages = [passage(id_=f"s{n}/c1") for n in range(3)]
+    asks = pairs_asks(passages, n_pairs=1, max_context_words=None, structured=False)
+    n_replies = 0
+
+    def replies() -> Iterator[Reply]:
+        nonlocal n_replies
+        for _ in range(3):
+            n_replies += 1
+            yield Reply(text="Question: Who?\nAnswer: Bob", model="m")
+
+    proposed = proposals(passages, asks, replies(), prompt_sha256="0")
+    assert next(proposed).passage.id == "s0/c1"
+    assert n_replies == 2  # its own, and the one that tells that there is no further
+    assert [proposal.passage.id for proposal in proposed] == ["s1/c1", "s2/c1"]
+
+
+def test_asks_on_other_passages_are_a_fault() -> None:
+    asks = list(pairs_asks([passage()], n_pairs=1, max_context_words=None, structured=False))
+    with pytest.raises(ValueError, match="s1/c1/w0"):
+        list(proposals([passage(id_="s2/c1")], asks, [Reply(text="")], prompt_sha256="0"))

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from augqa import prompts
-from augqa.errors import DataError, QuestionGeneratorError
+from augqa.errors import DataError, GenerationError, QuestionGeneratorError
 from augqa.question_generator import Seq2SeqGenerator
 from augqa.records import GeneratedContext, QAExample, Rejection, context_id
 from augqa.tables import read_table, write_table
@@ -161,6 +161,47 @@ def test_each_pair_says_where_it_comes_from(project: Path, model: Model) -> None
     assert rejected == {}
     assert metrics["n_by_model"] == {"tiny-2026": 1}
     assert (metrics["prompt_tokens"], metrics["completion_tokens"]) == (7, 5)
+
+
+@pytest.mark.parametrize("method", ["llm", "hybrid"])
+def test_the_estimate_comes_before_the_run_and_the_list_cost_after_it(
+    project: Path, model: Model, method: str
+) -> None:
+    price = {"prompt": 1000.0, "completion": 10_000.0, "as_of": "2026-11-01"}
+    set_params(project, "llm", prices={"tiny": price})
+    set_params(project, "generate_pairs", method=method, pairs_per_context=1, max_tokens=50)
+    estimate = project / ".cache/llm/estimate-generate_pairs.json"
+
+    def answer(_: str) -> str:
+        assert estimate.exists()
+        return lines(("Who wrote it?", "Mary Shelley"))
+
+    model.answer = answer
+    _, _, metrics = generate(project, [context("s1/c1"), context("s2/c1")])
+    announced = json.loads(estimate.read_text())
+    assert (announced["n_requests"], announced["n_cached"]) == (2, 0)
+    assert announced["completion_tokens"] == 100
+    assert metrics["list_cost_usd"] == pytest.approx(2 * (7 * 1000 + 5 * 10_000) / 1e6)
+    _, _, again = generate(project, [context("s1/c1"), context("s2/c1")])
+    assert again == metrics  # paid for or not
+    assert json.loads(estimate.read_text())["n_cached"] == 2
+
+
+def test_a_run_that_fails_midway_leaves_the_former_tables(project: Path, model: Model) -> None:
+    model.answer = lambda _: lines(("When?", "1818"))
+    generate(project, [context("s1/c1")])
+    names = ("pairs.parquet", "rejected.parquet", "m.json")
+    former = [(project / name).read_bytes() for name in names]
+    set_params(project, "llm", max_failed_fraction=0.0)
+
+    def refuse(prompt: str) -> str:
+        return "" if "It rains" in prompt else lines(("When?", "1818"))
+
+    model.answer = refuse
+    with pytest.raises(GenerationError, match="max_failed_fraction"):
+        generate(project, [context("s1/c1"), context("s2/c1", "It rains.")])
+    assert [(project / name).read_bytes() for name in names] == former
+    assert not list(project.glob("*.partial"))
 
 
 def test_the_occurrence_that_the_question_means_is_taken(project: Path, model: Model) -> None:

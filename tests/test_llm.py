@@ -14,14 +14,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from augqa import llm
 from augqa.errors import GenerationError
 from augqa.llm import client as client_module
-from augqa.llm.request import Renderer
+from augqa.llm.request import request_key
 from augqa.params import Llm, ModelPrice
+from augqa.records import QAExample
+from augqa.tables import write_table
+from tests.examples import example
 from tests.loopback import MODEL, Loopback
+from tests.test_pipeline import function
 
+GENERATE_CONTEXTS = function("generate_contexts")
 KEY = "sk-test-1234567890"
 
 
@@ -109,8 +115,16 @@ def test_another_model_or_sampling_is_another_request(
 
 def test_another_sample_number_is_another_request(tmp_path: Path) -> None:
     with Loopback() as server:
-        run(server, tmp_path / "c.sqlite", requests(3, sample=1) + requests(3, sample=2))
+        for sample in (1, 2):
+            run(server, tmp_path / "c.sqlite", requests(3, sample=sample))
         assert len(server.calls) == 6
+
+
+def test_another_endpoint_is_another_request(tmp_path: Path) -> None:
+    for _ in range(2):
+        with Loopback() as server:
+            run(server, tmp_path / "c.sqlite", requests(3))
+            assert len(server.calls) == 3
 
 
 # Fault -> (calls for one request whose fault does not pass, its reason).
@@ -172,19 +186,22 @@ def test_text_that_breaks_its_schema_is_asked_for_again_then_dropped(tmp_path: P
     assert results[0].failure == "wrong_schema"
 
 
-@pytest.mark.parametrize(("fault", "pause_s"), [("429", 1.0), ("429-after", 0.3)])
+# Without a word of the server's it is a second, and up to a quarter more.
+@pytest.mark.parametrize(("fault", "pause_s"), [("429", 1.0), ("429-after", 1.5)])
 def test_too_many_requests_pause_all_and_use_up_no_tries(
     tmp_path: Path, fault: str, pause_s: float
 ) -> None:
-    calls = itertools.count()
-    with Loopback(fault=lambda _body, _n: fault if next(calls) < 4 else None) as server:
-        started = time.monotonic()
+    numbers = itertools.count()
+    with Loopback(
+        fault=lambda _body, _n: fault if next(numbers) < 4 else None, delay_s=0.05
+    ) as server:
         results = run(server, tmp_path / "c.sqlite", requests(8), max_retries=0)
-        took = time.monotonic() - started
-        waves = [call.began_s for call in server.calls]
+        calls = server.calls
     assert [result.failure for result in results] == [None] * 8
-    assert took >= pause_s
-    assert min(waves[4:]) - max(waves[:4]) >= pause_s - 0.1
+    first, second = calls[:4], calls[4:]
+    assert min(c.began_s for c in second) - max(c.began_s for c in first) >= pause_s - 0.1
+    # Half as many in flight: the third waits for one of the two before it.
+    assert second[2].began_s >= min(c.ended_s or 0.0 for c in second[:2])
 
 
 @pytest.mark.parametrize(
@@ -295,6 +312,51 @@ def test_what_was_paid_and_saved_stands_beside_the_cache(tmp_path: Path) -> None
     assert (saved["paid"], saved["saved"]) == (0.0, 15.0)
 
 
+def announce(
+    server: Loopback, cache: Path, caplog: pytest.LogCaptureFixture
+) -> list[logging.LogRecord]:
+    """Announce a run; return the warnings it gave."""
+    caplog.clear()
+    with llm.open_client(params(server.base_url), cache_path=cache) as client:
+        client.announce("contexts", requests(2))
+    return [record for record in caplog.records if record.levelno >= logging.WARNING]
+
+
+@pytest.mark.parametrize("field", ["shutdown_date", "expiration_date", "deprecation"])
+def test_a_model_that_is_to_be_shut_down_is_warned_of(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, field: str
+) -> None:
+    others = [{"id": "other", field: "2026-12-01"}, {"id": MODEL, field: "2026-12-11"}]
+    with Loopback(models={"object": "list", "data": others}) as server:
+        (warning,) = announce(server, tmp_path / "c.sqlite", caplog)
+        assert f"shuts {MODEL} down on 2026-12-11" in warning.getMessage()
+        run(server, tmp_path / "c.sqlite", requests(2))
+        assert announce(server, tmp_path / "c.sqlite", caplog) == []  # nothing is to be sent
+        assert server.server.n_by_status["models"] == 1
+
+
+@pytest.mark.parametrize(
+    "models",
+    [
+        None,
+        {"data": [{"id": MODEL, "shutdown_date": None}]},
+        {"data": [{"id": "other", "shutdown_date": "2026-12-01"}]},
+        {"data": [{"id": MODEL, "shutdown_date": 5}]},
+        {"data": ["a", None]},
+        {"data": None},
+        [],
+        b"<html>",
+        b"",
+    ],
+)
+def test_an_endpoint_that_tells_no_date_is_left_in_peace(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, models: Any
+) -> None:
+    with Loopback(models=models) as server:
+        assert announce(server, tmp_path / "c.sqlite", caplog) == []
+        assert len(run(server, tmp_path / "c.sqlite", requests(2))) == 2
+
+
 def write_all(base_url: str, cache: str, out: str) -> None:
     """Complete 200 requests and write them down; runs in processes of its own."""
     os.environ["AUGQA_TEST_KEY"] = KEY
@@ -311,53 +373,80 @@ def processes() -> Any:
     return context
 
 
-def test_a_run_killed_at_random_moments_repeats_nothing_that_had_arrived(
+N_REQUESTS, IN_FLIGHT, N_KILLS = 400, 8, 20
+
+
+def make_project(folder: Path, base_url: str) -> None:
+    """Make a folder that the stage generate_contexts can run in."""
+    values = yaml.safe_load(Path("profiles/embedded.yaml").read_text(encoding="utf-8"))
+    values["llm"] = params(base_url, max_in_flight=IN_FLIGHT).model_dump()
+    folder.mkdir()
+    (folder / "params.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
+    seeds = [example(f"q{number}") for number in range(N_REQUESTS)]
+    write_table(folder / "seeds.parquet", seeds, QAExample)
+
+
+def run_stage(folder: str) -> None:
+    """Run the stage there; in a process of its own."""
+    os.chdir(folder)
+    os.environ.update(AUGQA_TEST_KEY=KEY, DVC_ROOT=folder)
+    GENERATE_CONTEXTS(
+        seeds=Path("seeds.parquet"), contexts=Path("contexts.parquet"), metrics=Path("m.json")
+    )
+
+
+def test_a_stage_killed_at_random_moments_repeats_nothing_that_had_arrived(
     tmp_path: Path, processes: Any
 ) -> None:
     moments = random.Random(7)
-    cache, out, reference = tmp_path / "c.sqlite", tmp_path / "out", tmp_path / "reference"
+    project, reference = tmp_path / "project", tmp_path / "reference"
+    cache = project / ".cache/llm/responses.sqlite"
     n_kills = 0
-    # Seeds of requests whose responses were in the file when a run was killed.
+    # Seeds of the requests whose responses the cache's file holds.
     stored: set[int] = set()
     with Loopback(delay_s=0.05) as server:
-        renderer = Renderer(
-            endpoint=server.base_url,
-            model=MODEL,
-            token_limit_param="max_tokens",
-            temperature=0.7,
-            top_p=None,
-        )
-        seeds = {renderer.render(request).key: request.seed for request in requests(200)}
 
-        def start(cache: Path, out: Path) -> Any:
-            process = processes.Process(
-                target=write_all, args=(server.base_url, str(cache), str(out))
-            )
+        def start(folder: Path) -> Any:
+            process = processes.Process(target=run_stage, args=(str(folder),))
             process.start()
             return process
 
-        start(tmp_path / "r.sqlite", reference).join()
+        for folder in (project, reference):
+            make_project(folder, server.base_url)
+        start(reference).join()
+        seed_of = {
+            request_key(server.base_url, call.content, "1/0"): call.seed for call in server.calls
+        }
+        assert len(seed_of) == N_REQUESTS
         server.calls.clear()
-        while not out.exists():
+        while not (project / "m.json").exists():
             n_before = len(server.calls)
-            process = start(cache, out)
-            if n_kills < 20:
+            process = start(project)
+            if n_kills < N_KILLS:
                 # from its first call on, so that every kill hits a run at work
                 while len(server.calls) == n_before and process.is_alive():
                     time.sleep(0.002)
-                time.sleep(moments.uniform(0.0, 0.1))
+                time.sleep(moments.uniform(0.0, 0.15))
                 process.kill()
                 n_kills += 1
             process.join()
-            repeated = stored & {call.seed for call in server.calls[n_before:]}
-            assert not repeated
+            # What had reached the server may still wait to be read there.
+            time.sleep(0.05)
+            asked = [call.seed for call in server.calls[n_before:]]
+            assert len(set(asked)) == len(asked)
+            assert not stored & set(asked)
             with contextlib.closing(sqlite3.connect(cache)) as db:
-                stored = {seeds[key] for (key,) in db.execute("SELECT key FROM responses")}
+                assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+                n_stored = len(stored)
+                stored = {seed_of[key] for (key,) in db.execute("SELECT key FROM responses")}
+            assert len(stored) >= n_stored
+            # Whose answer is not in the file was under way: its place is not free before.
+            assert len(set(asked) - stored) <= (IN_FLIGHT if process.exitcode else 0)
         n_calls = len(server.calls)
-    assert out.read_bytes() == reference.read_bytes()
-    assert n_kills == 20
-    # What a kill costs is what was under way: 8 at once, and as many that had just arrived.
-    assert n_calls <= 200 + n_kills * 16
+    assert n_kills == N_KILLS
+    assert n_calls <= N_REQUESTS + N_KILLS * IN_FLIGHT
+    for name in ("contexts.parquet", "m.json"):
+        assert (project / name).read_bytes() == (reference / name).read_bytes()
 
 
 def test_two_processes_share_one_cache(tmp_path: Path, processes: Any) -> None:

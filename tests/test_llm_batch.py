@@ -1,6 +1,12 @@
 """The batch executors: same requests, same cache, same results as online."""
 
 import json
+import signal
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +15,8 @@ import pytest
 from augqa import llm
 from augqa.errors import GenerationError
 from augqa.llm import batch as batch_module
-from tests.loopback import Loopback, answer_text, completion
+from augqa.params import ModelPrice
+from tests.loopback import MODEL, Loopback, answer_text, completion
 from tests.test_llm import KEY, params, requests
 
 
@@ -128,3 +135,114 @@ def test_a_batch_file_is_written_and_its_results_are_read(tmp_path: Path) -> Non
         batched = run(server, cache, 5, "batch_file")
         assert batched == run(server, tmp_path / "o.sqlite", 5, "online")
     assert len(batched) == 5
+
+
+def submitted(server: Loopback) -> list[str]:
+    """Return the custom ids of all batches made, in their order."""
+    return [
+        json.loads(line)["custom_id"]
+        for made in server.server.batches.values()
+        for line in server.server.files[made["input_file_id"]].decode().splitlines()
+    ]
+
+
+def test_nothing_is_submitted_that_could_pass_max_cost(tmp_path: Path) -> None:
+    cache = tmp_path / "c.sqlite"
+    prices = {MODEL: ModelPrice(prompt=0.0, completion=1000.0, as_of="2026-11-01")}
+    with Loopback() as server:
+        # 60 tokens a request at most: 0.06 each
+        with pytest.raises(GenerationError, match=r"max_cost 0\.59.*0\.6000 more"):
+            run(server, cache, 10, "openai_batch", prices=prices, max_cost=0.59)
+        assert server.server.n_uploaded == 0
+        results = run(server, cache, 10, "openai_batch", prices=prices, max_cost=0.61)
+    words = sum(len(text.split()) for _, text, _ in results)
+    used = [json.loads(line) for line in (tmp_path / "usage.jsonl").read_text().splitlines()]
+    assert used[-1]["n_sent"] == 10
+    assert used[-1]["paid_completion_tokens"] == words
+    assert used[-1]["paid"] == pytest.approx(words / 1000)
+
+
+def test_what_a_first_batch_has_cost_counts_for_the_second(tmp_path: Path) -> None:
+    prices = {MODEL: ModelPrice(prompt=0.0, completion=1000.0, as_of="2026-11-01")}
+    # An empty text is paid for, and asked for again.
+    with Loopback(fault=lambda _body, _n: "empty-text") as server:
+        with pytest.raises(GenerationError, match="max_cost") as error:
+            run(server, tmp_path / "c.sqlite", 10, "openai_batch", prices=prices, max_cost=0.7)
+        assert len(server.server.batches) == 1
+    assert "0.4400 is paid, and 10 requests" in str(error.value)  # 44 words a text
+
+
+def test_a_batch_whose_making_was_not_confirmed_is_not_made_again(tmp_path: Path) -> None:
+    with Loopback(lost_creates=1) as server:
+        results = run(server, tmp_path / "c.sqlite", 4, "openai_batch")
+        assert len(server.server.batches) == 1
+    assert [failure for _, _, failure in results] == [None] * 4
+
+
+def test_what_another_is_about_to_submit_is_not_taken_for_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entered = threading.Event()
+    create = batch_module._OpenAIBatch._create
+
+    def slow_create(self: Any, file_id: str, submission: str) -> str:
+        entered.set()
+        time.sleep(0.5)  # the other looks at the ledger meanwhile: an intention, and no batch
+        return create(self, file_id, submission)
+
+    monkeypatch.setattr(batch_module._OpenAIBatch, "_create", slow_create)
+    with Loopback(batch_polls=20) as server, ThreadPoolExecutor(2) as pool:
+        first = pool.submit(run, server, tmp_path / "c.sqlite", 6, "openai_batch")
+        entered.wait(10)
+        second = pool.submit(run, server, tmp_path / "c.sqlite", 9, "openai_batch")
+        assert second.result()[:6] == first.result()
+        keys = submitted(server)
+    assert len(keys) == len(set(keys)) == 9
+
+
+def test_two_that_start_at_once_submit_no_request_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    missing, both, own = batch_module._missing, threading.Barrier(2), threading.local()
+
+    def together(*arguments: Any) -> Any:
+        found = missing(*arguments)
+        if not hasattr(own, "waited"):
+            own.waited = both.wait(10)
+        return found
+
+    monkeypatch.setattr(batch_module, "_missing", together)
+    with Loopback(batch_polls=3) as server, ThreadPoolExecutor(2) as pool:
+        runs = [pool.submit(run, server, tmp_path / "c.sqlite", n, "openai_batch") for n in (6, 9)]
+        assert runs[0].result() == runs[1].result()[:6]
+        keys = submitted(server)
+    assert len(keys) == len(set(keys)) == 9
+
+
+def test_a_run_killed_between_upload_and_ledger_leaves_one_batch(tmp_path: Path) -> None:
+    script = f"""
+import os, signal
+from pathlib import Path
+from augqa.llm import batch
+from tests.loopback import Loopback
+from tests import test_llm_batch
+os.environ["AUGQA_TEST_KEY"] = "k"
+create = batch._OpenAIBatch._create
+def killed(self, *arguments):
+    create(self, *arguments)
+    os.kill(os.getpid(), signal.SIGKILL)
+batch._OpenAIBatch._create = killed
+class Server:
+    base_url = BASE_URL
+test_llm_batch.run(Server, Path({str(tmp_path / "c.sqlite")!r}), 5, "openai_batch")
+"""
+    with Loopback() as server:
+        done = subprocess.run(
+            [sys.executable, "-c", script.replace("BASE_URL", repr(server.base_url))],
+            check=False,
+            capture_output=True,
+        )
+        assert done.returncode == -signal.SIGKILL
+        results = run(server, tmp_path / "c.sqlite", 5, "openai_batch")
+        assert len(submitted(server)) == 5
+    assert [failure for _, _, failure in results] == [None] * 5

@@ -1,11 +1,13 @@
 """The embedded model: its text is its request's alone, and its server never outlives its parent."""
 
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,7 +17,13 @@ from augqa.llm import embedded
 from augqa.params import Llm, load_params
 
 N_TOKENS = 12
-N_REQUESTS = 5
+SUBJECTS = ["bread", "the sea", "iron", "bees", "snow"]
+SCHEMA = {
+    "type": "object",
+    "properties": {"old": {"type": "boolean"}},
+    "required": ["old"],
+    "additionalProperties": False,
+}
 
 
 def _params(max_in_flight: int) -> Llm:
@@ -23,34 +31,54 @@ def _params(max_in_flight: int) -> Llm:
     return params.model_copy(update={"max_in_flight": max_in_flight})
 
 
-def _requests() -> list[llm.ChatRequest]:
-    return [
-        llm.ChatRequest(
-            id=str(number),
-            messages=(
-                {"role": "system", "content": "You write one sentence."},
-                {"role": "user", "content": f"Write about {word}."},
-            ),
-            max_tokens=N_TOKENS,
-            seed=number,
+def _request(number: int, subject: str, schema: dict[str, Any] | None) -> llm.ChatRequest:
+    examples: tuple[dict[str, str], ...] = (
+        {"role": "system", "content": "You write one sentence."},
+    )
+    if schema is not None:
+        # Without an example in one line, a model this small fills its lines with spaces.
+        examples = (
+            {"role": "user", "content": "Write about glass."},
+            {"role": "assistant", "content": '{"old": true}'},
+            {"role": "user", "content": "Write about radar."},
+            {"role": "assistant", "content": '{"old": false}'},
         )
-        for number, word in enumerate(["bread", "the sea", "iron", "bees", "snow"][:N_REQUESTS])
+    return llm.ChatRequest(
+        id=str(number),
+        messages=(*examples, {"role": "user", "content": f"Write about {subject}."}),
+        max_tokens=N_TOKENS,
+        seed=number,
+        json_schema=schema,
+    )
+
+
+def _requests() -> list[llm.ChatRequest]:
+    """Return free texts and, between them, such as are held to a schema."""
+    return [
+        _request(number, subject, SCHEMA if number % 2 else None)
+        for number, subject in enumerate(SUBJECTS)
     ]
 
 
 def test_a_text_does_not_depend_on_what_is_computed_beside_it(tmp_path: Path) -> None:
     texts = []
-    for max_in_flight in (1, N_REQUESTS):
+    for max_in_flight in (1, len(SUBJECTS)):
         with llm.open_client(
             _params(max_in_flight), cache_path=tmp_path / f"{max_in_flight}.sqlite"
         ) as client:
             results = list(client.complete(_requests()))
-        assert [result.failure for result in results] == [None] * N_REQUESTS
+            if max_in_flight > 1:
+                with pytest.raises(GenerationError, match="nonsense"):
+                    list(client.complete([_request(9, "wool", {"type": "nonsense"})]))
+        assert [result.failure for result in results] == [None] * len(SUBJECTS)
         assert {result.model for result in results} == {"SmolLM2-135M-Instruct"}
         assert all(0 < result.completion_tokens <= N_TOKENS for result in results)
         texts.append([result.text for result in results])
     assert texts[0] == texts[1]
-    assert len(set(texts[0])) == N_REQUESTS
+    assert len(set(texts[0][::2])) == 3
+    for text in texts[0][1::2]:
+        assert json.loads(text).keys() == {"old"}
+        assert json.loads(text)["old"] in (True, False)
 
 
 def test_an_unknown_embedded_model_is_named() -> None:

@@ -1,15 +1,18 @@
 """Tables: what is written is read, in order, with equal bytes for equal rows."""
 
 import dataclasses
+import tracemalloc
+from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from augqa import tables
 from augqa.errors import DataError, RecordError
 from augqa.records import Prediction, QAExample, Rejection
-from augqa.tables import read_table, schema, write_table
+from augqa.tables import TableWriter, count_rows, iterate_table, read_table, schema, write_table
 from tests.examples import example
 
 
@@ -23,6 +26,36 @@ def test_equal_rows_give_equal_bytes(tmp_path: Path) -> None:
     for name in ("one", "two"):
         write_table(tmp_path / name, (example(str(n)) for n in range(50)), QAExample)
     assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
+
+
+def rows_of(n: int) -> Iterator[Prediction]:
+    return (Prediction(id=f"q{number}", text="word " * 40) for number in range(n))
+
+
+def test_rows_written_one_by_one_give_the_bytes_of_rows_written_at_once(tmp_path: Path) -> None:
+    n = 2 * tables._ROWS_A_GROUP + 3
+    write_table(tmp_path / "at once", list(rows_of(n)), Prediction)
+    with TableWriter(tmp_path / "one by one", Prediction) as table:
+        for row in rows_of(n):
+            table.write(row)
+    assert (tmp_path / "one by one").read_bytes() == (tmp_path / "at once").read_bytes()
+    assert count_rows(tmp_path / "at once") == n
+    assert list(iterate_table(tmp_path / "at once", Prediction)) == list(rows_of(n))
+
+
+def test_memory_does_not_grow_with_the_rows(tmp_path: Path) -> None:
+    def peak(n: int) -> int:
+        tracemalloc.reset_peak()
+        write_table(tmp_path / "t.parquet", rows_of(n), Prediction)
+        assert sum(1 for _ in iterate_table(tmp_path / "t.parquet", Prediction)) == n
+        return tracemalloc.get_traced_memory()[1]
+
+    tracemalloc.start()
+    try:
+        small, large = (peak(groups * tables._ROWS_A_GROUP) for groups in (2, 8))
+    finally:
+        tracemalloc.stop()
+    assert large < 1.2 * small
 
 
 def test_an_empty_table_keeps_its_schema(tmp_path: Path) -> None:
@@ -80,3 +113,4 @@ def test_a_crash_while_writing_leaves_the_former_table(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         write_table(path, rows(), Prediction)
     assert read_table(path, Prediction)[0].text == "old"
+    assert [each.name for each in tmp_path.iterdir()] == ["t.parquet"]

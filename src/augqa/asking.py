@@ -5,7 +5,7 @@ then is a span for sure, and the model writes the question to it (`question_asks
 themselves are the stage's: asks go out, and a reply to each comes back in order.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from augqa import prompts
@@ -145,32 +145,46 @@ def read(ask: Ask, reply: Reply) -> Drafts:
 
 
 def proposals(
-    passages: Sequence[Passage],
+    passages: Iterable[Passage],
     asks: Iterable[Ask],
     replies: Iterable[Reply],
     *,
     prompt_sha256: str,
 ) -> Iterator[Proposal]:
-    """Yield one proposal for each passage, in their order.
+    """Yield one proposal for each passage, in their order, once the replies on it are there.
 
     Args:
-        passages: The passages.
-        asks: Those of `pairs_asks` or `question_asks` on them.
+        passages: The passages; read one at a time.
+        asks: Those of `pairs_asks` or `question_asks` on them, in the same order.
         replies: One for each ask, in their order.
         prompt_sha256: Hash of the prompt template.
+
+    Raises:
+        ValueError: If asks and passages, or replies and asks, do not match.
     """
-    by_passage: dict[str, list[tuple[str | None, Drafts]]] = {p.id: [] for p in passages}
-    for ask, reply in zip(asks, replies, strict=True):
-        by_passage[ask.passage_id].append((reply.model, read(ask, reply)))
+    replied = zip(asks, replies, strict=True)
+    following = next(replied, None)
     for passage in passages:
-        replied = by_passage[passage.id]
-        refusals = [refusal for _, (_, refused) in replied for refusal in refused]
-        if not replied:
+        drafts: list[tuple[Draft, ...]] = []
+        refusals: list[Refusal] = []
+        model: str | None = None
+        n_replies = 0
+        while following is not None and following[0].passage_id == passage.id:
+            ask, reply = following
+            drafted, refused = read(ask, reply)
+            drafts.append(drafted)
+            refusals.extend(refused)
+            model = reply.model if model is None else model
+            n_replies += 1
+            following = next(replied, None)
+        if not n_replies:
             refusals.append(Refusal(reason="no_answer_candidate", detail=passage.text[:80]))
         yield Proposal(
             passage=passage,
-            drafts=in_turn(drafts for _, (drafts, _) in replied),
+            drafts=in_turn(drafts),
             refusals=tuple(refusals),
-            model=next((model for model, _ in replied if model is not None), None),
+            model=model,
             prompt_sha256=prompt_sha256,
         )
+    if following is not None:
+        raise ValueError(f"{following[0].id}: an ask on a passage that is not among the others")

@@ -5,7 +5,7 @@ simpler. They know English and no grammar, so many a question is clumsy. No mode
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
 from augqa.candidates import Candidate, answer_candidates, choose_candidates
 from augqa.pairs import Draft, Passage, Proposal, Refusal
@@ -47,7 +47,7 @@ class ClozeGenerator:
         """Draft at most `n_pairs` pairs a passage."""
         self._n_pairs = n_pairs
 
-    def propose(self, passages: Sequence[Passage]) -> Iterator[Proposal]:
+    def propose(self, passages: Iterable[Passage]) -> Iterator[Proposal]:
         """Yield one proposal for each passage, in their order."""
         for passage in passages:
             candidates = answer_candidates(passage.text)

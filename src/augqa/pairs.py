@@ -79,28 +79,27 @@ class QuestionGenerator(Protocol):
         ...
 
 
-def generated_passages(
-    contexts: Iterable[GeneratedContext],
-) -> tuple[list[Passage], list[Rejection]]:
-    """Return the generated contexts that have a text, and a rejection for each other one."""
-    passages, rejections = [], []
+def generated_passages(contexts: Iterable[GeneratedContext]) -> Iterator[Passage]:
+    """Yield the generated contexts that have a text."""
     for context in contexts:
         if context.failure is None:
-            passages.append(Passage(id=context.id, text=context.text, origin="generated"))
-        else:
-            rejections.append(Rejection(id=context.id, reason=context.failure))
-    return passages, rejections
+            yield Passage(id=context.id, text=context.text, origin="generated")
 
 
-def real_passages(seeds: Iterable[QAExample]) -> list[Passage]:
-    """Return the seeds' own contexts, each once, under the id of the first seed on it."""
-    first: dict[str, QAExample] = {}
+def failed_contexts(contexts: Iterable[GeneratedContext]) -> Iterator[Rejection]:
+    """Yield a rejection for each generated context that has no text."""
+    for context in contexts:
+        if context.failure is not None:
+            yield Rejection(id=context.id, reason=context.failure)
+
+
+def real_passages(seeds: Iterable[QAExample]) -> Iterator[Passage]:
+    """Yield the seeds' own contexts, each once, under the id of the first seed on it."""
+    seen: set[str] = set()
     for seed in seeds:
-        first.setdefault(seed.context_id, seed)
-    return [
-        Passage(id=f"{seed.id}/r", text=seed.context, origin=seed.context_origin)
-        for seed in first.values()
-    ]
+        if seed.context_id not in seen:
+            seen.add(seed.context_id)
+            yield Passage(id=f"{seed.id}/r", text=seed.context, origin=seed.context_origin)
 
 
 def placed(

@@ -6,9 +6,20 @@ Only this module reads and writes Parquet.
 import dataclasses
 import types
 import typing
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from types import TracebackType
+from typing import (
+    Any,
+    Generic,
+    Literal,
+    Self,
+    TypeVar,
+    Union,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -16,6 +27,10 @@ import pyarrow.parquet as pq
 from augqa.errors import DataError, RecordError
 
 R = TypeVar("R")
+
+# Rows that are held in memory at once, and read at once. Fixed, so that equal rows give equal
+# bytes however they come.
+_ROWS_A_GROUP = 1024
 
 _SCALARS: dict[Any, pa.DataType] = {
     str: pa.string(),
@@ -52,17 +67,69 @@ def schema(record: type[Any]) -> pa.Schema:
     return pa.schema(fields)
 
 
+class TableWriter(Generic[R]):
+    """A table that is written as its rows come, in bounded memory.
+
+    with TableWriter(path, Prediction) as table:
+        table.write(row)
+
+    The file is put in place whole, at the end of the block: an error or a crash leaves the former
+    one or none. Equal rows give equal bytes.
+    """
+
+    def __init__(self, path: Path, record: type[R]) -> None:
+        self._path = path
+        self._partial = path.with_name(path.name + ".partial")
+        self._schema = schema(record)
+        self._group: list[dict[str, Any]] = []
+        self._n_groups = 0
+
+    def __enter__(self) -> Self:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._writer = pq.ParquetWriter(self._partial, self._schema, compression="zstd")
+        return self
+
+    def write(self, row: R) -> None:
+        """Add a row."""
+        self._group.append(dataclasses.asdict(typing.cast("Any", row)))
+        if len(self._group) == _ROWS_A_GROUP:
+            self._flush()
+
+    def write_all(self, rows: Iterable[R]) -> None:
+        """Add rows in their order."""
+        for row in rows:
+            self.write(row)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        try:
+            # An empty table has one empty group.
+            if kind is None and (self._group or not self._n_groups):
+                self._flush()
+        finally:
+            self._writer.close()
+        if kind is None:
+            self._partial.replace(self._path)
+        else:
+            self._partial.unlink(missing_ok=True)
+
+    def _flush(self) -> None:
+        self._writer.write_table(pa.Table.from_pylist(self._group, schema=self._schema))
+        self._group.clear()
+        self._n_groups += 1
+
+
 def write_table(path: Path, rows: Iterable[R], record: type[R]) -> None:
-    """Write `rows` in their order. Equal rows give equal bytes.
+    """Write `rows` in their order, as they come. Equal rows give equal bytes.
 
     The file is put in place whole: a crash leaves the former one or none.
     """
-    plain = [dataclasses.asdict(typing.cast("Any", row)) for row in rows]
-    table = pa.Table.from_pylist(plain, schema=schema(record))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    pq.write_table(table, partial, compression="zstd")
-    partial.replace(path)
+    with TableWriter(path, record) as table:
+        table.write_all(rows)
 
 
 def read_table(path: Path, record: type[R]) -> list[R]:
@@ -72,27 +139,47 @@ def read_table(path: Path, record: type[R]) -> list[R]:
         DataError: If the file is missing, is not Parquet, or is of another schema.
         RecordError: If a row breaks the rules of `record`.
     """
-    table = read_arrow(path)
-    expected = schema(record)
-    if not table.schema.equals(expected, check_metadata=False):
-        raise DataError(
-            f"{path}: not a table of {record.__name__}: its columns are {table.schema.names},"
-            f" expected {expected.names}. Run `dvc repro` to make it again."
-        )
-    try:
-        return [_from_plain(row, record) for row in table.to_pylist()]
-    except RecordError as error:
-        raise RecordError(f"{path}: {error}") from error
+    return list(iterate_table(path, record))
 
 
-def read_arrow(path: Path) -> pa.Table:
-    """Read a table as it stands, its rows unchecked.
+def iterate_table(path: Path, record: type[R]) -> Iterator[R]:
+    """Read the rows of a table one after the other, in bounded memory.
+
+    Raises:
+        DataError: If the file is missing, is not Parquet, or is of another schema.
+        RecordError: If a row breaks the rules of `record`.
+    """
+    expected, build = schema(record), _builder(record)
+    with _open(path) as file:
+        if not file.schema_arrow.equals(expected, check_metadata=False):
+            raise DataError(
+                f"{path}: not a table of {record.__name__}: its columns are"
+                f" {file.schema_arrow.names}, expected {expected.names}. Run `dvc repro` to make"
+                " it again."
+            )
+        try:
+            for batch in file.iter_batches(batch_size=_ROWS_A_GROUP):
+                yield from map(build, batch.to_pylist())
+        except RecordError as error:
+            raise RecordError(f"{path}: {error}") from error
+        except (pa.ArrowInvalid, OSError) as error:
+            raise DataError(f"{path}: not a readable Parquet file: {error}") from error
+
+
+def count_rows(path: Path) -> int:
+    """Return the number of rows of a table.
 
     Raises:
         DataError: If the file is missing or is not Parquet.
     """
+    with _open(path) as file:
+        n_rows: int = file.metadata.num_rows
+    return n_rows
+
+
+def _open(path: Path) -> pq.ParquetFile:
     try:
-        return pq.read_table(path)
+        return pq.ParquetFile(path)
     except FileNotFoundError as error:
         raise DataError(
             f"{path}: no such table. Run `dvc repro`, which makes it, or `dvc pull`."
@@ -101,16 +188,31 @@ def read_arrow(path: Path) -> pa.Table:
         raise DataError(f"{path}: not a readable Parquet file: {error}") from error
 
 
-def _from_plain(row: dict[str, Any], record: type[R]) -> R:
-    """Rebuild a record, and the records inside it, from plain values."""
-    hints = get_type_hints(record)
-    values: dict[str, Any] = {}
-    for name, value in row.items():
-        hint = hints[name]
+def read_arrow(path: Path) -> pa.Table:
+    """Read a table as it stands, its rows unchecked.
+
+    Raises:
+        DataError: If the file is missing or is not Parquet.
+    """
+    with _open(path) as file:
+        try:
+            return file.read()
+        except (pa.ArrowInvalid, OSError) as error:
+            raise DataError(f"{path}: not a readable Parquet file: {error}") from error
+
+
+def _builder(record: type[R]) -> Callable[[dict[str, Any]], R]:
+    """Return what rebuilds a record, and the records inside it, from plain values."""
+    tuples: dict[str, Callable[[Any], Any] | None] = {}
+    for name, hint in get_type_hints(record).items():
         if get_origin(hint) is tuple:
             inner = get_args(hint)[0]
-            if dataclasses.is_dataclass(inner):
-                value = [_from_plain(item, typing.cast("type[Any]", inner)) for item in value]
-            value = tuple(value)
-        values[name] = value
-    return record(**values)
+            nested = dataclasses.is_dataclass(inner)
+            tuples[name] = _builder(typing.cast("type[Any]", inner)) if nested else None
+
+    def build(row: dict[str, Any]) -> R:
+        for name, inner in tuples.items():
+            row[name] = tuple(row[name] if inner is None else map(inner, row[name]))
+        return record(**row)
+
+    return build

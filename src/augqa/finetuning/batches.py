@@ -6,13 +6,19 @@ import numpy.typing as npt
 Offsets = npt.NDArray[np.int64]
 
 
-def passes(lengths: Offsets, most_tokens: int) -> list[Offsets]:
-    """Cut rows into passes of at most `most_tokens` once padded, the longest first."""
+def passes(lengths: Offsets, most_tokens: int, *, most_rows: int | None = None) -> list[Offsets]:
+    """Cut rows into passes, the longest first: like lengths stand side by side.
+
+    Args:
+        lengths: Tokens of each row.
+        most_tokens: Of one pass, padding included; a longer row is a pass of its own.
+        most_rows: Of one pass; None: no such bound.
+    """
     order = np.argsort(-lengths, kind="stable")
     cut: list[Offsets] = []
     begin = 0
     while begin < len(order):
-        n = max(1, most_tokens // int(lengths[order[begin]]))
+        n = max(1, min(most_rows or len(order), most_tokens // int(lengths[order[begin]])))
         cut.append(order[begin : begin + n])
         begin += n
     return cut

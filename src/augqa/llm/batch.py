@@ -4,24 +4,28 @@
 ``vllm run-batch`` takes. ``openai_batch`` uploads, polls and collects. Both keep every response
 in the same cache as the online client, under the same key, which is also the line's custom id.
 What was submitted stands in a ledger in the cache's file: a run that is stopped at any point
-goes on where it was, and only what is missing or expired is submitted again.
+goes on where it was, and only what is missing or expired is submitted again. No request is
+submitted while it is under way: processes submit one after the other, and each looks first for
+what the ones before it, alive or killed, have left.
 """
 
 import contextlib
+import fcntl
 import json
 import logging
 import sqlite3
 import time
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 from pathlib import Path
 from typing import Any, Literal
 
 import openai
 
 from augqa.errors import GenerationError
-from augqa.llm import verdict
-from augqa.llm.cache import ResponseCache
+from augqa.llm import cost, verdict
+from augqa.llm.cache import Response, ResponseCache
+from augqa.llm.cost import Budget, Usage
 from augqa.llm.request import ChatRequest, ChatResult, Rendered, Renderer, canonical_json
 from augqa.llm.wire import Again, read_completion
 
@@ -35,6 +39,8 @@ MAX_BYTES = 190_000_000
 _PATH: Literal["/v1/chat/completions"] = "/v1/chat/completions"
 _METADATA_KEY = "augqa_submission"
 _CHUNK = 500
+# Tries to make a batch of an uploaded file.
+_TRIES_TO_CREATE = 3
 
 _LEDGER = """
 CREATE TABLE IF NOT EXISTS submissions (
@@ -79,11 +85,27 @@ def complete_in_batches(
     api_key: str,
     poll_s: float,
     max_retries: int,
+    budget: Budget,
+    usage: Usage,
 ) -> Iterator[ChatResult]:
     """Yield one result a request, in their order, once all of them are answered.
 
+    Args:
+        requests: Read to their end before the first is submitted.
+        executor: Who answers.
+        renderer: Makes bodies and keys.
+        cache: Keeps answers and the ledger.
+        folder: For files to exchange.
+        base_url: None for OpenAI's own.
+        api_key: For the batch calls.
+        poll_s: Seconds between two looks at a batch.
+        max_retries: Further submissions of a request that failed.
+        budget: Nothing is submitted that could pass it (``openai_batch``).
+        usage: Takes what is sent, and what the collected answers took.
+
     Raises:
-        GenerationError: If results are still to come (``batch_file``), or a batch is refused.
+        GenerationError: If results are still to come (``batch_file``), a batch is refused, or
+            what is missing could cost more than the budget leaves.
     """
     asked = [renderer.render(request) for request in requests]
     work: _Executor
@@ -91,7 +113,15 @@ def complete_in_batches(
         work = _BatchFile(cache, renderer.endpoint, folder)
     else:
         client = openai.OpenAI(base_url=base_url, api_key=api_key)
-        work = _OpenAIBatch(cache, renderer.endpoint, client, poll_s=poll_s)
+        work = _OpenAIBatch(
+            cache,
+            renderer.endpoint,
+            client,
+            folder=folder,
+            poll_s=poll_s,
+            budget=budget,
+            usage=usage,
+        )
     fresh: set[str] = set()
     work.collect()
     while missing := _missing(asked, renderer, cache, work.failures(), max_retries):
@@ -183,8 +213,12 @@ class _Executor:
             found.setdefault(key, []).append(reason)
         return found
 
-    def _keep(self, line: str, where: str, submission: str) -> None:
-        """Keep one line of a results file: an answer, or the reason why there is none."""
+    def _keep(self, line: str, where: str, submission: str) -> Response | None:
+        """Keep one line of a results file: an answer, or the reason why there is none.
+
+        Returns:
+            The answer.
+        """
         try:
             row = json.loads(line)
             key = row["custom_id"]
@@ -206,11 +240,13 @@ class _Executor:
                 self._fail(key, submission, again.reason)
             else:
                 self._cache.store(key, self._endpoint, response)
+                return response
         elif status is not None:
             self._fail(key, submission, f"http_{status}")
         else:
             code = str(fault.get("code") or "no_answer")
             self._fail(key, submission, "expired" if code == "batch_expired" else code)
+        return None
 
     def _fail(self, key: str, submission: str, reason: str) -> None:
         self._db.execute(
@@ -259,11 +295,30 @@ class _OpenAIBatch(_Executor):
     """Submits, polls and collects batches of the OpenAI API."""
 
     def __init__(
-        self, cache: ResponseCache, endpoint: str, client: openai.OpenAI, *, poll_s: float
+        self,
+        cache: ResponseCache,
+        endpoint: str,
+        client: openai.OpenAI,
+        *,
+        folder: Path,
+        poll_s: float,
+        budget: Budget,
+        usage: Usage,
     ) -> None:
         super().__init__(cache, endpoint)
         self._client = client
+        self._lock = folder / "submitting.lock"
         self._poll_s = poll_s
+        self._budget = budget
+        self._usage = usage
+
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Let one process at a time change what is submitted; freed however it ends."""
+        self._lock.parent.mkdir(parents=True, exist_ok=True)
+        with self._lock.open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
 
     @contextlib.contextmanager
     def _calls(self) -> Iterator[None]:
@@ -279,7 +334,8 @@ class _OpenAIBatch(_Executor):
 
     def collect(self) -> None:
         """Wait for every batch of this endpoint that the ledger knows, and keep its lines."""
-        self._adopt()
+        with self._alone():
+            self._adopt()
         while True:
             open_batches = self._db.execute(
                 "SELECT submission, batch FROM submissions"
@@ -301,9 +357,39 @@ class _OpenAIBatch(_Executor):
                 time.sleep(self._poll_s)
 
     def answer(self, missing: Sequence[Rendered]) -> None:
-        for part in _parts(missing):
-            self._submit(part)
+        with self._alone():
+            self._adopt()
+            under_way = self._under_way()
+            rest = [each for each in missing if each.key not in under_way]
+            self._afford(rest)
+            for part in _parts(rest):
+                self._submit(part)
         self.collect()
+
+    def _under_way(self) -> set[str]:
+        """Return the keys that are answered already, or are about to be."""
+        return {
+            key
+            for (key,) in self._db.execute(
+                "SELECT t.key FROM submitted t JOIN submissions s ON s.submission = t.submission"
+                " WHERE s.endpoint = ? AND (s.collected = 0"
+                " OR t.key IN (SELECT key FROM responses))",
+                (self._endpoint,),
+            )
+        }
+
+    def _afford(self, requests: Sequence[Rendered]) -> None:
+        """Refuse to submit what could pass the budget: a part of a batch is of no use."""
+        prompt = sum(cost.prompt_tokens(each.body) for each in requests)
+        completion = sum(each.request.max_tokens for each in requests)
+        highest = self._budget.cost(prompt, completion)
+        most, paid = self._budget.most, self._budget.paid
+        if requests and most is not None and paid + highest > most:
+            raise GenerationError(
+                f"llm.max_cost {most:g}: {paid:.4f} is paid, and {len(requests)} requests that are"
+                f" to be submitted could cost {highest:.4f} more. None of them was submitted: raise"
+                " max_cost, or ask for less, and run again."
+            )
 
     def _submit(self, part: Sequence[Rendered]) -> None:
         submission = uuid.uuid4().hex
@@ -321,16 +407,48 @@ class _OpenAIBatch(_Executor):
         content = "".join(f"{jsonl_line(each)}\n" for each in part).encode("utf-8")
         with self._calls():
             file = self._client.files.create(file=(f"{submission}.jsonl", content), purpose="batch")
-            batch = self._client.batches.create(
-                input_file_id=file.id,
-                endpoint=_PATH,
-                completion_window="24h",
-                metadata={_METADATA_KEY: submission},
-            )
+            batch_id = self._create(file.id, submission)
         self._db.execute(
-            "UPDATE submissions SET batch = ? WHERE submission = ?", (batch.id, submission)
+            "UPDATE submissions SET batch = ? WHERE submission = ?", (batch_id, submission)
         )
-        log.info("batch %s: %d requests submitted", batch.id, len(part))
+        self._usage.n_sent += len(part)
+        log.info("batch %s: %d requests submitted", batch_id, len(part))
+
+    def _create(self, file_id: str, submission: str) -> str:
+        """Make a batch of an uploaded file; return its id.
+
+        The library's own retries are off: a call whose answer was lost has made its batch, and
+        the next one would make another.
+        """
+        client = self._client.with_options(max_retries=0)
+        n_tries = 0
+        while True:
+            n_tries += 1
+            try:
+                return client.batches.create(
+                    input_file_id=file_id,
+                    endpoint=_PATH,
+                    completion_window="24h",
+                    metadata={_METADATA_KEY: submission},
+                ).id
+            except (openai.APIConnectionError, openai.InternalServerError, openai.RateLimitError):
+                if n_tries == _TRIES_TO_CREATE:
+                    raise
+                time.sleep(self._poll_s)
+                made = self._find({submission}).get(submission)
+                if made is not None:
+                    return made
+
+    def _find(self, submissions: Set[str]) -> dict[str, str]:
+        """Return the ids of the batches that carry the marks of `submissions`."""
+        found: dict[str, str] = {}
+        for batch in self._client.batches.list(limit=100):
+            mark = (batch.metadata or {}).get(_METADATA_KEY, "")
+            if mark in submissions:
+                found[mark] = batch.id
+                if len(found) == len(submissions):
+                    break
+        return found
 
     def _adopt(self) -> None:
         """Find batches whose ids did not reach the ledger; drop intentions that led to none."""
@@ -345,17 +463,16 @@ class _OpenAIBatch(_Executor):
         if not lost:
             return
         with self._calls():
-            for batch in self._client.batches.list(limit=100):
-                mark = (batch.metadata or {}).get(_METADATA_KEY)
-                if mark in lost:
-                    lost.discard(mark)
-                    self._db.execute(
-                        "UPDATE submissions SET batch = ? WHERE submission = ?", (batch.id, mark)
-                    )
+            found = self._find(lost)
         with self._transaction():
             for submission in lost:
-                self._db.execute("DELETE FROM submitted WHERE submission = ?", (submission,))
-                self._db.execute("DELETE FROM submissions WHERE submission = ?", (submission,))
+                if submission in found:
+                    self._db.execute(
+                        "UPDATE submissions SET batch = ? WHERE submission = ?",
+                        (found[submission], submission),
+                    )
+                else:
+                    self._forget(submission)
 
     def _collect_one(self, submission: str, batch: Any) -> None:
         if batch.status == "failed":
@@ -372,10 +489,19 @@ class _OpenAIBatch(_Executor):
                 with self._calls():
                     contents.append((file_id, self._client.files.content(file_id).text))
         with self._transaction():
+            first = self._db.execute(
+                "UPDATE submissions SET collected = 1 WHERE submission = ? AND collected = 0",
+                (submission,),
+            )
+            if not first.rowcount:  # another process has collected it meanwhile
+                return
             for file_id, text in contents:
                 for line in text.splitlines():
                     if line.strip():
-                        self._keep(line, f"file {file_id} of batch {batch.id}", submission)
+                        where = f"file {file_id} of batch {batch.id}"
+                        answer = self._keep(line, where, submission)
+                        if answer is not None:
+                            self._pay(answer)
             # Neither answered nor named in the error file: the batch ended before them.
             for (key,) in self._db.execute(
                 "SELECT key FROM submitted WHERE submission = ? AND key NOT IN"
@@ -384,9 +510,11 @@ class _OpenAIBatch(_Executor):
                 (submission, submission),
             ).fetchall():
                 self._fail(key, submission, "expired")
-            self._db.execute(
-                "UPDATE submissions SET collected = 1 WHERE submission = ?", (submission,)
-            )
+
+    def _pay(self, answer: Response) -> None:
+        self._usage.paid_prompt_tokens += answer.prompt_tokens
+        self._usage.paid_completion_tokens += answer.completion_tokens
+        self._budget.pay(answer.prompt_tokens, answer.completion_tokens)
 
     def _forget(self, submission: str) -> None:
         self._db.execute("DELETE FROM submitted WHERE submission = ?", (submission,))

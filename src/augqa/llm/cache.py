@@ -4,12 +4,12 @@ One row a request, written the moment its response is there. Several processes m
 at once (WAL); of two that store the same key the first one stays, so that all read the same.
 """
 
+import asyncio
 import contextlib
 import queue
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,7 +38,6 @@ _COLUMNS = (
 # SQLite allows 999 variables in a statement on old builds.
 _KEYS_A_QUERY = 500
 _BUSY_TIMEOUT_S = 60.0
-_RESPONSES_A_COMMIT = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,7 +143,12 @@ class ResponseCache:
         """Make what the block stores one commit."""
         try:
             self._db.execute("BEGIN IMMEDIATE")
-            yield
+            try:
+                yield
+            except BaseException:
+                with contextlib.suppress(sqlite3.Error):
+                    self._db.execute("ROLLBACK")
+                raise
             self._db.execute("COMMIT")
         except sqlite3.Error as error:
             raise self._fault(error) from error
@@ -171,44 +175,50 @@ def _response(values: list[object]) -> Response:
 
 
 class CacheWriter:
-    """A thread that stores responses: those that wait for the disk together make one commit.
+    """Stores responses in a thread: those that wait for the disk together make one commit.
+
+    Its methods are for one event loop.
 
     Args:
         path: The cache's file.
         endpoint: Name of the endpoint the responses come from.
+        loop: The event loop.
     """
 
-    def __init__(self, path: Path, endpoint: str) -> None:
+    def __init__(self, path: Path, endpoint: str, loop: asyncio.AbstractEventLoop) -> None:
         self._path = path
         self._endpoint = endpoint
-        self._queue: queue.SimpleQueue[tuple[str, Response, Future[Response]] | None] = (
-            queue.SimpleQueue()
-        )
+        self._loop = loop
+        self._waiting: list[_Item] = []
+        self._busy = False
+        self._queue: queue.SimpleQueue[list[_Item] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="augqa-cache", daemon=True)
         self._thread.start()
 
-    def store(self, key: str, response: Response) -> "Future[Response]":
-        """Store a response; the future has what is kept, once it is on its way to the disk."""
-        kept: Future[Response] = Future()
-        self._queue.put((key, response, kept))
-        return kept
+    async def store(self, key: str, response: Response) -> Response:
+        """Store a response; return what is kept, once a killed process cannot lose it."""
+        kept: asyncio.Future[Response] = self._loop.create_future()
+        self._waiting.append((key, response, kept))
+        if not self._busy:
+            self._hand_over()
+        return await kept
 
     def close(self) -> None:
         """Store what waits, and end the thread."""
+        self._hand_over()
         self._queue.put(None)
         self._thread.join()
 
+    def _hand_over(self) -> None:
+        self._busy = bool(self._waiting)
+        if self._busy:
+            self._queue.put(self._waiting)
+            self._waiting = []
+
     def _work(self) -> None:
         cache: ResponseCache | None = None
-        more = True
-        while more:
-            batch = [self._queue.get()]
-            while not self._queue.empty() and len(batch) < _RESPONSES_A_COMMIT:
-                batch.append(self._queue.get())
-            more = batch[-1] is not None
-            items = [item for item in batch if item is not None]
-            if not items:
-                continue
+        while (items := self._queue.get()) is not None:
+            kept: list[Response] | GenerationError
             try:
                 if cache is None:
                     cache = ResponseCache(self._path)
@@ -217,11 +227,21 @@ class CacheWriter:
                         cache.store(key, self._endpoint, response) for key, response, _ in items
                     ]
             except GenerationError as error:
-                for _, _, future in items:
-                    future.set_exception(error)
-                continue
-            for (_, _, future), response in zip(items, kept, strict=True):
-                if not future.cancelled():
-                    future.set_result(response)
+                kept = error
+            # One wake-up of the loop for all of them.
+            self._loop.call_soon_threadsafe(self._settle, items, kept)
         if cache is not None:
             cache.close()
+
+    def _settle(self, items: list["_Item"], kept: list[Response] | GenerationError) -> None:
+        for number, (_, _, future) in enumerate(items):
+            if future.done():  # cancelled
+                continue
+            if isinstance(kept, GenerationError):
+                future.set_exception(kept)
+            else:
+                future.set_result(kept[number])
+        self._hand_over()
+
+
+_Item = tuple[str, Response, "asyncio.Future[Response]"]

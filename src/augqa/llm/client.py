@@ -24,7 +24,7 @@ from augqa.errors import GenerationError
 from augqa.llm import cost, verdict
 from augqa.llm.batch import complete_in_batches
 from augqa.llm.cache import CacheWriter, Response, ResponseCache
-from augqa.llm.cost import Budget, Estimate, Price
+from augqa.llm.cost import Budget, Estimate, Price, Usage
 from augqa.llm.limiter import CoolDown, InFlight, RateLimiter, Ticket
 from augqa.llm.request import ChatRequest, ChatResult, Rendered, Renderer
 from augqa.llm.wire import Again, Busy, Endpoint, Refused
@@ -52,20 +52,6 @@ class _Waiting:
     turn: "asyncio.Future[tuple[Ticket, float]]"
     prompt_tokens: int
     max_tokens: int
-
-
-@dataclass(slots=True)
-class Usage:
-    """What a run has used: tokens that this run paid for, and tokens the cache saved."""
-
-    n_requests: int = 0
-    n_cached: int = 0
-    n_failed: int = 0
-    n_sent: int = 0
-    paid_prompt_tokens: int = 0
-    paid_completion_tokens: int = 0
-    saved_prompt_tokens: int = 0
-    saved_completion_tokens: int = 0
 
 
 class ChatClient:
@@ -142,7 +128,10 @@ class ChatClient:
         )
 
     def announce(self, name: str, requests: Iterable[ChatRequest]) -> Estimate:
-        """Log what `requests` will take, and write it beside the cache, before they are sent."""
+        """Log what `requests` will take, and write it beside the cache, before they are sent.
+
+        Warns where the endpoint says on which day it shuts the model down.
+        """
         estimate = self.estimate(requests)
         log.info("%s: %s", name, estimate)
         path = self._cache_path.parent / f"estimate-{name}.json"
@@ -150,7 +139,20 @@ class ChatClient:
             json.dumps(dataclasses.asdict(estimate), indent=2, sort_keys=True) + "\n",
             encoding="utf-8",
         )
+        if estimate.n_cached < estimate.n_requests:
+            self._warn_of_shutdown()
         return estimate
+
+    def _warn_of_shutdown(self) -> None:
+        asked = asyncio.run_coroutine_threadsafe(self._endpoint.shutdown_date(), self._loop)
+        date = asked.result()
+        if date is not None:
+            log.warning(
+                "%s shuts %s down on %s: choose what follows it in llm.model before then",
+                self._endpoint_name,
+                self._params.model,
+                date,
+            )
 
     def list_cost(self, prompt_tokens: int, completion_tokens: int) -> float | None:
         """Return the list price of so many tokens, whoever paid; None without a price."""
@@ -184,6 +186,8 @@ class ChatClient:
                 api_key=self._api_key,
                 poll_s=self._params.batch_poll_s,
                 max_retries=self._params.max_retries,
+                budget=self._budget,
+                usage=self.usage,
             )
             for result in results:
                 self._count(result)
@@ -263,7 +267,7 @@ class ChatClient:
         asyncio.set_event_loop(self._loop)
         try:
             self._store = ResponseCache(self._cache_path)
-            self._writer = CacheWriter(self._cache_path, self._endpoint_name)
+            self._writer = CacheWriter(self._cache_path, self._endpoint_name, self._loop)
             self._endpoint = Endpoint(
                 base_url=self._base_url,
                 api_key=self._api_key,
@@ -340,7 +344,6 @@ class ChatClient:
 
     async def _response(self, rendered: Rendered) -> Response:
         """Send a request until an answer is there; it is stored before anything else."""
-        body = json.dumps(rendered.body, ensure_ascii=False).encode("utf-8")
         prompt_tokens = cost.prompt_tokens(rendered.body)
         max_tokens = rendered.request.max_tokens
         attempts = n_failed = 0
@@ -351,8 +354,8 @@ class ChatClient:
             tokens: tuple[int, int] | None = None
             unpaid = False
             try:
-                response, limits = await self._endpoint.chat(body, attempts=attempts)
-                kept = await asyncio.wrap_future(self._writer.store(rendered.key, response))
+                response, limits = await self._endpoint.chat(rendered.content, attempts=attempts)
+                kept = await self._writer.store(rendered.key, response)
                 tokens = (response.prompt_tokens, response.completion_tokens)
                 self.usage.paid_prompt_tokens += tokens[0]
                 self.usage.paid_completion_tokens += tokens[1]

@@ -55,6 +55,20 @@ class Estimate:
         return "; ".join(parts)
 
 
+@dataclass(slots=True)
+class Usage:
+    """What a run has used: tokens that this run paid for, and tokens the cache saved."""
+
+    n_requests: int = 0
+    n_cached: int = 0
+    n_failed: int = 0
+    n_sent: int = 0
+    paid_prompt_tokens: int = 0
+    paid_completion_tokens: int = 0
+    saved_prompt_tokens: int = 0
+    saved_completion_tokens: int = 0
+
+
 def prompt_tokens(body: Mapping[str, Any]) -> int:
     """Return an estimate of the prompt tokens of a rendered request, rather too high."""
     messages = body["messages"]
@@ -91,7 +105,7 @@ class Budget:
 
     def __init__(self, price: Price | None, most: float | None) -> None:
         self._price = price
-        self._most = most
+        self.most = most
         self._reserved = 0.0
         self.paid = 0.0
         self.saved = 0.0
@@ -101,10 +115,18 @@ class Budget:
         if self._price is None:
             return 0.0
         cost = self._price.of(prompt, completion)
-        if self._most is not None and self.paid + self._reserved + cost > self._most:
+        if self.most is not None and self.paid + self._reserved + cost > self.most:
             return None
         self._reserved += cost
         return cost
+
+    def cost(self, prompt: int, completion: int) -> float:
+        """Return the price of so many tokens; 0 without one."""
+        return 0.0 if self._price is None else self._price.of(prompt, completion)
+
+    def pay(self, prompt: int, completion: int) -> None:
+        """Count an answer that nothing was set aside for."""
+        self.paid += self.cost(prompt, completion)
 
     @property
     def waiting(self) -> bool:

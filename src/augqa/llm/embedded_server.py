@@ -56,6 +56,13 @@ class Engine:
 
     def __init__(self, model_file: str, name: str, threads: int) -> None:
         self._name = name
+        self._model_file = model_file
+        self._threads = threads
+        self._open()
+        self._inbox: queue.SimpleQueue[_Job] = queue.SimpleQueue()
+        threading.Thread(target=self._work, name="engine", daemon=True).start()
+
+    def _open(self) -> None:
         scheduler = openvino_genai.SchedulerConfig()
         scheduler.cache_size = _CACHE_GIB
         scheduler.enable_prefix_caching = True
@@ -63,14 +70,12 @@ class Engine:
         scheduler.max_num_seqs = _SLOTS
         scheduler.dynamic_split_fuse = True
         self._pipeline = openvino_genai.ContinuousBatchingPipeline(
-            model_file,
+            self._model_file,
             scheduler,
             "CPU",
-            {"KV_CACHE_PRECISION": _KV_PRECISION, "INFERENCE_NUM_THREADS": threads},
+            {"KV_CACHE_PRECISION": _KV_PRECISION, "INFERENCE_NUM_THREADS": self._threads},
         )
         self._tokenizer = self._pipeline.get_tokenizer()
-        self._inbox: queue.SimpleQueue[_Job] = queue.SimpleQueue()
-        threading.Thread(target=self._work, name="engine", daemon=True).start()
 
     def complete(self, body: dict[str, Any]) -> dict[str, Any]:
         """Answer one request; blocks until its text is there."""
@@ -95,7 +100,15 @@ class Engine:
             if len(running) == 1 and filler is None:
                 filler = self._filler(n_started)
                 n_started += 1
-            self._pipeline.step()
+            try:
+                self._pipeline.step()
+            except Exception as error:  # noqa: BLE001 - goes to those who asked
+                # A schema is read at the first step. The engine would fail at each further one.
+                for job in running:
+                    job.answer.set_exception(error)
+                running, filler = [], None
+                self._open()
+                continue
             if filler is not None and filler.get_status() != _RUNNING:
                 filler = None
             still: list[_Job] = []
@@ -132,6 +145,11 @@ class Engine:
             config.rng_seed = int(body.get("seed", 0))
         if body.get("stop"):
             config.stop_strings = set(body["stop"])
+        schema = _json_schema(body)
+        if schema is not None:
+            structure = openvino_genai.StructuredOutputConfig()
+            structure.json_schema = json.dumps(schema)
+            config.structured_output_config = structure
         job.handle = self._pipeline.add_request(number, tokens, config)
 
     def _answer(self, job: _Job) -> dict[str, Any]:
@@ -160,6 +178,18 @@ class Engine:
         }
 
 
+def _json_schema(body: dict[str, Any]) -> dict[str, Any] | None:
+    """Return the schema that the text must follow; None where any text will do."""
+    wanted = body.get("response_format") or {"type": "text"}
+    match wanted["type"]:
+        case "text":
+            return None
+        case "json_schema":
+            schema: dict[str, Any] = wanted["json_schema"]["schema"]
+            return schema
+    raise ValueError(f"response_format {wanted['type']!r} is not supported, but text, json_schema")
+
+
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 256
@@ -178,10 +208,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._reply(404, {"error": {"message": f"no such path: {self.path}"}})
             return
         try:
-            body = json.loads(content)
-            if body.get("response_format") is not None:
-                raise ValueError("response_format is not supported by the embedded server")
-            self._reply(200, self.server.engine.complete(body))
+            self._reply(200, self.server.engine.complete(json.loads(content)))
         except Exception as error:  # noqa: BLE001 - a bad request must not end the server
             self._reply(400, {"error": {"message": f"{type(error).__name__}: {error}"}})
 

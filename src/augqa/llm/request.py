@@ -76,10 +76,14 @@ def canonical_json(value: Any) -> str:
     )
 
 
-def request_key(endpoint: str, body: Mapping[str, Any], sample: str) -> str:
-    """Return the SHA-256 of a rendered request: what is asked, of whom, and which sample."""
-    rendered = {"endpoint": endpoint, "body": body, "sample": sample}
-    return hashlib.sha256(canonical_json(rendered).encode("utf-8")).hexdigest()
+def request_key(endpoint: str, content: bytes, sample: str) -> str:
+    """Return the SHA-256 of a rendered request: what is asked, of whom, and which sample.
+
+    It is that of the canonical JSON of an object with these three; `content`, the body's own
+    canonical JSON, is put in as it stands.
+    """
+    others = canonical_json({"endpoint": endpoint, "sample": sample}).encode("utf-8")
+    return hashlib.sha256(b'{"body":' + content + b"," + others[1:]).hexdigest()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,12 +94,14 @@ class Rendered:
         request: What it was made from.
         try_number: 0, and one more for each text before it that was not valid.
         body: Body of the call.
+        content: The body as canonical JSON, which is what is sent.
         key: SHA-256 of endpoint, body and sample.
     """
 
     request: ChatRequest
     try_number: int
     body: Mapping[str, Any]
+    content: bytes
     key: str
 
 
@@ -132,8 +138,9 @@ class Renderer:
                     "schema": dict(request.json_schema),
                 },
             }
-        key = request_key(self.endpoint, body, f"{request.sample}/{try_number}")
-        return Rendered(request=request, try_number=try_number, body=body, key=key)
+        content = canonical_json(body).encode("utf-8")
+        key = request_key(self.endpoint, content, f"{request.sample}/{try_number}")
+        return Rendered(request=request, try_number=try_number, body=body, content=content, key=key)
 
 
 def request_seed(seed: int, request_id: str) -> int:

@@ -8,6 +8,7 @@ the openai client's own HTTP library takes so much CPU that it bounds the rate a
 """
 
 import json
+import logging
 import re
 import ssl
 import time
@@ -23,7 +24,12 @@ import openai
 from augqa.errors import GenerationError
 from augqa.llm.cache import Response
 
+log = logging.getLogger("augqa.llm")
+
 _RETRIED_STATUS = (408, 409, 425)
+_MODELS_TIMEOUT_S = 10.0
+# OpenAI, OpenRouter, Mistral.
+_SHUTDOWN_FIELDS = ("shutdown_date", "expiration_date", "deprecation")
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
@@ -146,6 +152,25 @@ class Endpoint:
             content, latency_s=time.perf_counter() - started, attempts=attempts
         )
         return response, _limits(reply.headers)
+
+    async def shutdown_date(self) -> str | None:
+        """Return the day that ``GET /models`` gives for the model's end.
+
+        None where it gives none, and where the endpoint does not answer: it tells nothing then.
+        """
+        patience = aiohttp.ClientTimeout(total=_MODELS_TIMEOUT_S)
+        try:
+            async with self._open().get(f"{self.where}/models", timeout=patience) as reply:
+                listed = json.loads(await reply.read())
+            for model in listed["data"]:
+                if model["id"] == self._model:
+                    dates = [model.get(name) for name in _SHUTDOWN_FIELDS]
+                    return next((date for date in dates if date and isinstance(date, str)), None)
+        except (TimeoutError, aiohttp.ClientError, OSError):
+            log.debug("%s: no list of models", self.where)
+        except (ValueError, LookupError, TypeError, AttributeError):
+            log.debug("%s: its list of models is of another form", self.where)
+        return None
 
     async def close(self) -> None:
         """Close all connections."""

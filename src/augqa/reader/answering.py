@@ -14,6 +14,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from augqa.errors import ReaderError
+from augqa.finetuning.batches import passes
 from augqa.finetuning.determinism import pinned
 from augqa.finetuning.saving import save_checkpoint
 from augqa.reader.bert import Bert, Workspace
@@ -23,7 +24,7 @@ from augqa.reader.decoding import best_spans
 from augqa.reader.feature_cache import cached_windows
 from augqa.reader.features import Offsets, Windows
 from augqa.reader.int8 import Int8Bert
-from augqa.reader.packed import PackedEncoder, make_batch, pad_context, passes
+from augqa.reader.packed import PackedEncoder, make_batch, pad_context
 
 Engine = Literal["float32", "int8"]
 
@@ -243,7 +244,7 @@ class Reader:
             first[chosen], last[chosen], score[chosen] = (part.cpu().numpy() for part in found)
             bar.update(len(chosen))
 
-        cut = passes(windows.lengths, _PASS_TOKENS, most_windows=batch_size)
+        cut = passes(windows.lengths, _PASS_TOKENS, most_rows=batch_size)
         self.model.eval()
         with pinned(self.threads), bar:
             if self.bert is not None:

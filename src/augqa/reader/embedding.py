@@ -13,8 +13,8 @@ from torch.nn import functional
 from tqdm import tqdm
 
 from augqa.errors import ReaderError
+from augqa.finetuning.determinism import pinned
 from augqa.reader.checkpoints import find_checkpoint, load_model, load_tokenizer
-from augqa.reader.determinism import pinned
 
 
 @dataclass(slots=True, kw_only=True)

@@ -61,24 +61,6 @@ def make_batch(windows: Windows, chosen: Offsets) -> Batch:
     )
 
 
-def passes(lengths: Offsets, most_tokens: int, *, most_windows: int | None = None) -> list[Offsets]:
-    """Cut windows into passes, the longest first: like lengths stand side by side.
-
-    Args:
-        lengths: Tokens of each window.
-        most_tokens: Of one pass, padding included; a longer window is a pass of its own.
-        most_windows: Of one pass; None: no such bound.
-    """
-    order = np.argsort(-lengths, kind="stable")
-    cut: list[Offsets] = []
-    begin = 0
-    while begin < len(order):
-        n = max(1, min(most_windows or len(order), most_tokens // int(lengths[order[begin]])))
-        cut.append(order[begin : begin + n])
-        begin += n
-    return cut
-
-
 class PackedEncoder:
     """A question-answering model of transformers, fed with packed batches.
 

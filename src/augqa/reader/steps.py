@@ -14,7 +14,7 @@ from augqa.finetuning.batches import passes
 from augqa.finetuning.determinism import sub_seed
 from augqa.reader.bert import Bert, Gradients, Workspace
 from augqa.reader.features import Ints, Offsets, Windows
-from augqa.reader.packed import Batch, PackedEncoder, make_batch, passes, span_losses
+from augqa.reader.packed import Batch, PackedEncoder, make_batch, span_losses
 from augqa.reader.ranks import Ranks
 
 _PASS_TOKENS = 1024  # windows of a CPU pass: enough for the products, few enough for the caches

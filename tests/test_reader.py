@@ -579,14 +579,14 @@ def test_a_training_killed_inside_an_epoch_goes_on_to_the_same_bytes(
     monkeypatch.setattr("augqa.reader.training._SAVE_EVERY_S", -1.0)
     saves = []
 
-    def kill_after_four(*arguments: Any) -> None:
+    def kill_inside_epoch_two(*arguments: Any) -> None:
         saves.append(arguments)
         save_progress(*arguments)
-        if len(saves) == 4:  # step 1, step 2, step 3, end of epoch 1: next is step 4
+        if len(saves) == 5:  # steps 1, 2, 3, end of epoch 1, step 4: next is step 5 of 6
             raise Killed
 
     with monkeypatch.context() as patch:
-        patch.setattr("augqa.reader.training.save_progress", kill_after_four)
+        patch.setattr("augqa.reader.training.save_progress", kill_inside_epoch_two)
         with pytest.raises(Killed):
             train(encoder, lessons(), resume=tmp_path / "run")
     resumed, report = train(encoder, lessons(), resume=tmp_path / "run")

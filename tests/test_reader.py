@@ -504,6 +504,15 @@ def test_training_learns_its_examples(encoder: Path) -> None:
     assert reader.answer("who wrote frankenstein?", CONTEXT).text == "Mary Shelley"
 
 
+def test_the_loss_of_an_epoch_is_the_mean_over_all_its_windows(tmp_path: Path) -> None:
+    tiny_model("bert", tmp_path, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
+    two, all_at_once = (
+        train(tmp_path, lessons(), batch_size=size, learning_rate=1e-9)[1].loss_per_epoch
+        for size in (2, 8)
+    )
+    assert two == pytest.approx(all_at_once, rel=1e-5)
+
+
 def test_an_answer_that_no_window_holds_is_counted_and_not_learned(encoder: Path) -> None:
     long = "the novel by lord byron " * 8
     cut = QAExample(
@@ -570,14 +579,14 @@ def test_a_training_killed_inside_an_epoch_goes_on_to_the_same_bytes(
     monkeypatch.setattr("augqa.reader.training._SAVE_EVERY_S", -1.0)
     saves = []
 
-    def kill_after_four(*arguments: Any) -> None:
+    def kill_inside_epoch_two(*arguments: Any) -> None:
         saves.append(arguments)
         save_progress(*arguments)
-        if len(saves) == 4:  # step 1, step 2, step 3, end of epoch 1: next is step 4
+        if len(saves) == 5:  # steps 1, 2, 3, end of epoch 1, step 4: next is step 5 of 6
             raise Killed
 
     with monkeypatch.context() as patch:
-        patch.setattr("augqa.reader.training.save_progress", kill_after_four)
+        patch.setattr("augqa.reader.training.save_progress", kill_inside_epoch_two)
         with pytest.raises(Killed):
             train(encoder, lessons(), resume=tmp_path / "run")
     resumed, report = train(encoder, lessons(), resume=tmp_path / "run")
@@ -682,13 +691,22 @@ def test_training_stops_early_and_keeps_the_best_epoch(
     ]
     f1_per_epoch = [10.0, 30.0, 20.0, 20.0, 90.0]
     scores = iter(f1_per_epoch * 2)
-    monkeypatch.setattr("augqa.reader.training._Course._f1", lambda *_: next(scores))
+    weights: list[dict[str, torch.Tensor]] = []
+
+    def held_out_f1(course: Any, _: Any) -> float:
+        weights.append({k: v.clone() for k, v in course.reader.model.state_dict().items()})
+        return next(scores)
+
+    monkeypatch.setattr("augqa.reader.training._Course._f1", held_out_f1)
     settings: Any = {"held_out_fraction": 0.34, "patience": 2, "epochs": 5}
     reader, report = train(encoder, examples, **settings)
     assert report.held_out_f1 == (10.0, 30.0, 20.0, 20.0)
     assert report.best_epoch == 2
     assert len(report.held_out) == 2
     assert report.n_examples == 4
+    kept = reader.model.state_dict()
+    assert all(torch.equal(kept[name], weight) for name, weight in weights[1].items())
+    assert any(not torch.equal(kept[name], weight) for name, weight in weights[3].items())
 
     seen: list[int] = []
 

@@ -53,7 +53,7 @@ demo: .setup
 	@echo 'Report page: report/index.html    MLflow: make ui    Metrics: dvc metrics show'
 
 test: lint
-	$(BIN)/pytest -n 2
+	$(BIN)/pytest -n 2 --dist loadgroup
 
 lint: .setup
 	$(BIN)/ruff check .

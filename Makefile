@@ -52,8 +52,9 @@ demo: .setup
 	@echo
 	@echo 'Report page: report/index.html    MLflow: make ui    Metrics: dvc metrics show'
 
+# A file's tests stay together: what they share, such as a run of the pipeline, is made once.
 test: lint
-	$(BIN)/pytest -n 2 --dist loadgroup
+	$(BIN)/pytest -n 2 --dist loadfile
 
 lint: .setup
 	$(BIN)/ruff check .

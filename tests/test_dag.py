@@ -20,9 +20,6 @@ from augqa.squad import to_squad
 from tests.examples import example
 from tests.tiny import save_encoder
 
-# All in one worker: the pipeline is run once for them.
-pytestmark = pytest.mark.xdist_group("dag")
-
 ROOT = Path(__file__).parents[1]
 
 PLACES = ["Oslo", "Lima", "Cairo", "Quito", "Paris", "Delhi", "Dakar", "Sofia", "Riga", "Bern"]

@@ -87,8 +87,10 @@ def test_an_unknown_embedded_model_is_named() -> None:
 
 
 PARENT = """
-import sys, time
+import signal, sys, time
 from augqa.llm.embedded import child
+# What a shell starts in the background ignores it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 server = "import sys; print('http://127.0.0.1:1', flush=True); sys.stdin.buffer.read()"
 with child([sys.executable, "-c", server], name="server") as (_, pid):
     print(pid, flush=True)

@@ -93,7 +93,10 @@ def test_a_hub_split_of_another_schema_is_refused(tmp_path: Path) -> None:
 def test_a_hub_that_cannot_be_reached_says_what_to_do(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # The variable is read when the libraries are imported, which other tests may have done.
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setattr("datasets.config.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     with pytest.raises(DataError, match=r"set data\.source to files"):
         fetch_hub("nobody/no-such-set", None, "train", "main", tmp_path / "train.json")
     shutil.rmtree(tmp_path)

@@ -16,13 +16,13 @@ from transformers import (
     BertConfig,
     BertModel,
     PreTrainedTokenizerFast,
-    T5Config,
     T5ForConditionalGeneration,
 )
 
 from augqa.errors import QuestionGeneratorError
 from augqa.pairs import Draft, Passage, Refusal
 from augqa.question_generator import Seq2SeqGenerator, parse_end_to_end
+from tests.tiny import tiny_t5
 
 TEXT = "generate question and answer : , . | ? who when what wrote in Mary Shelley Ada 1818"
 CONTEXT = "Mary Shelley wrote the novel in 1818. It rained in Bath."
@@ -50,19 +50,7 @@ def save_tokenizer(
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("models") / "tiny-t5"
     tokenizer = save_tokenizer(folder)
-    torch.manual_seed(1)
-    config = T5Config(
-        vocab_size=len(tokenizer),
-        d_model=16,
-        d_kv=8,
-        d_ff=16,
-        num_layers=1,
-        num_heads=2,
-        pad_token_id=0,
-        eos_token_id=1,
-        decoder_start_token_id=0,
-    )
-    T5ForConditionalGeneration(config).save_pretrained(folder)
+    tiny_t5(tokenizer).save_pretrained(folder)
     return folder
 
 

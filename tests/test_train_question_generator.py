@@ -50,6 +50,7 @@ from tests.examples import example
 from tests.test_pipeline import function
 from tests.test_question_generator import save_tokenizer
 from tests.test_train import FakeTracking
+from tests.tiny import tiny_t5
 
 ROOT = Path(__file__).parents[1]
 WORDS = ("Passage", "Sentence", "Answer", "Question", "Frankenstein", "Who", "When")
@@ -82,19 +83,7 @@ def causal(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def seq2seq(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("models") / "tiny-t5"
     tokenizer = save_tokenizer(folder, special=(), words=WORDS)  # it does not know <hl> yet
-    torch.manual_seed(1)
-    config = T5Config(
-        vocab_size=len(tokenizer),
-        d_model=16,
-        d_kv=8,
-        d_ff=16,
-        num_layers=2,
-        num_heads=2,
-        pad_token_id=0,
-        eos_token_id=1,
-        decoder_start_token_id=0,
-    )
-    T5ForConditionalGeneration(config).save_pretrained(folder)
+    tiny_t5(tokenizer, num_layers=2).save_pretrained(folder)
     return folder
 
 
@@ -199,17 +188,7 @@ def test_the_causal_loss_is_that_of_transformers(causal: Path) -> None:
 
 def test_the_sequence_to_sequence_loss_is_that_of_transformers(tmp_path: Path) -> None:
     tokenizer = save_tokenizer(tmp_path, words=WORDS)
-    torch.manual_seed(1)
-    config = T5Config(
-        vocab_size=len(tokenizer),
-        d_model=16,
-        d_kv=8,
-        d_ff=16,
-        num_layers=1,
-        num_heads=2,
-        decoder_start_token_id=0,
-    )
-    model = T5ForConditionalGeneration(config).eval()
+    model = tiny_t5(tokenizer).eval()
     part = Seq2SeqLessons(tokenizer, lessons()[:2], **LIMITS)
     marked = "generate question: <hl> Mary Shelley <hl> wrote Frankenstein in 1818."
     source = torch.tensor([tokenizer(marked)["input_ids"]])

@@ -1,4 +1,4 @@
-"""Tiny encoders with random weights and tokenizers of whole words."""
+"""Tiny models with random weights and tokenizers of whole words."""
 
 from pathlib import Path
 from typing import Any
@@ -6,7 +6,14 @@ from typing import Any
 import pytest
 import torch
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
-from transformers import BertConfig, BertForQuestionAnswering, BertModel, PreTrainedTokenizerFast
+from transformers import (
+    BertConfig,
+    BertForQuestionAnswering,
+    BertModel,
+    PreTrainedTokenizerFast,
+    T5Config,
+    T5ForConditionalGeneration,
+)
 
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
 WORDS = """mary shelley wrote frankenstein in who what when where the a novel by was born london
@@ -57,6 +64,23 @@ def save_encoder(folder: Path, words: str = WORDS, **changes: Any) -> Path:
     BertModel(tiny_config(**changes)).save_pretrained(folder)
     tiny_tokenizer(words).save_pretrained(folder)
     return folder
+
+
+def tiny_t5(tokenizer: PreTrainedTokenizerFast, *, num_layers: int = 1) -> Any:
+    """Return a tiny random T5 for a tokenizer whose padding is 0 and whose end is 1."""
+    torch.manual_seed(1)
+    config = T5Config(
+        vocab_size=len(tokenizer),
+        d_model=16,
+        d_kv=8,
+        d_ff=16,
+        num_layers=num_layers,
+        num_heads=2,
+        pad_token_id=0,
+        eos_token_id=1,
+        decoder_start_token_id=0,
+    )
+    return T5ForConditionalGeneration(config)
 
 
 @pytest.fixture(scope="module")

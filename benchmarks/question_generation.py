@@ -9,6 +9,7 @@ The last line is one JSON object.
     python benchmarks/question_generation.py --data data/external
     python benchmarks/question_generation.py --data DIR --minutes 60 --reader data/models/real-1
     python benchmarks/question_generation.py --data DIR --speed       # CPU seconds an example
+    python benchmarks/question_generation.py --data DIR --search 8:3e-4 all:2e-4 --n-examples 384
 """
 
 import argparse
@@ -206,6 +207,37 @@ def speed(examples: Sequence[QAExample], settings: dict[str, Any]) -> dict[str, 
     return found
 
 
+def dev_loss(
+    pool: Sequence[QAExample],
+    asked: Sequence[QAExample],
+    settings: dict[str, Any],
+    choice: str,
+) -> dict[str, Any]:
+    """Train as `choice` says, LAYERS:LEARNING_RATE; return the loss a token on other questions."""
+    layers, _, learning_rate = choice.partition(":")
+    settings = {
+        **settings,
+        "layers": layers if layers == "all" else int(layers),
+        "learning_rate": float(learning_rate),
+    }
+    begin = time.perf_counter()
+    made, report = train_question_generator(pool, **settings)
+    minutes = (time.perf_counter() - begin) / 60
+    names = ("max_source_tokens", "max_question_tokens", "pass_tokens", "share_contexts")
+    lessons = CausalLessons(made.tokenizer, asked, **{name: settings[name] for name in names})
+    made.model.eval()
+    rows, total = np.arange(len(lessons.units)), 0.0
+    with torch.no_grad(), pinned(settings["threads"]):
+        for part in passes(lengths(lessons.units), settings["pass_tokens"]):
+            total += float(lessons.loss(made.model, rows[part]))
+    return {
+        "choice": choice,
+        "dev_loss": total / sum(unit.n_targets for unit in lessons.units),
+        "loss_per_part": list(report.loss_per_part),
+        "minutes": minutes,
+    }
+
+
 def main() -> None:
     """Run what is asked for; print one JSON object last."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -217,6 +249,9 @@ def main() -> None:
     parser.add_argument("--n-eval", type=int, default=500)
     parser.add_argument("--reader", type=Path, help="folder; without it one is trained")
     parser.add_argument("--speed", action="store_true", help="measure the speed alone")
+    parser.add_argument(
+        "--search", nargs="+", metavar="LAYERS:RATE", help="train so, compare the losses on dev"
+    )
     options = parser.parse_args()
     params, out = load_params(options.params), options.out
     settings = settings_of(params)
@@ -229,6 +264,12 @@ def main() -> None:
 
     dev = read_squad(find(options.data, "squad.json", "squad-dev-v1.1.json"))
     asked = shuffled(dev, seed=SEED)[: options.n_eval]
+
+    if options.search:
+        settings["n_examples"] = options.n_examples
+        found = [dev_loss(pool, asked[:200], settings, choice) for choice in options.search]
+        print(json.dumps({"search": found, "n_examples": options.n_examples}))
+        return
 
     def plan() -> dict[str, Any]:
         if options.n_examples is not None:

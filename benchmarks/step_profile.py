@@ -23,12 +23,15 @@ from unittest.mock import patch
 import torch
 from reader import (
     DOC_STRIDE,
+    MAX_ANSWER_TOKENS,
     MAX_SEQ_LENGTH,
+    N_BEST,
     OPTIMISER,
     WARMUP_FRACTION,
     matrix_peak,
     step_operations,
 )
+from torch._C._profiler import _ExperimentalConfig
 from torch.profiler import ProfilerActivity, profile, record_function
 
 from augqa.reader import Reader, bert, train_reader
@@ -36,21 +39,23 @@ from augqa.squad import read_squad
 
 # Operation of torch or of numpy -> kind in the table.
 KINDS = {
-    "products of the layers": ("aten::addmm", "aten::mm"),
+    "products of the layers": ("aten::addmm", "aten::addmm_", "aten::mm"),
     "products of attention": ("aten::bmm",),
     "softmax": ("aten::_softmax", "aten::_softmax_backward_data"),
     "gelu": ("aten::gelu", "aten::gelu_backward"),
     "norms": ("aten::native_layer_norm", "aten::native_layer_norm_backward"),
     "dropout: draw": ("draw",),
     "dropout: multiply": ("keep",),
-    "sums and additions": (
-        "aten::sum",
-        "aten::add",
-        "aten::add_",
-        "aten::mul_",
-        "aten::index_add_",
+    "sums and additions": ("aten::sum", "aten::add", "aten::add_", "aten::mul_"),
+    "optimiser and clipping": (
+        "aten::_fused_adamw_",
+        "aten::linalg_vector_norm",
+        "aten::_foreach_norm",
+        "aten::_foreach_mul_",
+        "aten::_foreach_add_",
+        "aten::_foreach_zero_",
     ),
-    "optimiser and clipping": ("aten::_foreach", "aten::_fused", "Optimizer", "aten::linalg"),
+    "copies and fills": ("aten::copy_", "aten::fill_", "aten::zero_"),
 }
 
 
@@ -76,12 +81,8 @@ def numpy_seen() -> Iterator[None]:
 
 def kind_of(name: str) -> str:
     """Return the kind of an operation."""
-    for kind, starts in KINDS.items():
-        if any(
-            name == start or (start[-1] != "_" and name.startswith(start + ".")) for start in starts
-        ):
-            return kind
-        if kind == "optimiser and clipping" and name.startswith(starts):
+    for kind, names in KINDS.items():
+        if name in names:
             return kind
     return "other operations"
 
@@ -152,6 +153,8 @@ def main() -> None:
         "checkpoint": options.checkpoint,
         "max_seq_length": MAX_SEQ_LENGTH,
         "doc_stride": DOC_STRIDE,
+        "max_answer_tokens": MAX_ANSWER_TOKENS,
+        "n_best": N_BEST,
         "threads": options.threads,
         "batch_size": options.batch_size,
         "warmup_fraction": WARMUP_FRACTION,
@@ -171,7 +174,9 @@ def main() -> None:
 
         reader = run()
         plain_s = ends[1] - ends[0]
-        with profile(activities=[ProfilerActivity.CPU]) as seen:
+        # The windows are computed in threads of their own.
+        everywhere = _ExperimentalConfig(profile_all_threads=True)
+        with profile(activities=[ProfilerActivity.CPU], experimental_config=everywhere) as seen:
             run()
     spent: dict[str, float] = defaultdict(float)
     for event in seen.key_averages():

@@ -28,6 +28,7 @@ from augqa.reader.decoding import best_spans
 from augqa.reader.feature_cache import cached_windows
 from augqa.reader.features import label_windows, make_windows
 from augqa.reader.int8 import gelu_product, levels, product, quantised
+from augqa.reader.packed import make_batch
 from augqa.reader.ranks import Ranks
 from augqa.reader.resuming import save_progress
 from augqa.reader.steps import Lessons, ModuleStep, WrittenOutStep
@@ -216,6 +217,26 @@ def test_packed_logits_are_those_of_the_padded_model(kind: str, tmp_path: Path) 
         padded = reader.answer_all(examples, batch_size=5)
     assert [(a.text, a.start) for a in padded] == packed
     assert [a.score for a in padded] == pytest.approx(scores, abs=1e-4)
+
+
+# At the last one the exponentials of attention's logits leave the range of float32.
+@pytest.mark.parametrize("factor", [1.0, 1e3, 1e6])
+def test_written_out_logits_are_those_of_the_modules_however_sharp_attention_is(
+    factor: float, tmp_path: Path
+) -> None:
+    tiny_model("bert", tmp_path)
+    reader = load(tmp_path)
+    assert reader.bert is not None
+    with torch.no_grad():
+        for layer in reader.model.base_model.encoder.layer:
+            layer.attention.self.query.weight *= factor
+    reader.bert.refresh(training=False)
+    windows = written_out(reader, lessons())[0].windows
+    batch = make_batch(windows, np.arange(len(windows)))
+    found = reader.bert.infer(batch, Workspace())
+    start, end = reader.encoder.logits(batch)
+    assert torch.isfinite(found).all()
+    assert torch.allclose(found, torch.stack([start, end], 1), atol=1e-5)
 
 
 def test_an_answer_does_not_depend_on_its_neighbours_or_the_order(checkpoint: Path) -> None:

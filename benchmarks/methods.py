@@ -19,11 +19,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from keeping import once
+
 from augqa.blending import shuffled
-from augqa.metrics import read_metrics, write_metrics
+from augqa.metrics import read_metrics
 from augqa.params import with_value
 from augqa.records import QAExample
 from augqa.tables import read_table, write_table
@@ -61,11 +64,12 @@ def stage(name: str, folder: Path, **options: Path) -> float:
     return time.perf_counter() - begin
 
 
-def fresh(folder: Path, params: str) -> Path:
-    """Return a folder of its own with the params in force."""
+def fresh(folder: Path, params: str) -> None:
+    """Make a folder with the params in force; what a stopped run left there is moved aside."""
+    if folder.exists():
+        folder.rename(folder.with_name(f"{folder.name}.stopped-{time.time_ns()}"))
     folder.mkdir(parents=True)
     (folder / "params.yaml").write_text(params, encoding="utf-8")
-    return folder
 
 
 def make_contexts(data: Path, folder: Path, params: str, n_seeds: int) -> dict[str, Any]:
@@ -85,6 +89,9 @@ def make_contexts(data: Path, folder: Path, params: str, n_seeds: int) -> dict[s
 
 def make_pairs(data: Path, contexts: Path, folder: Path, params: str) -> dict[str, Any]:
     """Make, read and filter the pairs of one method; return its funnel."""
+    reader = next((data / "models").glob("real-*"), None)
+    if reader is None:
+        raise SystemExit(f"{data / 'models'}: no reader of regime real: run `dvc repro train_real`")
     fresh(folder, params)
     pairs, answers = folder / "pairs.parquet", folder / "answers.parquet"
     seconds = {
@@ -101,7 +108,7 @@ def make_pairs(data: Path, contexts: Path, folder: Path, params: str) -> dict[st
             "answer_round_trip",
             folder,
             pairs=pairs,
-            reader=next((data / "models").glob("real-*")),
+            reader=reader,
             answers=answers,
             metrics=folder / "answer_round_trip.json",
         ),
@@ -126,7 +133,6 @@ def make_pairs(data: Path, contexts: Path, folder: Path, params: str) -> dict[st
         "n_pairs": made["n_pairs"],
         "rejected": kept["n_rejected"],
         "n_kept": kept["n_kept"],
-        "mean_round_trip_f1": read_metrics(folder / "answer_round_trip.json")["mean_f1"],
         "seconds": seconds,
         "sha256": {
             file: hashlib.sha256((folder / file).read_bytes()).hexdigest()
@@ -134,16 +140,6 @@ def make_pairs(data: Path, contexts: Path, folder: Path, params: str) -> dict[st
             if (folder / file).is_file()
         },
     }
-
-
-def once(path: Path, make: Any, *args: Any) -> dict[str, Any]:
-    """Return what was made before, or make it and keep it; half a run is not gone on with."""
-    if not path.is_file():
-        folder = path.with_suffix("")
-        if folder.exists():
-            folder.rename(path.with_name(f"{path.stem}.stopped-{time.time_ns()}"))
-        write_metrics(path, make(*args))
-    return read_metrics(path)
 
 
 def row(name: str, contexts: dict[str, Any], found: dict[str, Any]) -> dict[str, Any]:
@@ -209,16 +205,17 @@ def main() -> None:
     rows, same = [], {}
     for number in range(options.rounds):
         out = options.out / f"{options.n_seeds}-{number}"
+        made = out / "contexts"
         contexts = once(
-            out / "contexts.json", make_contexts, options.data, out / "contexts", text,
-            options.n_seeds,
-        )  # fmt: skip
+            out / "contexts.json",
+            partial(make_contexts, options.data, made, text, options.n_seeds),
+        )
         for name in options.methods:
             params = text
             for key, value in METHODS[name].items():
                 params = with_value(params, key, value)
             found = once(
-                out / f"{name}.json", make_pairs, options.data, out / "contexts", out / name, params
+                out / f"{name}.json", partial(make_pairs, options.data, made, out / name, params)
             )
             if number == 0:
                 rows.append(row(name, contexts, found))

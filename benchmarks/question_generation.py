@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 import sacrebleu
 import torch
+from keeping import once
 from torchmetrics.functional.text.rouge import rouge_score
 
 from augqa import llm
@@ -30,7 +31,6 @@ from augqa.blending import shuffled
 from augqa.candidates import Candidate
 from augqa.finetuning.batches import passes
 from augqa.finetuning.determinism import pinned
-from augqa.metrics import read_metrics, write_metrics
 from augqa.pairs import Draft, Passage
 from augqa.params import Params, load_params
 from augqa.question_generator import load_trained, train_question_generator
@@ -52,13 +52,6 @@ def find(folder: Path, *names: str) -> Path:
         if (folder / name).is_file():
             return folder / name
     raise SystemExit(f"{folder}: none of {', '.join(names)} is there")
-
-
-def once(path: Path, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """Return what was made before, or make it and keep it."""
-    if not path.is_file():
-        write_metrics(path, make())
-    return read_metrics(path)
 
 
 def settings_of(params: Params) -> dict[str, Any]:
@@ -185,20 +178,22 @@ def scores(
     }
 
 
+def lessons_of(
+    tokenizer: Any, examples: Sequence[QAExample], settings: dict[str, Any]
+) -> CausalLessons:
+    """Return the lessons that a training with these settings would take from the examples."""
+    names = ("max_source_tokens", "max_question_tokens", "pass_tokens", "share_contexts")
+    return CausalLessons(tokenizer, examples, **{name: settings[name] for name in names})
+
+
 def speed(examples: Sequence[QAExample], settings: dict[str, Any]) -> dict[str, float]:
     """Return CPU seconds an example, forward and backward, with contexts shared and not."""
     found: dict[str, float] = {}
     with pinned(settings["threads"]):
         tokenizer, model, _ = load_checkpoint(settings["checkpoint"], "causal", param="checkpoint")
         model.train()
-        names = ("max_source_tokens", "max_question_tokens", "pass_tokens")
         for shares in (False, True):
-            lessons = CausalLessons(
-                tokenizer,
-                examples,
-                **{name: settings[name] for name in names},
-                share_contexts=shares,
-            )
+            lessons = lessons_of(tokenizer, examples, {**settings, "share_contexts": shares})
             rows = np.arange(len(lessons.units))
             begin = time.process_time()
             for part in passes(lengths(lessons.units), settings["pass_tokens"]):
@@ -223,8 +218,7 @@ def dev_loss(
     begin = time.perf_counter()
     made, report = train_question_generator(pool, **settings)
     minutes = (time.perf_counter() - begin) / 60
-    names = ("max_source_tokens", "max_question_tokens", "pass_tokens", "share_contexts")
-    lessons = CausalLessons(made.tokenizer, asked, **{name: settings[name] for name in names})
+    lessons = lessons_of(made.tokenizer, asked, settings)
     made.model.eval()
     rows, total = np.arange(len(lessons.units)), 0.0
     with torch.no_grad(), pinned(settings["threads"]):
@@ -253,6 +247,8 @@ def main() -> None:
         "--search", nargs="+", metavar="LAYERS:RATE", help="train so, compare the losses on dev"
     )
     options = parser.parse_args()
+    if options.search and options.n_examples is None:
+        parser.error("--search needs --n-examples: each choice is trained on so many")
     params, out = load_params(options.params), options.out
     settings = settings_of(params)
     pool = read_squad(find(options.data, "train.json", "squad-train-v1.1.json"))

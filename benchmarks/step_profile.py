@@ -119,9 +119,11 @@ def products(config: Any, lengths: Sequence[int]) -> list[tuple[Callable[[], Any
 def products_alone(config: Any, lengths: Sequence[int], threads: int, n: int) -> float:
     """Return the operations a second of a pass's products, nothing between them."""
 
-    def work(_: int) -> None:
+    made = [products(config, lengths) for _ in range(threads)]
+
+    def work(number: int) -> None:
         torch.set_num_threads(1)
-        for run, times in products(config, lengths):
+        for run, times in made[number]:
             for _ in range(times * n):
                 run()
 

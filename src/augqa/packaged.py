@@ -14,15 +14,17 @@ def weights_file(model: str) -> Path:
     """Return the GGUF file of one of `LANGUAGE_MODELS`.
 
     Raises:
-        LookupError: If the package is not installed, or lacks the file.
+        FileNotFoundError: If the package is not installed, or lacks the file.
     """
     distribution, name = LANGUAGE_MODELS[model]
     try:
         path = Path(str(importlib.metadata.distribution(distribution).locate_file(name)))
     except importlib.metadata.PackageNotFoundError as error:
-        raise LookupError(
+        raise FileNotFoundError(
             f"its package {distribution} is not installed: run `make setup`"
         ) from error
     if not path.is_file():
-        raise LookupError(f"{path}: no such file: install {distribution} again (`make setup`)")
+        raise FileNotFoundError(
+            f"{path}: no such file: install {distribution} again (`make setup`)"
+        )
     return path

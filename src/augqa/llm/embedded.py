@@ -37,7 +37,7 @@ def model_file(model: str) -> Path:
         )
     try:
         return weights_file(model)
-    except LookupError as error:
+    except FileNotFoundError as error:
         raise GenerationError(f"llm.model: {model}: {error}") from error
 
 

@@ -59,7 +59,7 @@ def find_checkpoint(checkpoint: str, *, param: str) -> Source:
     if checkpoint in LANGUAGE_MODELS:
         try:
             path = weights_file(checkpoint)
-        except LookupError as error:
+        except FileNotFoundError as error:
             raise QuestionGeneratorError(f"{param} {checkpoint!r}: {error}") from error
         return Source(str(path.parent), None, path.name, checkpoint)
     if path.is_file() and path.suffix == ".gguf":

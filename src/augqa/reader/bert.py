@@ -21,8 +21,9 @@ from torch import Tensor
 from augqa.reader.packed import Batch
 
 _LEVELS = 1 << 16  # a dropout mask compares 16 random bits with the probability
-# Between minus and plus this, exp and a sum of 512 of them are far from float32's limits.
-_SAFE_EXPONENT = 80.0
+# Between minus and plus this, exp and a sum of 512 of them, each times a value, are far from
+# float32's limits.
+_SAFE_EXPONENT = 60.0
 
 
 class Workspace:

@@ -19,6 +19,7 @@ import yaml
 from augqa import llm
 from augqa.errors import GenerationError
 from augqa.llm import client as client_module
+from augqa.llm.cache import Response, ResponseCache
 from augqa.llm.request import request_key
 from augqa.params import Llm, ModelPrice
 from augqa.records import QAExample
@@ -447,6 +448,31 @@ def test_a_stage_killed_at_random_moments_repeats_nothing_that_had_arrived(
     assert n_calls <= N_REQUESTS + N_KILLS * IN_FLIGHT
     for name in ("contexts.parquet", "m.json"):
         assert (project / name).read_bytes() == (reference / name).read_bytes()
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_responses_stored_together_are_kept_all_or_none(fails: bool, tmp_path: Path) -> None:
+    response = Response(
+        text="A.",
+        model="m",
+        finish_reason="stop",
+        prompt_tokens=1,
+        completion_tokens=1,
+        refusal=None,
+        system_fingerprint=None,
+        latency_s=0.1,
+        attempts=1,
+    )
+    cache = ResponseCache(tmp_path / "c.sqlite")
+    with contextlib.suppress(KeyboardInterrupt), cache.together():
+        cache.store("first", "e", response)
+        if fails:
+            raise KeyboardInterrupt
+        cache.store("second", "e", response)
+    cache.close()
+    again = ResponseCache(tmp_path / "c.sqlite")
+    assert set(again.find(["first", "second"])) == (set() if fails else {"first", "second"})
+    again.close()
 
 
 def test_two_processes_share_one_cache(tmp_path: Path, processes: Any) -> None:

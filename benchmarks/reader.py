@@ -10,11 +10,16 @@ take turns. The last line is one JSON object; what was not measured is null ther
     python benchmarks/reader.py --data DIR --parts f1              # each training on its own
 
 Each result is kept in results.jsonl in the folder --out as soon as it is there: started again
-with the same options, the benchmark measures only what is missing.
+with the same options, the benchmark measures only what is missing. Several processes may share
+the folder, as long as each has sides or seeds of its own:
+
+    python benchmarks/reader.py --threads 1 --parts f1 --sides yardstick &
+    python benchmarks/reader.py --threads 1 --parts f1 --sides ours
 """
 
 import argparse
 import hashlib
+import itertools
 import json
 import random
 import statistics
@@ -52,6 +57,7 @@ WARMUP_FRACTION = 0.1
 # What both sides name alike.
 OPTIMISER = {"learning_rate": 2e-4, "weight_decay": 0.01, "max_grad_norm": 1.0}
 PARTS = ("speed", "f1")
+SIDES = ("ours", "yardstick")
 N_PRODUCTS = 6  # of one run of the matrix-product peak
 
 Record = dict[str, Any]
@@ -231,15 +237,13 @@ class Kept:
         self._path = path
         self._settings = settings
         path.parent.mkdir(parents=True, exist_ok=True)
-        lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
-        self._records: list[Record] = [json.loads(line) for line in lines]
+        path.touch()
 
     def once(self, measure: Callable[[], Record], **key: Any) -> None:
         """Measure, keep and print, unless a result of this key is there."""
         if self.find(**key):
             return
         record = {**key, **measure(), "settings": self._settings}
-        self._records.append(record)
         with self._path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(record) + "\n")
         shown = {name: value for name, value in record.items() if name != "settings"}
@@ -248,7 +252,9 @@ class Kept:
     def find(self, **key: Any) -> list[Record]:
         """Return the results of these settings that have all of `key`."""
         wanted = {**key, "settings": self._settings}.items()
-        return [r for r in self._records if all(r.get(name) == v for name, v in wanted)]
+        lines = self._path.read_text(encoding="utf-8").splitlines()  # others may write, too
+        records = [json.loads(line) for line in lines]
+        return [r for r in records if all(r.get(name) == v for name, v in wanted)]
 
 
 def matrix_peak(threads: int) -> float:
@@ -341,15 +347,13 @@ class Bench:
 
     def f1(self) -> None:
         """Train both sides with each seed, and compare their answers."""
-        for seed in range(1, self._options.seeds + 1):
+        train = {"ours": self._ours_f1, "yardstick": self._yardstick_f1}
+        for seed, side in itertools.product(self._options.seeds, self._options.sides):
             self._kept.once(
-                lambda seed=seed: self._ours_f1(seed), part="f1", side="ours", seed=seed
+                lambda side=side, seed=seed: train[side](seed), part="f1", side=side, seed=seed
             )
-            if seed == 1:
+            if (side, seed) == ("ours", 1):
                 self._kept.once(self._agreement, part="agreement", of="seed 1")
-            self._kept.once(
-                lambda seed=seed: self._yardstick_f1(seed), part="f1", side="yardstick", seed=seed
-            )
 
     def _training_speeds(self) -> Record:
         """Train both sides on the same examples; the second of two epochs counts."""
@@ -490,7 +494,8 @@ def summary(kept: Kept) -> Record:
         return statistics.median(r[name] for r in records) if records else None
 
     def ratio(records: list[Record], name: str) -> Any:
-        return median(records, name) / median(records, "yardstick") if records else None
+        # Of each round: what slows the machine down slows both sides of it.
+        return statistics.median(r[name] / r["yardstick"] for r in records) if records else None
 
     def mean(records: list[Record], name: str) -> Any:
         return statistics.mean(r[name] for r in records) if records else None
@@ -530,14 +535,15 @@ def main() -> None:
     parser.add_argument("--checkpoint", default="all-MiniLM-L6-v2")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--batch-size", type=int, default=8, help="windows of a step, both sides")
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--n-speed", type=int, default=64, help="examples of the speed runs")
     parser.add_argument("--n-short", type=int, default=256, help="to train on before answering")
     parser.add_argument("--n-answers", type=int, default=400, help="questions of the speed runs")
     parser.add_argument("--n-f1", type=int, default=2000, help="examples to train on for F1")
     parser.add_argument("--n-f1-answers", type=int, default=1000, help="questions for F1")
     parser.add_argument("--epochs", type=int, default=3, help="epochs of the trainings for F1")
-    parser.add_argument("--seeds", type=int, default=3, help="trainings a side for F1")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3], help="of part f1")
+    parser.add_argument("--sides", nargs="+", choices=SIDES, default=SIDES, help="of part f1")
     options = parser.parse_args()
     parts = options.parts.split(",")
     if unknown := set(parts) - set(PARTS):
@@ -552,7 +558,7 @@ def main() -> None:
     random.Random(13).shuffle(train)
     random.Random(13).shuffle(dev)
     # More rounds, seeds or parts are added to what is there; anything else is another benchmark.
-    free = ("parts", "out", "data", "source", "rounds", "seeds")
+    free = ("parts", "out", "data", "source", "rounds", "seeds", "sides")
     settings = {name: value for name, value in vars(options).items() if name not in free}
     kept = Kept(options.out / "results.jsonl", settings)
     name = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from augqa.reader.bert import Bert, Workspace
+from augqa.reader.bert import Bert, Entered, Workspace
 from augqa.reader.packed import Batch
 
 _LEVELS = 254  # of an unsigned byte, and one to spare for rounding the zero
@@ -69,7 +69,8 @@ class Int8Bert:
 
     def __init__(self, bert: Bert, shown: Batch) -> None:
         self._bert = bert
-        seen = bert.watch(shown)
+        seen: list[Entered] = []
+        bert.infer(shown, Workspace(), seen)
         widths = [_widths(x[0], layer.qkv) for x, layer in zip(seen, bert.layers, strict=True)]
         widths.append(torch.ones_like(widths[0]))
         self._first_norm = _divided(bert.rest[0], bert.rest[1], widths[0])
@@ -98,7 +99,7 @@ class Int8Bert:
         for layer in self._layers:
             qkv = product(levels(x, work), layer.qkv)
             attended = work.take("attended", *x.shape)
-            bert.attend(qkv, attended, batch, work, "", None)
+            bert.attend(qkv, attended, batch, work)
             summed = product(levels(attended, work), layer.mixed).addcmul_(x, layer.widths)
             middle, _ = bert.norm(summed, *layer.norm)
             activated = gelu_product(levels(middle, work), layer.up, layer.activated)

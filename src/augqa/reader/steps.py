@@ -118,8 +118,7 @@ class WrittenOutStep:
         seeds = [2 * sub_seed(self._seed, "step", step, "row", row) for row in rows.tolist()]
         logits, state = self._bert.forward(batch, space, seeds)
         each, to_logits = _loss_gradients(logits, batch.lengths, first, last, n_rows)
-        if state is not None:
-            self._bert.backward(state, to_logits, sums, space)
+        self._bert.backward(state, to_logits, sums, space)
         return each
 
 

@@ -1,16 +1,20 @@
-"""Engines for answering, compared: ours in float32 and 8 bits, OpenVINO in both.
+"""Engines for answering, compared: ours, OpenVINO and ONNX Runtime, each in float32 and 8 bits.
 
 Same windows in the same passes, one thread each, the best of some alternating runs, in CPU
 time: so it may be run beside other work. OpenVINO gets the network written in its own
-operations, padded to the longest window of a pass; its 8 bits have the ranges of these very
-windows, which is more than an answering reader could know. The last line is one JSON object.
+operations, ONNX Runtime the network of transformers as torch exports it; both padded to the
+longest window of a pass. OpenVINO's 8 bits have the ranges of these very windows, which is more
+than an answering reader could know; ONNX Runtime's take the range of each tensor as it comes.
+The last line is one JSON object.
 
+    pip install onnx onnxruntime onnxscript  # else ONNX Runtime is left out
     python benchmarks/engines.py --model data/models/real-1 --data data/external
 """
 
 import argparse
 import json
 import random
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -24,12 +28,19 @@ from torch import Tensor
 
 from augqa.finetuning.batches import passes
 from augqa.reader import Reader
-from augqa.reader.bert import Bert, Workspace
+from augqa.reader.bert import Bert, Entered, Workspace
 from augqa.reader.packed import Batch, make_batch
 from augqa.squad import read_squad
 
+try:
+    import onnxruntime
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+except ModuleNotFoundError:  # not among the project's packages
+    onnxruntime = None
+
 PASS_TOKENS = 1024
 LEVELS = 256
+INPUTS = ("ids", "types", "positions", "mask")
 
 
 class Network:
@@ -138,6 +149,56 @@ def openvino_engine(
     ]
 
 
+class Logits(torch.nn.Module):
+    """Start and end logits of a model of transformers, from what `padded` returns."""
+
+    def __init__(self, model: Any) -> None:
+        super().__init__()
+        self._model = model
+
+    def forward(self, ids: Tensor, types: Tensor, positions: Tensor, mask: Tensor) -> Tensor:
+        # A mask of four dimensions is added as it is.
+        out = self._model(
+            input_ids=ids, token_type_ids=types, position_ids=positions, attention_mask=mask
+        )
+        return torch.stack([out.start_logits, out.end_logits], -1)
+
+
+def export(reader: Reader, batch: Batch, path: Path) -> None:
+    """Write the reader's network as ONNX, for batches of any shape."""
+    inputs, _ = padded(batch, reader.encoder.first_position)
+    axes = {name: {0: "row", 3 if name == "mask" else 1: "token"} for name in INPUTS}
+    with reader.encoder.plain_attention() as model:
+        own = model.config._attn_implementation
+        model.set_attn_implementation("eager")
+        torch.onnx.export(
+            Logits(model),
+            tuple(torch.from_numpy(part) for part in inputs),
+            str(path),
+            input_names=list(INPUTS),
+            dynamic_axes=axes,
+            dynamo=False,
+        )
+        model.set_attn_implementation(own)
+
+
+def onnx_engine(
+    path: Path, batches: list[Batch], first_position: int
+) -> Callable[[], list[Tensor]]:
+    """Return what runs all batches through ONNX Runtime."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    session = onnxruntime.InferenceSession(str(path), options, ["CPUExecutionProvider"])
+    # A model without token types has lost that input.
+    taken = {given.name for given in session.get_inputs()}
+    fed = []
+    for batch in batches:
+        inputs, inside = padded(batch, first_position)
+        named = zip(INPUTS, inputs, strict=True)
+        fed.append(({name: part for name, part in named if name in taken}, inside))
+    return lambda: [torch.from_numpy(session.run(None, named)[0][inside]) for named, inside in fed]
+
+
 def main() -> None:
     """Compare the engines, and print a line for each."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -163,10 +224,12 @@ def main() -> None:
     work = Workspace()
     with torch.inference_mode():
         coarse = reader.quantised(bert)
+        seen: list[Entered] = []
+        bert.infer(make_batch(windows, np.arange(len(windows))), Workspace(), seen)
         ranges = [
             (float(low), float(high))
-            for seen in bert.watch(make_batch(windows, np.arange(len(windows))))
-            for low, high in (torch.aminmax(part) for part in seen)
+            for entered in seen
+            for low, high in (torch.aminmax(part) for part in entered)
         ]
         engines: dict[str, Callable[[], list[Tensor]]] = {
             "float32": lambda: [bert.infer(batch, work).clone() for batch in batches],
@@ -174,6 +237,15 @@ def main() -> None:
             "openvino_float32": openvino_engine(bert, batches, None),
             "openvino_int8": openvino_engine(bert, batches, ranges),
         }
+        if onnxruntime is None:
+            print("ONNX Runtime is left out: pip install onnx onnxruntime onnxscript")
+        else:
+            with tempfile.TemporaryDirectory() as folder:
+                exact, rounded = Path(folder) / "float32.onnx", Path(folder) / "int8.onnx"
+                export(reader, batches[0], exact)
+                quantize_dynamic(exact, rounded, per_channel=True, weight_type=QuantType.QInt8)
+                for name, path in (("float32", exact), ("int8", rounded)):
+                    engines[f"onnxruntime_{name}"] = onnx_engine(path, batches, bert.first_position)
         expected = torch.cat(engines["float32"]())
         results: dict[str, dict[str, float]] = {}
         for name, run in engines.items():

@@ -7,7 +7,7 @@ longest window of a pass. OpenVINO's 8 bits have the ranges of these very window
 than an answering reader could know; ONNX Runtime's take the range of each tensor as it comes.
 The last line is one JSON object.
 
-    pip install onnx onnxruntime onnxscript  # else ONNX Runtime is left out
+    pip install --no-deps -r requirements-bench.lock
     python benchmarks/engines.py --model data/models/real-1 --data data/external
 """
 
@@ -21,8 +21,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnxruntime
 import openvino as ov
 import torch
+from command import run_command
+from onnxruntime.quantization import QuantType, quantize_dynamic
 from openvino import opset13 as ops
 from torch import Tensor
 
@@ -31,12 +34,6 @@ from augqa.reader import Reader
 from augqa.reader.bert import Bert, Entered, Workspace
 from augqa.reader.packed import Batch, make_batch
 from augqa.squad import read_squad
-
-try:
-    import onnxruntime
-    from onnxruntime.quantization import QuantType, quantize_dynamic
-except ModuleNotFoundError:  # not among the project's packages
-    onnxruntime = None
 
 PASS_TOKENS = 1024
 LEVELS = 256
@@ -237,15 +234,12 @@ def main() -> None:
             "openvino_float32": openvino_engine(bert, batches, None),
             "openvino_int8": openvino_engine(bert, batches, ranges),
         }
-        if onnxruntime is None:
-            print("ONNX Runtime is left out: pip install onnx onnxruntime onnxscript")
-        else:
-            with tempfile.TemporaryDirectory() as folder:
-                exact, rounded = Path(folder) / "float32.onnx", Path(folder) / "int8.onnx"
-                export(reader, batches[0], exact)
-                quantize_dynamic(exact, rounded, per_channel=True, weight_type=QuantType.QInt8)
-                for name, path in (("float32", exact), ("int8", rounded)):
-                    engines[f"onnxruntime_{name}"] = onnx_engine(path, batches, bert.first_position)
+        with tempfile.TemporaryDirectory() as folder:
+            exact, rounded = Path(folder) / "float32.onnx", Path(folder) / "int8.onnx"
+            export(reader, batches[0], exact)
+            quantize_dynamic(exact, rounded, per_channel=True, weight_type=QuantType.QInt8)
+            for name, path in (("float32", exact), ("int8", rounded)):
+                engines[f"onnxruntime_{name}"] = onnx_engine(path, batches, bert.first_position)
         expected = torch.cat(engines["float32"]())
         results: dict[str, dict[str, float]] = {}
         for name, run in engines.items():
@@ -265,4 +259,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main)

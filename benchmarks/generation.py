@@ -21,6 +21,7 @@ from typing import Any
 
 import loopback
 import yaml
+from command import run_command
 
 from augqa import llm, prompts
 from augqa.llm import embedded
@@ -336,4 +337,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main)

@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 import sacrebleu
 import torch
+from command import run_command
 from keeping import once
 from torchmetrics.functional.text.rouge import rouge_score
 
@@ -333,4 +334,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main)

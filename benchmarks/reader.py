@@ -31,6 +31,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from command import run_command
 from torch.utils.data import Dataset
 from transformers import (
     AutoModelForQuestionAnswering,
@@ -569,4 +570,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main)

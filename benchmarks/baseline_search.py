@@ -67,6 +67,7 @@ def main() -> None:
     parser.add_argument("--warmup-fraction", type=float, nargs="+", default=[0.0, 0.1, 0.2])
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--n-examples", type=int, help="of the pool, a seeded subset; else all")
+    parser.add_argument("--threads", type=int, help="instead of reader.threads of params.yaml")
     parser.add_argument("--held-out-fraction", type=float, default=0.2, help="of the contexts")
     options = parser.parse_args()
 
@@ -75,6 +76,8 @@ def main() -> None:
     examples = shuffled(pool, seed=1)[: options.n_examples]
     best: Record = {**dict(params.reader), **dict(params.train)}
     best["held_out_fraction"] = options.held_out_fraction
+    if options.threads:
+        best["threads"] = options.threads
     del best["patience"]
     data = hashlib.sha256(json.dumps([example.id for example in examples]).encode()).hexdigest()
 

@@ -5,9 +5,9 @@ this project: Trainer, windows padded to max_seq_length, default collator, float
 search in Python. Both sides have the same model, examples, hyperparameters and threads, and
 take turns. The last line is one JSON object; what was not measured is null there.
 
-    python benchmarks/reader.py --data data/external               # speed, then F1: hours
-    python benchmarks/reader.py --data DIR --parts speed           # some minutes
-    python benchmarks/reader.py --data DIR --parts f1              # each training on its own
+    python benchmarks/reader.py --data data/external                  # all of it: hours
+    python benchmarks/reader.py --data DIR --parts training,answering # speed: some minutes
+    python benchmarks/reader.py --data DIR --parts f1                 # each training on its own
 
 Each result is kept in results.jsonl in the folder --out as soon as it is there: started again
 with the same options, the benchmark measures only what is missing. Several processes may share
@@ -57,7 +57,7 @@ N_BEST = 20
 WARMUP_FRACTION = 0.1
 # What both sides name alike.
 OPTIMISER = {"learning_rate": 2e-4, "weight_decay": 0.01, "max_grad_norm": 1.0}
-PARTS = ("speed", "f1")
+PARTS = ("training", "answering", "f1")
 SIDES = ("ours", "yardstick")
 N_PRODUCTS = 6  # of one run of the matrix-product peak
 
@@ -334,15 +334,17 @@ class Bench:
         self._scratch = scratch
         self._tokenizer = AutoTokenizer.from_pretrained(options.source)
 
-    def speed(self) -> None:
-        """Measure training, then answering with the same weights on all sides, in turns."""
-        options, kept = self._options, self._kept
-        for turn in range(1, options.rounds + 1):
-            kept.once(self._training_speeds, part="training_speed", round=turn)
+    def training(self) -> None:
+        """Measure how fast both sides train, in turns."""
+        for turn in range(1, self._options.rounds + 1):
+            self._kept.once(self._training_speeds, part="training_speed", round=turn)
+
+    def answering(self) -> None:
+        """Measure how fast all sides answer with the same weights, in turns."""
         folder, name = self._some_reader()
-        sides = self._answering_sides(folder, self._dev[: options.n_answers])
-        for turn in range(1, options.rounds + 1):
-            kept.once(
+        sides = self._answering_sides(folder, self._dev[: self._options.n_answers])
+        for turn in range(1, self._options.rounds + 1):
+            self._kept.once(
                 lambda: self._answering_speeds(sides), part="answering_speed", round=turn, of=name
             )
 
@@ -565,7 +567,7 @@ def main() -> None:
     name = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]
     bench = Bench(options, train, dev, kept, str(options.out / name))
     for part in parts:
-        {"speed": bench.speed, "f1": bench.f1}[part]()
+        {"training": bench.training, "answering": bench.answering, "f1": bench.f1}[part]()
     print(json.dumps({**summary(kept), **settings}))
 
 

@@ -7,24 +7,28 @@ reader which a run without a held-out part keeps. One JSON line a training, the 
 last; put them in params.yaml, `train`.
 
     python benchmarks/baseline_search.py --pool data/prepared/pool.parquet
+    python benchmarks/baseline_search.py --threads 1 --jobs 2   # better use of two cores
 
-Each training is kept in the folder --out: started again, the search goes on where it was. Remove
-the folder after a change of the reader.
+Each training is kept in the folder --out, and its checkpoints until it ends: started again, the
+search goes on where it was. Remove the folder after a change of the reader.
 """
 
 import argparse
 import hashlib
 import json
+import shutil
 import statistics
 import time
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 from command import run_command
-from keeping import once
 
 from augqa.blending import shuffled
+from augqa.metrics import read_metrics, write_metrics
 from augqa.params import load_params
 from augqa.reader import train_reader
 from augqa.records import QAExample
@@ -40,11 +44,13 @@ SETTINGS = (
 )  # in the order of the search
 
 
-def train(examples: Sequence[QAExample], seed: int, settings: Record) -> Record:
+def train(examples: Sequence[QAExample], seed: int, settings: Record, resume: Path) -> Record:
     """Return what a training reaches on the examples it held out."""
     begin = time.perf_counter()
     # Early stopping is not the question here: all epochs are run.
-    _, report = train_reader(examples, seed=seed, **settings, patience=settings["epochs"])
+    _, report = train_reader(
+        examples, seed=seed, **settings, patience=settings["epochs"], resume=resume
+    )
     return {
         **{name: settings[name] for name in SETTINGS},
         "seed": seed,
@@ -54,6 +60,13 @@ def train(examples: Sequence[QAExample], seed: int, settings: Record) -> Record:
         "held_out_f1": list(report.held_out_f1),
         "seconds": time.perf_counter() - begin,
     }
+
+
+def keep(path: Path, examples: Sequence[QAExample], seed: int, settings: Record) -> None:
+    """Train, in a process of its own, and write what came of it."""
+    checkpoints = path.with_suffix("")
+    write_metrics(path, train(examples, seed, settings, checkpoints))
+    shutil.rmtree(checkpoints)
 
 
 def main() -> None:
@@ -68,6 +81,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--n-examples", type=int, help="of the pool, a seeded subset; else all")
     parser.add_argument("--threads", type=int, help="instead of reader.threads of params.yaml")
+    parser.add_argument("--jobs", type=int, default=1, help="trainings at once")
     parser.add_argument("--held-out-fraction", type=float, default=0.2, help="of the contexts")
     options = parser.parse_args()
 
@@ -81,22 +95,30 @@ def main() -> None:
     del best["patience"]
     data = hashlib.sha256(json.dumps([example.id for example in examples]).encode()).hexdigest()
 
-    def score(settings: Record) -> float:
-        reached = []
-        for seed in options.seeds:
-            key = json.dumps([data, seed, settings], sort_keys=True)
-            path = options.out / (hashlib.sha256(key.encode()).hexdigest()[:16] + ".json")
-            record = once(path, lambda seed=seed: train(examples, seed, settings))
-            print(json.dumps(record), flush=True)
-            reached.append(record["held_out_f1"][-1])
-        return statistics.mean(reached)
+    def run(settings: Record, seed: int) -> Record:
+        key = json.dumps([data, seed, settings], sort_keys=True)
+        path = options.out / (hashlib.sha256(key.encode()).hexdigest()[:16] + ".json")
+        if not path.is_file():
+            workers.submit(keep, path, examples, seed, settings).result()
+        record = read_metrics(path)
+        print(json.dumps(record), flush=True)
+        return record
 
-    for name in SETTINGS:
-        # Of equal ones the first is kept: that in force.
-        values = sorted(getattr(options, name), key=lambda value: value != best[name])
-        scores = {value: score({**best, name: value}) for value in values}
-        best[name] = max(values, key=scores.__getitem__)
-        print(json.dumps({"best": name, "value": best[name], "held_out_f1": scores}), flush=True)
+    def scores_of(tried: Sequence[Record]) -> list[float]:
+        with ThreadPoolExecutor(options.jobs) as waiting:
+            runs = [[waiting.submit(run, settings, seed) for seed in seeds] for settings in tried]
+            reached = [[found.result()["held_out_f1"][-1] for found in of] for of in runs]
+        return [statistics.mean(of) for of in reached]
+
+    seeds = options.seeds
+    with ProcessPoolExecutor(options.jobs, get_context("spawn")) as workers:
+        for name in SETTINGS:
+            # Of equal ones the first is kept: that in force.
+            values = sorted(getattr(options, name), key=lambda value: value != best[name])
+            found = scores_of([{**best, name: value} for value in values])
+            scores = dict(zip(values, found, strict=True))
+            best[name] = max(values, key=scores.__getitem__)
+            print(json.dumps({"best": name, "value": best[name], "held_out_f1": scores}))
     print(json.dumps({**{n: best[n] for n in SETTINGS}, "held_out_f1": scores[best[SETTINGS[-1]]]}))
 
 

@@ -26,9 +26,9 @@ from pathlib import Path
 from typing import Any
 
 from command import run_command
+from keeping import once
 
 from augqa.blending import shuffled
-from augqa.metrics import read_metrics, write_metrics
 from augqa.params import load_params
 from augqa.reader import train_reader
 from augqa.records import QAExample
@@ -36,12 +36,8 @@ from augqa.tables import read_table
 
 Record = dict[str, Any]
 
-SETTINGS = (
-    "learning_rate",
-    "batch_size",
-    "epochs",
-    "warmup_fraction",
-)  # in the order of the search
+# In the order of the search.
+SETTINGS = ("learning_rate", "batch_size", "epochs", "warmup_fraction")
 
 
 def train(examples: Sequence[QAExample], seed: int, settings: Record, resume: Path) -> Record:
@@ -60,13 +56,6 @@ def train(examples: Sequence[QAExample], seed: int, settings: Record, resume: Pa
         "held_out_f1": list(report.held_out_f1),
         "seconds": time.perf_counter() - begin,
     }
-
-
-def keep(path: Path, examples: Sequence[QAExample], seed: int, settings: Record) -> None:
-    """Train, in a process of its own, and write what came of it."""
-    checkpoints = path.with_suffix("")
-    write_metrics(path, train(examples, seed, settings, checkpoints))
-    shutil.rmtree(checkpoints)
 
 
 def main() -> None:
@@ -98,9 +87,11 @@ def main() -> None:
     def run(settings: Record, seed: int) -> Record:
         key = json.dumps([data, seed, settings], sort_keys=True)
         path = options.out / (hashlib.sha256(key.encode()).hexdigest()[:16] + ".json")
-        if not path.is_file():
-            workers.submit(keep, path, examples, seed, settings).result()
-        record = read_metrics(path)
+        checkpoints = path.with_suffix("")
+        record = once(
+            path, lambda: workers.submit(train, examples, seed, settings, checkpoints).result()
+        )
+        shutil.rmtree(checkpoints, ignore_errors=True)
         print(json.dumps(record), flush=True)
         return record
 
@@ -118,7 +109,9 @@ def main() -> None:
             found = scores_of([{**best, name: value} for value in values])
             scores = dict(zip(values, found, strict=True))
             best[name] = max(values, key=scores.__getitem__)
-            print(json.dumps({"best": name, "value": best[name], "held_out_f1": scores}))
+            print(
+                json.dumps({"best": name, "value": best[name], "held_out_f1": scores}), flush=True
+            )
     print(json.dumps({**{n: best[n] for n in SETTINGS}, "held_out_f1": scores[best[SETTINGS[-1]]]}))
 
 

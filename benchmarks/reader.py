@@ -8,6 +8,7 @@ take turns. The last line is one JSON object; what was not measured is null ther
     python benchmarks/reader.py --data data/external                  # all of it: hours
     python benchmarks/reader.py --data DIR --parts training,answering # speed: some minutes
     python benchmarks/reader.py --data DIR --parts f1                 # each training on its own
+    python benchmarks/reader.py --data DIR --parts eight_bits         # of the readers of part f1
 
 Each result is kept in results.jsonl in the folder --out as soon as it is there: started again
 with the same options, the benchmark measures only what is missing. Several processes may share
@@ -44,6 +45,7 @@ from transformers import (
 )
 from transformers.utils import logging as transformers_logging
 
+from augqa.errors import AugQAError
 from augqa.reader import Reader, train_reader
 from augqa.reader.checkpoints import find_checkpoint
 from augqa.records import QAExample
@@ -57,7 +59,7 @@ N_BEST = 20
 WARMUP_FRACTION = 0.1
 # What both sides name alike.
 OPTIMISER = {"learning_rate": 2e-4, "weight_decay": 0.01, "max_grad_norm": 1.0}
-PARTS = ("training", "answering", "f1")
+PARTS = ("training", "answering", "f1", "eight_bits")
 SIDES = ("ours", "yardstick")
 N_PRODUCTS = 6  # of one run of the matrix-product peak
 
@@ -358,6 +360,15 @@ class Bench:
             if (side, seed) == ("ours", 1):
                 self._kept.once(self._agreement, part="agreement", of="seed 1")
 
+    def eight_bits(self) -> None:
+        """Compare both engines on all questions, with the readers of part f1."""
+        for seed in self._options.seeds:
+            if not self._reader_folder(f"seed {seed}").is_dir():
+                raise AugQAError(f"no reader of seed {seed} in {self._scratch}: first --parts f1")
+            self._kept.once(
+                lambda seed=seed: self._both_engines(seed), part="eight_bits", seed=seed
+            )
+
     def _training_speeds(self) -> Record:
         """Train both sides on the same examples; the second of two epochs counts."""
         options = self._options
@@ -440,11 +451,22 @@ class Bench:
         folder = self._reader_folder(f"seed {seed}")
         reader.save(folder)
         few = self._dev[: options.n_f1_answers]
-        coarse = Reader.load(folder, threads=options.threads, engine="int8")
+        return {"f1": f1_of(few, texts_of(reader, few)), "training_s": passed}
+
+    def _both_engines(self, seed: int) -> Record:
+        folder, n_few = self._reader_folder(f"seed {seed}"), self._options.n_f1_answers
+        exact, coarse = (
+            texts_of(Reader.load(folder, threads=self._options.threads, engine=engine), self._dev)
+            for engine in ("float32", "int8")
+        )
+        few = self._dev[:n_few]
         return {
-            "f1": f1_of(few, texts_of(reader, few)),
-            "f1_quantised": f1_of(few, texts_of(coarse, few)),
-            "training_s": passed,
+            "f1": f1_of(few, exact[:n_few]),
+            "f1_quantised": f1_of(few, coarse[:n_few]),
+            "n_all": len(self._dev),
+            "f1_all": f1_of(self._dev, exact),
+            "f1_all_quantised": f1_of(self._dev, coarse),
+            "agreement": _agreement(exact, coarse),
         }
 
     def _agreement(self) -> Record:
@@ -492,6 +514,7 @@ def summary(kept: Kept) -> Record:
     # Rates of two readers are not mixed: those of the last one count.
     answering = [r for r in answering if r["of"] == answering[-1]["of"]]
     trained = {side: kept.find(part="f1", side=side) for side in ("ours", "yardstick")}
+    eight_bits = kept.find(part="eight_bits")
 
     def median(records: list[Record], name: str) -> Any:
         return statistics.median(r[name] for r in records) if records else None
@@ -516,7 +539,10 @@ def summary(kept: Kept) -> Record:
         "answer_agreement": agreed[-1]["agreement"] if agreed else None,
         "f1_yardstick": mean(trained["yardstick"], "f1"),
         "f1_ours": mean(trained["ours"], "f1"),
-        "f1_quantised": mean(trained["ours"], "f1_quantised"),
+        "f1_quantised": mean(eight_bits, "f1_quantised"),
+        "f1_loss_quantised": {
+            str(r["seed"]): r["f1_all"] - r["f1_all_quantised"] for r in eight_bits
+        },
         "f1_per_seed": {
             side: {str(r["seed"]): r["f1"] for r in records} for side, records in trained.items()
         },
@@ -567,7 +593,7 @@ def main() -> None:
     name = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]
     bench = Bench(options, train, dev, kept, str(options.out / name))
     for part in parts:
-        {"training": bench.training, "answering": bench.answering, "f1": bench.f1}[part]()
+        getattr(bench, part)()
     print(json.dumps({**summary(kept), **settings}))
 
 

@@ -569,8 +569,8 @@ class Bert:
 def _attend_once(query: Tensor, key: Tensor, value: Tensor, out: Tensor, work: Workspace) -> None:
     """Let a window attend to itself, with nothing kept for a backward pass.
 
-    Dividing the few sums instead of all weights, and without looking for each row's highest
-    logit, takes a quarter less time than softmax does. Whether all stayed in float32's range, where
+    Dividing the means instead of all weights, and not looking for each row's highest logit, spares
+    two passes over the weights that softmax makes. Whether all stayed in float32's range, where
     exp loses no digits, the sums and the means tell afterwards.
     """
     n_heads, length, width = value.shape

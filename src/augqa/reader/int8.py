@@ -3,26 +3,34 @@
 Weights have a scale for each output, activations one for each pass, taken from their range;
 sums are kept in 32 bits. Attention, norms and the head stay in float32.
 
-What a few texts of our own show of the model settles two things beforehand. The range behind
-GELU: the product can then leave bytes at once. And how wide each channel in front of a product
-is: wide ones are narrowed in the norm before it and widened in its weights, which changes
-nothing but what rounding costs.
+What a few texts of our own show of the model settles three things beforehand. The range behind
+GELU: the product can then leave bytes at once. How wide each channel in front of a product is:
+wide ones are narrowed in what comes before it and widened in its weights, which changes nothing
+but what rounding costs. And the few channels behind GELU that reach several times as far as all
+others, for a few tokens: no norm stands there to narrow them, and in one range with the rest
+they would leave it a fifth of the levels. They are computed in float32 beside the 8-bit product.
 
-Source: Xiao et al. 2022 (arXiv:2211.10438), for the channels.
+Source: Xiao et al. 2022 (arXiv:2211.10438), for narrowed channels; Dettmers et al. 2022
+(arXiv:2208.07339), for those in float32.
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import Tensor
 
-from augqa.reader.bert import Bert, Entered, Workspace
+from augqa.reader.bert import Bert, Entered, Layer, Workspace
 from augqa.reader.packed import Batch
 
 _LEVELS = 254  # of an unsigned byte, and one to spare for rounding the zero
 _WEIGHT_LEVELS = 127  # of a signed one, without -128: symmetric
 _LOWEST_GELU = -0.17
-_ROOM = 1.1  # above the highest activation seen beforehand; what is higher still is cut off
+_ROOM = 1.25  # above the highest activation seen beforehand; what is higher still is cut off
+_N_WIDEST = 8  # channels behind GELU that are computed in float32
+# Of a channel's width, what its weights take over. Weights have a scale for each output, so they
+# bear more than activations, which have one for all.
+_TAKEN_OVER = 0.65
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +59,10 @@ class _Layer8:
     qkv: Weights8
     mixed: Weights8
     up: Weights8
-    down: Weights8
+    down: Weights8  # zero for the widest channels
+    widest_up: Tensor  # (_N_WIDEST, h)
+    widest_up_bias: Tensor
+    widest_down: Tensor  # (_N_WIDEST, h)
     widths: Tensor  # (h,): what enters is divided by them
     norm: tuple[Tensor, Tensor]  # divides by `middle_widths`
     middle_widths: Tensor
@@ -74,23 +85,10 @@ class Int8Bert:
         widths = [_widths(x[0], layer.qkv) for x, layer in zip(seen, bert.layers, strict=True)]
         widths.append(torch.ones_like(widths[0]))
         self._first_norm = _divided(bert.rest[0], bert.rest[1], widths[0])
-        self._layers = []
-        for number, (layer, entering) in enumerate(zip(bert.layers, seen, strict=True)):
-            _, _, middle, activated = entering
-            middle_widths = _widths(middle, layer.up)
-            self._layers.append(
-                _Layer8(
-                    quantised(layer.qkv * widths[number], layer.qkv_bias),
-                    quantised(layer.mixed, layer.mixed_bias),
-                    quantised(layer.up * middle_widths, layer.up_bias),
-                    quantised(layer.down, layer.down_bias),
-                    widths[number],
-                    _divided(*layer.norms, middle_widths),
-                    middle_widths,
-                    _divided(*layer.last_norms, widths[number + 1]),
-                    _scale_and_zero(_LOWEST_GELU, float(activated.max()) * _ROOM),
-                )
-            )
+        self._layers = [
+            _layer8(layer, entered, *around)
+            for layer, entered, around in zip(bert.layers, seen, pairwise(widths), strict=True)
+        ]
 
     def infer(self, batch: Batch, work: Workspace) -> Tensor:
         """Return start and end logits, shape ``(n_tokens, 2)``."""
@@ -104,8 +102,47 @@ class Int8Bert:
             middle, _ = bert.norm(summed, *layer.norm)
             activated = gelu_product(levels(middle, work), layer.up, layer.activated)
             summed = product(activated, layer.down).addcmul_(middle, layer.middle_widths)
+            widest = torch.addmm(layer.widest_up_bias, middle, layer.widest_up.t())
+            summed.addmm_(torch.ops.aten.gelu_(widest), layer.widest_down)
             x, _ = bert.norm(summed, *layer.last_norm)
         return torch.addmm(bert.rest[3], x, bert.rest[2].t())
+
+
+def _layer8(layer: Layer, entered: Entered, widths: Tensor, next_widths: Tensor) -> _Layer8:
+    """Quantise a layer.
+
+    Args:
+        layer: In float32.
+        entered: What a few texts show.
+        widths: Of the channels that enter, by which they come divided.
+        next_widths: By which what leaves is divided.
+    """
+    _, attended, middle, activated = entered
+    mixed_widths = _widths(attended, layer.mixed)
+    # What is mixed is means of values: these can come divided.
+    divisors = torch.cat([torch.ones(2 * len(mixed_widths)), mixed_widths])
+    middle_widths = _widths(middle, layer.up)
+    up = layer.up * middle_widths
+
+    highest = activated.amax(0)
+    widest = highest.topk(min(_N_WIDEST, len(highest))).indices
+    down = layer.down.clone()
+    down[:, widest] = 0
+    highest[widest] = 0
+    return _Layer8(
+        qkv=quantised(layer.qkv * widths / divisors[:, None], layer.qkv_bias / divisors),
+        mixed=quantised(layer.mixed * mixed_widths, layer.mixed_bias),
+        up=quantised(up, layer.up_bias),
+        down=quantised(down, layer.down_bias),
+        widest_up=up[widest],
+        widest_up_bias=layer.up_bias[widest],
+        widest_down=layer.down[:, widest].t().contiguous(),
+        widths=widths,
+        norm=_divided(*layer.norms, middle_widths),
+        middle_widths=middle_widths,
+        last_norm=_divided(*layer.last_norms, next_widths),
+        activated=_scale_and_zero(_LOWEST_GELU, float(highest.max()) * _ROOM),
+    )
 
 
 def quantised(weight: Tensor, bias: Tensor) -> Weights8:
@@ -159,8 +196,9 @@ def _scale_and_zero(smallest: float, largest: float) -> tuple[float, int]:
 
 def _widths(x: Tensor, weight: Tensor) -> Tensor:
     """Return the divisor of each channel that spreads the rounding over `x` and `weight`."""
-    widest = x.abs().amax(0).clamp_min(1e-5)
-    return torch.sqrt(widest / weight.abs().amax(0).clamp_min(1e-5))
+    of_x, of_weight = (part.abs().amax(0).clamp_min(1e-5) for part in (x, weight))
+    divisors: Tensor = of_x**_TAKEN_OVER / of_weight ** (1 - _TAKEN_OVER)
+    return divisors
 
 
 def _divided(weight: Tensor, bias: Tensor, widths: Tensor) -> tuple[Tensor, Tensor]:

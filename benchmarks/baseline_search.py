@@ -64,7 +64,7 @@ def main() -> None:
     parser.add_argument("--pool", type=Path, default=Path("data/prepared/pool.parquet"))
     parser.add_argument("--out", type=Path, default=Path(".cache/benchmarks/baseline_search"))
     parser.add_argument("--learning-rate", type=float, nargs="+", default=[1e-4, 2e-4, 4e-4, 8e-4])
-    parser.add_argument("--batch-size", type=int, nargs="+", default=[8, 16, 32])
+    parser.add_argument("--batch-size", type=int, nargs="+", default=[4, 8, 16, 32])
     parser.add_argument("--epochs", type=int, nargs="+", default=[2, 3, 5])
     parser.add_argument("--warmup-fraction", type=float, nargs="+", default=[0.0, 0.1, 0.2])
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2])

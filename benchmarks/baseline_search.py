@@ -28,10 +28,10 @@ from typing import Any
 from command import run_command
 from keeping import once
 
-from augqa.blending import shuffled
 from augqa.params import load_params
 from augqa.reader import train_reader
 from augqa.records import QAExample
+from augqa.sampling import shuffled
 from augqa.tables import read_table
 
 Record = dict[str, Any]

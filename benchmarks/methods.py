@@ -26,10 +26,10 @@ from typing import Any
 from command import run_command
 from keeping import once
 
-from augqa.blending import shuffled
 from augqa.metrics import read_metrics
 from augqa.params import with_value
 from augqa.records import QAExample
+from augqa.sampling import shuffled
 from augqa.tables import read_table, write_table
 
 # Name here -> params that make it.

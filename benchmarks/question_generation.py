@@ -28,7 +28,6 @@ from torchmetrics.functional.text.rouge import rouge_score
 
 from augqa import llm
 from augqa.asking import Reply, question_ask, read
-from augqa.blending import shuffled
 from augqa.candidates import Candidate
 from augqa.finetuning.batches import passes
 from augqa.finetuning.determinism import pinned
@@ -39,6 +38,7 @@ from augqa.question_generator.checkpoints import load_checkpoint
 from augqa.question_generator.lessons import CausalLessons, lengths
 from augqa.reader import Reader, train_reader
 from augqa.records import Answer, QAExample
+from augqa.sampling import shuffled
 from augqa.scoring import exact_match, f1
 from augqa.squad import read_squad
 

@@ -3,12 +3,12 @@
 import dataclasses
 
 from augqa import tracking
-from augqa.blending import choose
 from augqa.errors import DataError
 from augqa.metrics import read_metrics, write_metrics
 from augqa.params import load_params
 from augqa.reader import Reader
 from augqa.records import TEST_SETS, Prediction, QAExample
+from augqa.sampling import choose
 from augqa.scoring import score
 from augqa.stage import Input, Name, Output, Seed, project_root, run
 from augqa.tables import read_table, write_table

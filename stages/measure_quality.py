@@ -6,11 +6,11 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from augqa.blending import choose
 from augqa.metrics import write_metrics
 from augqa.params import MeasureQuality, load_params
 from augqa.reader import TextEncoder
 from augqa.records import TEST_SETS, GeneratedContext, QAExample, Rejection, SampledPair, context_id
+from augqa.sampling import choose
 from augqa.stage import Input, Output, run
 from augqa.tables import read_table, write_table
 from augqa.yardstick import (

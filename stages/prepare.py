@@ -2,12 +2,12 @@
 
 from collections import Counter
 
-from augqa.blending import choose
 from augqa.drift import profile as profile_of
 from augqa.errors import DataError
 from augqa.metrics import read_metrics, write_metrics
 from augqa.params import load_params
 from augqa.records import TEST_SETS, QAExample, Rejection
+from augqa.sampling import choose
 from augqa.squad import read_squad
 from augqa.stage import Input, Output, run
 from augqa.tables import write_table

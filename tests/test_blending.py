@@ -2,7 +2,7 @@
 
 import pytest
 
-from augqa.blending import augment, choose, context_only, mix, sized
+from augqa.blending import augment, context_only, mix, sized
 from augqa.errors import BlendError
 from augqa.records import QAExample
 from tests.examples import example, generated_context
@@ -17,21 +17,6 @@ def ids(examples: tuple[QAExample, ...]) -> set[str]:
 
 def n_generated(examples: tuple[QAExample, ...]) -> int:
     return sum(e.origin == "generated" for e in examples)
-
-
-def test_a_choice_depends_on_the_ids_not_on_their_order() -> None:
-    names = [str(n) for n in range(100)]
-    assert choose(names, 10, seed=1) == choose(reversed(names), 10, seed=1)
-
-
-def test_a_smaller_choice_lies_inside_a_larger_one() -> None:
-    names = [str(n) for n in range(100)]
-    assert set(choose(names, 10, seed=1)) < set(choose(names, 30, seed=1))
-
-
-def test_another_seed_chooses_otherwise() -> None:
-    names = [str(n) for n in range(100)]
-    assert choose(names, 10, seed=1) != choose(names, 10, seed=2)
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,9 @@ import dataclasses
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
-from augqa.blending import rank, shuffled
 from augqa.candidates import answer_candidates
 from augqa.records import Answer, QAExample, Rejection, RoundTripAnswer, context_id
+from augqa.sampling import rank, shuffled
 from augqa.scoring import f1
 from augqa.spans import window_around, word_starts
 

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from augqa.blending import choose, rank
 from augqa.drift import question_word_fractions
 from augqa.overlap import NearDuplicates, words
 from augqa.quality import (
@@ -27,6 +26,7 @@ from augqa.quality import (
     vocabulary_growth,
 )
 from augqa.records import QAExample, Rejection, SampledPair
+from augqa.sampling import choose, rank
 
 REAL = "real"
 SHUFFLED = "shuffled"  # real questions and contexts that do not belong together

@@ -15,7 +15,6 @@ from torch import Tensor, nn
 from tqdm import tqdm
 from transformers import GenerationConfig
 
-from augqa.blending import choose
 from augqa.errors import QuestionGeneratorError
 from augqa.finetuning.batches import Offsets, passes
 from augqa.finetuning.determinism import pinned, sub_seed
@@ -32,6 +31,7 @@ from augqa.question_generator.forms import (
 from augqa.question_generator.lessons import CausalLessons, Lessons, Seq2SeqLessons, lengths
 from augqa.question_generator.trained import RECORD, Trained
 from augqa.records import QAExample, Rejection
+from augqa.sampling import choose
 
 OnPart = Callable[[int, float], None]
 

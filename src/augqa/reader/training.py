@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from augqa.blending import choose
 from augqa.errors import ReaderError
 from augqa.finetuning.determinism import pinned, sub_seed
 from augqa.finetuning.schedule import adamw, warm_up_and_decay
@@ -21,6 +20,7 @@ from augqa.reader.ranks import Ranks, joined, leads
 from augqa.reader.resuming import Progress, load_progress, save_progress
 from augqa.reader.steps import Lessons, ModuleStep, Step, WrittenOutStep
 from augqa.records import QAExample
+from augqa.sampling import choose
 from augqa.scoring import f1
 
 OnEpoch = Callable[[int, float], None]

@@ -128,6 +128,54 @@ class Joint:
             df_total = np.where(np.isfinite(total) & (share > 0), total**2 / share, 1.0)
         return weights @ self.values, np.sqrt(total), df_total
 
+    def at(self, rows: Sequence[int]) -> "Joint":
+        """Return some of the sums."""
+        square = np.ix_(rows, rows)
+        return Joint(
+            values=self.values[rows],
+            trainings=self.trainings[square],
+            df_trainings=self.df_trainings,
+            articles=tuple((part[square], df) for part, df in self.articles),
+            one_seed=self.one_seed[rows],
+        )
+
+
+def lack_of_fit(points: Joint, residuals: Floats, fitted: Floats, weights: Floats) -> float | None:
+    """Return p of points that lie no further from a fit than trainings and articles explain.
+
+    The weighted sum of squared residuals over what it is expected to be. Without articles and with
+    as many seeds a point this is the F test against the spread of repeated runs (Draper and Smith
+    1998, Applied Regression Analysis, section 2.1). Articles count too, since another draw of them
+    would bend the points otherwise: without them a fit that is right is refused too often.
+
+    Args:
+        points: What was fitted.
+        residuals: Points minus fit, shape ``(n,)``.
+        fitted: How the fit moves with the points, shape ``(n, n)``.
+        weights: Of the fit, shape ``(n,)``.
+
+    Returns:
+        None where nothing is left to test with: as many parameters as points, a point with one
+        training, or runs that do not differ at all.
+
+    Source: Box 1954, Annals of Mathematical Statistics 25(2), theorem 3.1, for the distribution of
+        the sum of squares.
+    """
+    left = len(residuals) - round(float(np.trace(fitted)))
+    if left < 1 or not points.df_trainings or points.one_seed.any():
+        return None
+    maker = np.sqrt(weights)[:, None] * (np.eye(len(residuals)) - fitted)
+    parts = [(points.trainings, float(points.df_trainings)), *points.articles]
+    spreads = [(maker @ part @ maker.T, df) for part, df in parts]
+    expected = float(sum(np.trace(part) for part, _ in spreads))
+    if not 0 < expected < inf or not points.trainings.any():
+        return None
+    total = np.sum([part for part, _ in spreads], axis=0)
+    n_free = expected**2 / float((total * total.T).sum())
+    df = expected**2 / sum(float(np.trace(part)) ** 2 / df for part, df in spreads)
+    f = float((weights * residuals**2).sum()) / expected
+    return float(special.fdtrc(n_free, df, f))
+
 
 def joint(study: Study, coefficients: Floats, *, metric: Metric) -> Joint:
     """Return weighted sums of the scores of recipes on sets.

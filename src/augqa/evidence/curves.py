@@ -18,12 +18,12 @@ from scipy import special
 from scipy.optimize import least_squares
 
 from augqa.errors import EvidenceError
-from augqa.evidence.comparisons import seed_spread
 from augqa.evidence.contrast import (
     ALPHA,
     SHIFTS,
     Estimate,
     Scope,
+    lack_of_fit,
     of_recipes,
     target_weights,
 )
@@ -52,7 +52,7 @@ class Curve:
             the size, and the floor, in percent.
         centre: Geometric mean of the sizes.
         pull: How much each parameter moves with each score, shape ``(n_parameters, n_sizes)``.
-        lack_of_fit_p: Of scores that lie no further from the curve than seeds explain; None where
+        lack_of_fit_p: Of scores that lie no further from the curve than noise explains; None where
             there is nothing to test with.
     """
 
@@ -69,7 +69,7 @@ class Curve:
 
     @property
     def fits(self) -> bool:
-        """Whether the scores lie no further from it than seeds explain."""
+        """Whether the scores lie no further from it than noise explains."""
         return self.lack_of_fit_p is None or self.lack_of_fit_p >= ALPHA
 
     def at(self, sizes: Floats) -> Floats:
@@ -204,17 +204,23 @@ def fit_curve(
         )
     recipes = tuple(recipe for recipe, _ in ordered)
     rows = [study.index(recipe) for recipe in recipes]
-    scores = study.mean_over_seeds(study.run_means(metric))[rows] @ target_weights(study, target)
+    points = of_recipes(study, target_weights(study, target), metric=metric).at(rows)
+    scores = points.values
     weights = study.n_seeds[rows].astype(np.float64)
-    spread = seed_spread(study, target=target, metric=metric)
     centre = float(np.exp(np.log(n).mean()))
-    curve = _fitted(scores, n, weights, centre, floor=False)
+    theta, pull, gradient = _fitted(scores, n, weights, centre, floor=False)
     form: Form = "power"
-    p = lack_of_fit(scores - curve[2], weights, 2, spread.std, spread.df)
+
+    def misfit() -> float | None:
+        x = np.log(n / centre)
+        residuals = scores - (100 - theta[2] - np.exp(theta[0] + theta[1] * x))
+        return lack_of_fit(points, residuals, gradient @ pull, weights)
+
+    p = misfit()
     if p is not None and p < ALPHA and len(n) > 3:
         form = "power with a floor"
-        curve = _fitted(scores, n, weights, centre, floor=True)
-        p = lack_of_fit(scores - curve[2], weights, 3, spread.std, spread.df)
+        theta, pull, gradient = _fitted(scores, n, weights, centre, floor=True)
+        p = misfit()
     return Curve(
         target=target,
         metric=metric,
@@ -222,32 +228,11 @@ def fit_curve(
         recipes=recipes,
         sizes=n,
         scores=scores,
-        theta=curve[0],
+        theta=theta,
         centre=centre,
-        pull=curve[1],
+        pull=pull,
         lack_of_fit_p=p,
     )
-
-
-def lack_of_fit(
-    residuals: Floats, weights: Floats, n_parameters: int, std: float | None, df: int
-) -> float | None:
-    """Return p of residuals that are no larger than seeds explain.
-
-    Args:
-        residuals: Of means over seeds, shape ``(n,)``.
-        weights: Seeds of each, same shape.
-        n_parameters: That were fitted.
-        std: Standard deviation of a run around the mean of its recipe; None where not known.
-        df: Its degrees of freedom.
-
-    Source: Draper and Smith 1998, Applied Regression Analysis, section 2.2.
-    """
-    left = len(residuals) - n_parameters
-    if left < 1 or not std:
-        return None
-    f = float((weights * residuals**2).sum() / left / std**2)
-    return float(special.fdtrc(left, df, f))
 
 
 def worth(study: Study, curve: Curve, recipe: str, *, n_real: int, n_generated: int) -> Worth:
@@ -359,10 +344,6 @@ def robustness_line(
     intercept, slope = pull @ y[rows]
     # To first order a recipe's distance moves as y - slope x of it and of the sizes does.
     distances = of_recipes(study, away - slope * at_home, metric=metric)
-    runs = study.run_means(metric) @ (away - slope * at_home)
-    noise = runs - study.mean_over_seeds(runs[:, None])[study.recipe_of_run, 0]
-    df = int((study.n_seeds - 1).sum())
-    std = float(np.sqrt((noise**2).sum() / df)) if df else None
 
     def line_at(values: Floats) -> Floats:
         combined = np.zeros((len(values), len(study.seeds)))
@@ -382,7 +363,9 @@ def robustness_line(
         slope=float(slope),
         intercept=float(intercept),
         span=span,
-        lack_of_fit_p=lack_of_fit(y[rows] - intercept - slope * x[rows], weights, 2, std, df),
+        lack_of_fit_p=lack_of_fit(
+            distances.at(rows), y[rows] - intercept - slope * x[rows], design @ pull, weights
+        ),
         band=np.stack([grid, line, line - half, line + half], axis=1),
         above={
             recipe: distances.combine(
@@ -405,7 +388,7 @@ def _gradient(x: Floats, a: float, b: float, *, floor: bool) -> Floats:
 def _fitted(
     scores: Floats, sizes: Floats, weights: Floats, centre: float, *, floor: bool
 ) -> tuple[tuple[float, float, float], Floats, Floats]:
-    # Parameters, how they move with the scores, and the curve at the sizes.
+    # Parameters, how they move with the scores, and how the curve moves with them.
     x = np.log(sizes / centre)
     error = np.maximum(100 - scores, 1e-3)  # a reader without any error has no logarithm
     slope, start = np.polyfit(x, np.log(error), 1)
@@ -434,7 +417,7 @@ def _fitted(
     # The pseudo-inverse: a floor that lies at its bound, or a flat curve, is no error here.
     pull = np.linalg.pinv(gradient.T * weights @ gradient) @ (gradient.T * weights)
     parameters = (float(theta[0]), float(theta[1]), float(theta[2]) if floor else 0.0)
-    return parameters, pull, curve(theta)
+    return parameters, pull, gradient
 
 
 def _against(study: Study, curve: Curve, place: int, sizes: Floats) -> Floats:

@@ -17,17 +17,16 @@ import numpy as np
 from scipy import special, stats
 
 from augqa.errors import EvidenceError
-from augqa.evidence.comparisons import seed_spread
 from augqa.evidence.contrast import (
     ALPHA,
     SHIFTS,
     Estimate,
     joint,
+    lack_of_fit,
     of_recipes,
     t_quantile,
     target_weights,
 )
-from augqa.evidence.curves import lack_of_fit
 from augqa.evidence.scores import Floats, Metric, Study
 
 SweepKind = Literal["fixed size", "fixed real"]
@@ -177,10 +176,9 @@ def ratio_curve(
     weights = target_weights(study, target)
     scores = of_recipes(study, weights, metric=metric)
     y, n_seeds = scores.values[rows], study.n_seeds[rows].astype(np.float64)
-    spread = seed_spread(study, target=target, metric=metric)
     design = _powers(ratios)
     pull = np.asarray(np.linalg.solve(design.T * n_seeds @ design, design.T * n_seeds), np.float64)
-    p = lack_of_fit(y - design @ (pull @ y), n_seeds, 3, spread.std, spread.df)
+    p = lack_of_fit(scores.at(rows), y - design @ (pull @ y), design @ pull, n_seeds)
 
     def over(coefficients: Floats) -> Floats:
         # From weights of the points to weights of all recipes.

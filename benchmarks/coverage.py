@@ -42,40 +42,16 @@ NEW_WIKI = (
     *(92, 267, 130, 88, 111, 238, 149, 285, 147, 102, 195, 212, 73, 181, 304, 219),
     *(205, 89, 235, 138, 152, 106, 87, 121, 96, 93, 161, 88, 116, 98, 163, 99),
 )
-# Questions of a group of reviews: how many groups.
-AMAZON_GROUPS: Mapping[int, int] = {
-    9: 1,
-    10: 1,
-    14: 2,
-    15: 4,
-    16: 1,
-    17: 1,
-    18: 1,
-    19: 6,
-    20: 53,
-    21: 22,
-    22: 35,
-    23: 24,
-    24: 59,
-    25: 163,
-    26: 5,
-    27: 3,
-    28: 1,
-    29: 5,
-    30: 13,
-    32: 2,
-    33: 1,
-    34: 1,
-    35: 2,
-    36: 1,
-    39: 1,
-    40: 1,
-    42: 1,
-    47: 1,
-    49: 1,
-    50: 1,
-}
-AMAZON = tuple(n for n, groups in AMAZON_GROUPS.items() for _ in range(groups))
+# Questions of a group of reviews, and how many groups have so many.
+AMAZON_SIZES = (
+    *(9, 10, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26),
+    *(27, 28, 29, 30, 32, 33, 34, 35, 36, 39, 40, 42, 47, 49, 50),
+)
+AMAZON_GROUPS = (
+    *(1, 1, 2, 4, 1, 1, 1, 6, 53, 22, 35, 24, 59, 163, 5),
+    *(3, 1, 5, 13, 2, 1, 1, 2, 1, 1, 1, 1, 1, 1, 1),
+)
+AMAZON = tuple(np.repeat(AMAZON_SIZES, AMAZON_GROUPS).tolist())
 SETS = {
     "squad": {"squad": SQUAD},
     "new_wiki": {"new_wiki": NEW_WIKI},

@@ -265,7 +265,7 @@ def study_edges(
             edges.append(
                 Edge(
                     kind=EdgeKind.TOO_SMALL_TO_SEE,
-                    words=f"The smallest difference that this study would see in four runs of five"
+                    words=f"The smallest difference that such a study sees in four cases of five"
                     f" is {number(smallest)}, and the largest that it saw is {number(largest)}: it"
                     " was too small to find anything. More seeds, or more articles, are needed.",
                 )
@@ -387,7 +387,7 @@ def _failed(study: Study, expected: Mapping[str, Sequence[int]]) -> Edge | None:
     for recipe, seeds in expected.items():
         missing = [seed for seed in seeds if seed not in study.seeds.get(recipe, ())]
         if missing:
-            some = f"seed {listed([str(seed) for seed in missing])}"
+            some = f"seed{'s' * (len(missing) > 1)} {listed([str(seed) for seed in missing])}"
             said = "every seed" if len(missing) == len(seeds) else some
             failed.append(f"{recipe} ({said})")
     if not failed:

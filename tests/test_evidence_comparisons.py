@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from augqa.evidence import compare, holm, seed_spread
-from augqa.evidence.comparisons import Comparison, corrected, own_variances, permutation_p
+from augqa.evidence.comparisons import Comparison, corrected, from_own_spread, permutation_p
 from augqa.evidence.contrast import Estimate
 from tests.studies import golden, level_study
 
@@ -162,28 +162,36 @@ def test_seeds_that_change_nothing_are_told() -> None:
 def test_own_variances_give_the_interval_of_welch() -> None:
     ours, theirs = [61.0, 64.0, 66.0, 71.0], [58.0, 58.5, 59.0]
     made = level_study({"a": ours, "b": theirs, "c": [5.0, 95.0]}, sets=["amazon"])
-    ends = stats.ttest_ind(ours, theirs, equal_var=False).confidence_interval(0.95)
-    assert own_variances(made, "a", "b") == pytest.approx((ends.low, ends.high))
-    assert own_variances(level_study({"a": [1.0], "b": [1.0, 2.0]}), "a", "b") is None
+    other = stats.ttest_ind(ours, theirs, equal_var=False)
+    ends = other.confidence_interval(0.95)
+    own = from_own_spread(made, "a", "b")
+    assert own is not None
+    assert own.interval() == pytest.approx((ends.low, ends.high))
+    assert own.p == pytest.approx(other.pvalue)
+    assert from_own_spread(level_study({"a": [1.0], "b": [1.0, 2.0]}), "a", "b") is None
 
 
 def test_own_variances_count_articles_too() -> None:
-    levels = {"a": [61.0, 64.0], "b": [58.0, 58.5]}
-    narrow, wide = (
-        own_variances(level_study(levels, spread=spread), "a", "b") for spread in (0.0, 20.0)
-    )
-    assert narrow is not None
-    assert wide is not None
-    # 20 points up and down on 24 articles, beside trainings.
-    total = (3**2 / 2 / 2 + 0.5**2 / 2 / 2) + 24 / 23 * 24 * 40**2 / 48**2 / 2
-    assert wide[1] - wide[0] == pytest.approx(2 * stats.t.ppf(0.975, _df(total)) * total**0.5)
-    assert wide[1] - wide[0] < narrow[1] - narrow[0]  # more degrees of freedom than one
-
-
-def _df(total: float) -> float:
+    made = level_study({"a": [61.0, 64.0], "b": [58.0, 58.5]}, spread=20.0)
+    own = from_own_spread(made, "a", "b")
+    # Trainings, and 20 points up and down on 24 articles of each of two sets.
     articles = 24 / 23 * 24 * 40**2 / 48**2 / 4
     parts = [(2.25, 1), (0.0625, 1), (articles, 23), (articles, 23)]
-    return total**2 / sum(part**2 / df for part, df in parts)
+    total = sum(part for part, _ in parts)
+    assert own is not None
+    assert own.se == pytest.approx(total**0.5)
+    assert own.df == pytest.approx(total**2 / sum(part**2 / df for part, df in parts))
+
+
+def test_a_careful_comparison_has_the_wider_of_both_intervals() -> None:
+    calm = {name: [70.0, 70.1, 70.2] for name in ("b", "c", "d", "e")}
+    made = level_study({"a": [66.0, 72.0, 75.0]} | calm)
+    pooled, careful = (compare(made, "a", "b", careful=careful) for careful in (False, True))
+    own = from_own_spread(made, "a", "b")
+    assert careful.estimate == own
+    assert careful.high > pooled.high
+    # The pooled spread is far too wide for these two, and stays: too few seeds to know.
+    assert compare(made, "b", "c", careful=True).estimate == compare(made, "b", "c").estimate
 
 
 def test_by_exact_match_it_is_half_as_much() -> None:

@@ -9,7 +9,7 @@ pass, over their shifts.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
-from math import comb, isnan
+from math import comb, inf, isnan, sqrt
 
 import numpy as np
 from scipy import stats
@@ -171,6 +171,7 @@ def compare(
     metric: Metric = "f1",
     primary: bool = False,
     n_primary: int = 1,
+    careful: bool = False,
 ) -> Comparison:
     """Return a comparison, not corrected yet.
 
@@ -183,6 +184,8 @@ def compare(
         primary: Whether it was named before the run.
         n_primary: How many were: the smallest visible effect is that of the strictest step of
             Holm's correction.
+        careful: Whether to take the wider of two intervals, from the pooled spread over seeds and
+            from the two recipes' own: for where these differ.
 
     Raises:
         EvidenceError: If a recipe has no scores, or there is no such set.
@@ -192,6 +195,10 @@ def compare(
     coefficients[0, study.index(recipe)] += weights
     coefficients[0, study.index(against)] -= weights
     estimate = joint(study, coefficients, metric=metric).combine(np.ones(1))
+    if careful and estimate.scope == "recipes":
+        own = from_own_spread(study, recipe, against, target=target, metric=metric)
+        if own is not None:
+            estimate = max(estimate, own, key=lambda one: one.interval()[1])
     low, high = estimate.interval()
     return Comparison(
         recipe=recipe,
@@ -209,34 +216,34 @@ def compare(
     )
 
 
-def own_variances(
+def from_own_spread(
     study: Study, recipe: str, against: str, *, target: str = SHIFTS, metric: Metric = "f1"
-) -> tuple[float, float] | None:
-    """Return the interval of a difference from the two recipes' own variances over seeds.
+) -> Estimate | None:
+    """Return a difference with its error from the two recipes' own variances over seeds.
 
     For where variances differ and the pooled one misleads (Welch 1947, Biometrika 34). None where
     one of the two has a single training.
     """
-    rows = [study.recipe_of_run == study.index(name) for name in (recipe, against)]
-    if min(row.sum() for row in rows) < 2:
-        return None
     weights = target_weights(study, target)
-    places = [study.index(name) for name in (recipe, against)]
-    two = of_recipes(study, weights, metric=metric)
     scores = study.run_means(metric) @ weights
-    parts = [(scores[row].var(ddof=1) / row.sum(), float(row.sum() - 1)) for row in rows]
+    places = [study.index(name) for name in (recipe, against)]
+    runs = [scores[study.recipe_of_run == place] for place in places]
+    if min(len(one) for one in runs) < 2:
+        return None
     sign = np.zeros(len(study.seeds))
     sign[places[0]] += 1
     sign[places[1]] -= 1
-    parts += [(sign @ part @ sign, df) for part, df in two.articles]
+    both = of_recipes(study, weights, metric=metric)
+    parts = [(float(one.var(ddof=1)) / len(one), len(one) - 1.0) for one in runs]
+    parts += [(float(sign @ part @ sign), df) for part, df in both.articles]
     total = sum(variance for variance, _ in parts)
     share = sum(variance**2 / df for variance, df in parts)
     return Estimate(
-        value=float(sign @ two.values),
-        se=float(np.sqrt(total)),
-        df=float(total**2 / share) if share > 0 and np.isfinite(total) else 1.0,
+        value=float(sign @ both.values),
+        se=sqrt(total),
+        df=total**2 / share if 0 < share < inf else 1.0,
         scope="recipes",
-    ).interval()
+    )
 
 
 def permutation_p(

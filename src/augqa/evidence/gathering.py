@@ -15,7 +15,6 @@ from augqa.evidence.comparisons import (
     SeedSpread,
     compare,
     corrected,
-    own_variances,
     seed_spread,
 )
 from augqa.evidence.contrast import SHIFTS, target_weights
@@ -43,7 +42,6 @@ from augqa.evidence.verdict import (
 )
 from augqa.evidence.words import (
     curve_words,
-    interval,
     leakage_words,
     number,
     price_words,
@@ -205,7 +203,14 @@ def gather(study: Study, plan: Plan) -> Evidence:
     primary = _primary(study, plan, spreads["f1"])
     named = {(one.planned.recipe, one.planned.against) for one in primary}
     exploratory = tuple(
-        compare(study, recipe, plan.baseline, target=target, metric=metric)
+        compare(
+            study,
+            recipe,
+            plan.baseline,
+            target=target,
+            metric=metric,
+            careful=spreads[metric].unequal,
+        )
         for recipe in study.recipes
         if recipe != plan.baseline
         for metric in METRICS
@@ -264,7 +269,6 @@ def gather(study: Study, plan: Plan) -> Evidence:
         leakage=leaks,
         edges=edges,
         remarks=(
-            *_own_variance_remarks(study, primary, spreads["f1"]),
             *_size_remarks(plan, curves, lines, worths, prices),
             *(words for ratio in ratios for words in ratio_finding_words(ratio)),
             *([best.sentence] if best is not None else []),
@@ -330,6 +334,7 @@ def _primary(study: Study, plan: Plan, spread: SeedSpread) -> tuple[PrimaryCompa
             target=target,
             primary=True,
             n_primary=n_primary,
+            careful=spread.unequal,
         )
 
     overall = [made(planned, SHIFTS) for planned in plan.primary]
@@ -393,23 +398,6 @@ def _spread_of(runs: Floats) -> Spread:
         std=float(runs.std(ddof=1)) if len(runs) > 1 else None,
         runs=tuple(runs.tolist()),
     )
-
-
-def _own_variance_remarks(
-    study: Study, primary: Sequence[PrimaryComparison], spread: SeedSpread
-) -> list[str]:
-    if not spread.unequal:
-        return []
-    remarks = []
-    for one in primary:
-        if one.overall is not None and one.overall.scope == "recipes":
-            ends = own_variances(study, one.planned.recipe, one.planned.against)
-            if ends is not None:
-                remarks.append(
-                    f"{one.planned.recipe} against {one.planned.against} from their own spread"
-                    f" alone: {interval(*ends)}, not corrected."
-                )
-    return remarks
 
 
 def _size_remarks(

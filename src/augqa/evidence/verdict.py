@@ -10,6 +10,7 @@ from augqa.evidence.comparisons import (
     SeedSpread,
     compare,
     corrected,
+    seed_spread,
 )
 from augqa.evidence.contrast import SHIFTS, Estimate, of_recipes, target_weights
 from augqa.evidence.ratio import one_shift_left_out
@@ -245,8 +246,9 @@ def study_edges(
                 words=f"The spread over seeds differs between recipes (Bartlett's p"
                 f" {p_value(spread.bartlett_p)}), most in {widest}"
                 f" ({number(spread.by_recipe[widest])} against"
-                f" {number(spread.std or 0)} pooled): intervals from the pooled spread are too"
-                " narrow for the one and too wide for the others.",
+                f" {number(spread.std or 0)} pooled): comparisons have the wider of two intervals,"
+                " from the pooled spread and from the two recipes' own; curves and sweeps rest on"
+                " the pooled one.",
             )
         )
     if not planned:
@@ -296,7 +298,10 @@ def champion(
         EvidenceError: If a recipe has no scores, or there is no shift.
     """
     others = [name for name in (candidates or study.recipes) if name != before]
-    compared, _ = corrected([compare(study, name, before, metric=metric) for name in others], {})
+    careful = seed_spread(study, metric=metric).unequal
+    compared, _ = corrected(
+        [compare(study, name, before, metric=metric, careful=careful) for name in others], {}
+    )
     found = [one for one in compared if one is not None]
     entrants = [before, *others]
 

@@ -150,6 +150,13 @@ def test_a_set_of_one_article_has_no_end() -> None:
     assert (found.low, found.high, found.smallest_visible, found.p) == (-inf, inf, inf, 1.0)
 
 
+def test_uneven_articles_have_the_degrees_of_freedom_of_fewer_even_ones() -> None:
+    one = question_set("amazon", [0, 0, 0, 1, 2, 2])
+    rows = {"a": [{"amazon": [10, 20, 60, 40, 30, 70]}], "b": [{"amazon": [0] * 6}]}
+    # Articles of 3, 1 and 2 questions tell as much as 36 / 14 of one size.
+    assert compare(study([one], rows), "a", "b").estimate.df == pytest.approx(36 / 14 - 1)
+
+
 def test_equal_recipes_without_noise_do_not_differ() -> None:
     assert compare(level_study({"a": [60.0, 60.0], "b": [60.0, 60.0]}), "a", "b").p == 1.0
 

@@ -110,6 +110,17 @@ def test_the_interval_ends_where_the_score_can_be_told_from_the_curve() -> None:
     assert high - score(6000) < 2 * one_recipe
 
 
+def test_an_interval_narrower_than_a_step_of_the_search_is_found() -> None:
+    widths = []
+    for noise in (0.001, 0.002):
+        made = sized(noise=noise, augment=score(6000))
+        found = worth(made, fit_curve(made, SIZES), "augment", n_real=4000, n_generated=5000)
+        assert found.low < 2000 < found.high
+        widths.append(found.high - found.low)
+    assert widths[1] == pytest.approx(2 * widths[0], rel=0.02)
+    assert widths[1] < 50
+
+
 def test_more_noise_makes_the_interval_wider() -> None:
     widths = []
     for noise in (0.1, 0.4):

@@ -103,10 +103,14 @@ def test_the_table_has_each_recipe_on_the_shifts_and_on_each_set(found: Evidence
 
 
 def test_what_was_not_named_is_exploratory_and_has_no_star(found: Evidence) -> None:
-    assert {one.against for one in found.exploratory} == {"real"}
+    assert {one.against for one in found.exploratory} == {"real", "real_longer", "real_more"}
     assert {one.stars for one in found.exploratory} == {""}
-    asked = [(one.recipe, one.metric, one.target) for one in found.exploratory]
-    assert len(set(asked)) == len(asked)
+    every = [(one.recipe, one.against, one.metric, one.target) for one in found.exploratory]
+    assert len(set(every)) == len(every)
+    assert ("augment", "real_longer", "exact_match", SHIFTS) in every
+    assert ("augment", "real_longer", "f1", "squad") in every
+    assert ("augment", "real_longer", "f1", SHIFTS) not in every
+    asked = {(recipe, *rest) for recipe, against, *rest in every if against == "real"}
     assert ("mix", "f1", SHIFTS) not in asked  # it is primary
     assert ("mix", "exact_match", SHIFTS) in asked
     assert ("mix", "f1", "squad") in asked

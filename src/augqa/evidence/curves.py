@@ -260,15 +260,18 @@ def worth(study: Study, curve: Curve, recipe: str, *, n_real: int, n_generated: 
         _, se, df = scores.combine_all(weights)
         return scores.values[place] - curve.at(sizes), special.stdtrit(df, 1 - ALPHA / 2) * se
 
+    size = curve.size_of(float(scores.values[place]))
+    if grid[0] < size < grid[-1]:
+        # The estimate is a point of the grid: an interval narrower than a step is found too.
+        grid = np.unique(np.append(grid, size))
     gap, reach = away(grid)
     kept = np.flatnonzero(np.abs(gap) <= reach)
-    size = curve.size_of(float(scores.values[place]))
     low, high = size, size
     if kept.size:
         low = 0.0 if kept[0] == 0 else _crossing(away, grid, int(kept[0]) - 1)
         last = int(kept[-1])
         high = inf if last == len(grid) - 1 else _crossing(away, grid, last)
-    elif not grid[0] <= size <= grid[-1]:
+    else:  # the estimate lies beyond the grid, or at its very end
         low, high = (0.0, grid[0]) if size < grid[0] else (grid[-1], inf)
     weights = _against(study, curve, place, curve.sizes[:1])[0]
     return Worth(

@@ -156,7 +156,8 @@ class Evidence:
         headline: One sentence on the first primary comparison.
         recipes: The results table.
         primary: As planned.
-        exploratory: All others: each recipe against the baseline on every target and metric.
+        exploratory: All others: each recipe against the baseline, and primary comparisons by exact
+            match and on sets that are no shift.
         smallest_visible: True difference on the headline that is found in four studies of five;
             None with one seed, or where nothing is compared.
         spread: Over training seeds, on the headline by metric.
@@ -201,24 +202,22 @@ def gather(study: Study, plan: Plan) -> Evidence:
     targets = [SHIFTS, *study.sets] if has_shift else list(study.sets)
     spreads = {metric: _spread(study, metric) for metric in METRICS}
     primary = _primary(study, plan, spreads["f1"])
-    named = {(one.planned.recipe, one.planned.against) for one in primary}
+    named = [(one.recipe, one.against) for one in plan.primary]
+    against_baseline = [
+        (recipe, plan.baseline) for recipe in study.recipes if recipe != plan.baseline
+    ]
     exploratory = tuple(
         compare(
-            study,
-            recipe,
-            plan.baseline,
-            target=target,
-            metric=metric,
-            careful=spreads[metric].unequal,
+            study, recipe, against, target=target, metric=metric, careful=spreads[metric].unequal
         )
-        for recipe in study.recipes
-        if recipe != plan.baseline
+        for recipe, against in dict.fromkeys([*against_baseline, *named])
+        if {recipe, against} <= set(study.seeds)
         for metric in METRICS
         for target in targets
         # Primary comparisons stand for themselves on the targets they were named for.
         if not (
-            metric == "f1"
-            and (recipe, plan.baseline) in named
+            (recipe, against) in named
+            and metric == "f1"
             and (target == SHIFTS or target in study.shifts)
         )
     )

@@ -126,9 +126,9 @@ def draw(
         )
         run = np.repeat(mean, n_seeds, axis=0)
         run += (training + world.set_sd * rng.standard_normal(n_runs))[:, None]
-        run += world.training_article_sd * rng.standard_normal((n_runs, len(n)))
-        noise = world.question_sd * np.sqrt(n) * rng.standard_normal((n_runs, len(n)))
-        sums[name] = n * run + noise
+        # Of a training on an article, and on the questions of it.
+        noise_sd = np.sqrt((world.training_article_sd * n) ** 2 + world.question_sd**2 * n)
+        sums[name] = n * run + noise_sd * rng.standard_normal((n_runs, len(n)))
     return Study(
         sets={
             name: Articles(role="shift", n_questions=np.asarray(of_set, dtype=np.float64))

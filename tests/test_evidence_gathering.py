@@ -194,6 +194,15 @@ def test_with_fewer_than_three_sizes_there_is_no_curve() -> None:
     )
 
 
+def test_sizes_without_scores_are_named() -> None:
+    found = gather(made(), replace(PLAN, real_sizes={**PLAN.real_sizes, "real_most": 8000}))
+    assert found.worths != ()
+    assert (
+        "Without scores, and so neither on the curve of real sizes nor held against it: real_most."
+        in found.remarks
+    )
+
+
 def test_nothing_named_makes_everything_exploratory() -> None:
     found = gather(made(), Plan(baseline="real"))
     assert found.primary == ()

@@ -118,7 +118,9 @@ def test_a_cliff_is_not_a_quadratic_and_points_are_compared() -> None:
 
 def test_with_one_seed_a_quadratic_cannot_be_tested() -> None:
     made = level_study({name: [60.0 + n] for n, name in enumerate(RATIOS)}, spread=1.0)
-    assert "could not be tested" in ratio_words(ratio_curve(made, RATIOS))
+    words = ratio_words(ratio_curve(made, RATIOS))
+    assert "could not be tested" in words
+    assert "for these readers alone (one seed)" in words
 
 
 def test_the_ratio_is_chosen_on_other_shifts_than_it_is_reported_on() -> None:

@@ -87,6 +87,17 @@ def test_a_run_that_comes_twice_is_named() -> None:
         study_of_runs([one], runs)
 
 
+def test_a_set_that_comes_twice_is_named() -> None:
+    one = question_set("amazon", [0])
+    with pytest.raises(EvidenceError, match="test set amazon: it is there more than once"):
+        study_of([one, one], {"mix": {1: {"amazon": scores(one, [1])}}})
+
+
+def test_a_set_has_not_the_name_of_the_mean_over_shifts() -> None:
+    with pytest.raises(EvidenceError, match="the name of the mean over all shifts"):
+        question_set("shifts", [0])
+
+
 def test_a_study_of_nothing_is_refused() -> None:
     with pytest.raises(EvidenceError, match="no test set"):
         study_of([], {})

@@ -5,10 +5,18 @@ show in one record. docs/evidence.md tells what each number means.
 """
 
 from augqa.evidence.comparisons import Comparison, Planned, compare, holm, seed_spread
-from augqa.evidence.contrast import SHIFTS, Estimate
+from augqa.evidence.contrast import Estimate
 from augqa.evidence.gathering import Evidence, Plan, Sizes, as_metrics, gather
 from augqa.evidence.ratio import Sweep
-from augqa.evidence.scores import METRICS, QuestionSet, Scores, Study, study_of, study_of_runs
+from augqa.evidence.scores import (
+    METRICS,
+    SHIFTS,
+    QuestionSet,
+    Scores,
+    Study,
+    study_of,
+    study_of_runs,
+)
 from augqa.evidence.verdict import Badge, EdgeKind, Verdict
 
 __all__ = [

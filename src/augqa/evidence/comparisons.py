@@ -16,14 +16,13 @@ from scipy import stats
 
 from augqa.evidence.contrast import (
     ALPHA,
-    SHIFTS,
     Estimate,
     Scope,
     joint,
     of_recipes,
     target_weights,
 )
-from augqa.evidence.scores import Floats, Metric, Study
+from augqa.evidence.scores import SHIFTS, Floats, Metric, Study
 
 # More ways than this to deal runs to two recipes are not counted out: 10 seeds against 10.
 _MAX_DEALS = 200_000

@@ -25,7 +25,7 @@ from scipy import special
 from scipy.optimize import brentq
 
 from augqa.errors import EvidenceError
-from augqa.evidence.scores import Articles, Floats, Metric, Study
+from augqa.evidence.scores import SHIFTS, Articles, Floats, Metric, Study
 
 ALPHA = 0.05
 POWER = 0.8
@@ -36,8 +36,6 @@ _NODES, _NODE_WEIGHTS = np.polynomial.legendre.leggauss(200)
 # `recipes`: over trainings and articles. `readers`: a recipe had one training, so that the interval
 # is about these readers alone, over articles.
 Scope = Literal["recipes", "readers"]
-
-SHIFTS = "shifts"  # the target that is the unweighted mean over the shifts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

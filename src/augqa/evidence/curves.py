@@ -20,14 +20,13 @@ from scipy.optimize import least_squares
 from augqa.errors import EvidenceError
 from augqa.evidence.contrast import (
     ALPHA,
-    SHIFTS,
     Estimate,
     Scope,
     lack_of_fit,
     of_recipes,
     target_weights,
 )
-from augqa.evidence.scores import Floats, Metric, Study
+from augqa.evidence.scores import SHIFTS, Floats, Metric, Study
 
 Form = Literal["power", "power with a floor"]
 

@@ -17,7 +17,7 @@ from augqa.evidence.comparisons import (
     corrected,
     seed_spread,
 )
-from augqa.evidence.contrast import SHIFTS, target_weights
+from augqa.evidence.contrast import target_weights
 from augqa.evidence.curves import (
     Curve,
     Price,
@@ -30,7 +30,7 @@ from augqa.evidence.curves import (
 )
 from augqa.evidence.leakage import Leakage, leakage
 from augqa.evidence.ratio import RatioFinding, Sweep, ratio_finding
-from augqa.evidence.scores import METRICS, Floats, Metric, Study
+from augqa.evidence.scores import METRICS, SHIFTS, Floats, Metric, Study
 from augqa.evidence.verdict import (
     Champion,
     Edge,
@@ -43,6 +43,7 @@ from augqa.evidence.verdict import (
 from augqa.evidence.words import (
     curve_words,
     leakage_words,
+    listed,
     number,
     price_words,
     ratio_finding_words,
@@ -158,8 +159,8 @@ class Evidence:
         primary: As planned.
         exploratory: All others: each recipe against the baseline, and primary comparisons by exact
             match and on sets that are no shift.
-        smallest_visible: True difference on the headline that is found in four studies of five;
-            None with one seed, or where nothing is compared.
+        smallest_visible: True difference on the headline that is found in four studies of five,
+            by the surest of its comparisons; None with one seed, or where nothing is compared.
         spread: Over training seeds, on the headline by metric.
         curves: Of real sizes, F1, by target; empty with fewer than three sizes.
         worths: What generated pairs are worth, on the headline.
@@ -268,7 +269,7 @@ def gather(study: Study, plan: Plan) -> Evidence:
         leakage=leaks,
         edges=edges,
         remarks=(
-            *_size_remarks(plan, curves, lines, worths, prices),
+            *_size_remarks(study, plan, curves, lines, worths, prices),
             *(words for ratio in ratios for words in ratio_finding_words(ratio)),
             *([best.sentence] if best is not None else []),
             *(leakage_words(leak) for leak in leaks if leak.target == SHIFTS),
@@ -400,6 +401,7 @@ def _spread_of(runs: Floats) -> Spread:
 
 
 def _size_remarks(
+    study: Study,
     plan: Plan,
     curves: Mapping[str, Curve],
     lines: Mapping[str, RobustnessLine],
@@ -407,6 +409,12 @@ def _size_remarks(
     prices: Mapping[str, Price],
 ) -> list[str]:
     remarks = []
+    gone = [name for name in (*plan.real_sizes, *plan.generated) if name not in study.seeds]
+    if gone:
+        remarks.append(
+            f"Without scores, and so neither on the curve of real sizes nor held against it:"
+            f" {listed(gone)}."
+        )
     if SHIFTS in curves:
         remarks.append(curve_words(curves[SHIFTS]))
     elif plan.real_sizes:

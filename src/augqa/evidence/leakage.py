@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from augqa.errors import EvidenceError
-from augqa.evidence.contrast import SHIFTS, Estimate, joint
-from augqa.evidence.scores import Floats, Metric, Study, only_articles, side_by_side
+from augqa.evidence.contrast import Estimate, joint
+from augqa.evidence.scores import SHIFTS, Floats, Metric, Study, only_articles, side_by_side
 
 _MENTIONED, _OTHER = " (mentioned)", " (not mentioned)"
 

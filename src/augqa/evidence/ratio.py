@@ -19,7 +19,6 @@ from scipy import special, stats
 from augqa.errors import EvidenceError
 from augqa.evidence.contrast import (
     ALPHA,
-    SHIFTS,
     Estimate,
     joint,
     lack_of_fit,
@@ -27,7 +26,7 @@ from augqa.evidence.contrast import (
     t_quantile,
     target_weights,
 )
-from augqa.evidence.scores import Floats, Metric, Study
+from augqa.evidence.scores import SHIFTS, Floats, Metric, Study
 
 SweepKind = Literal["fixed size", "fixed real"]
 

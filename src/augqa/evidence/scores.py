@@ -20,6 +20,8 @@ Role = Literal["home", "shift", "stress"]
 
 METRICS: tuple[Metric, ...] = ("f1", "exact_match")
 
+SHIFTS = "shifts"  # the target that is the unweighted mean over the shifts
+
 # Scores in float32 may be a rounding error above 100.
 _ROUNDING = 1e-3
 
@@ -47,6 +49,8 @@ class QuestionSet:
     def __post_init__(self) -> None:
         """Refuse what does not fit together."""
         where = f"test set {self.name}"
+        if self.name == SHIFTS:
+            raise EvidenceError(f"{where}: that is the name of the mean over all shifts")
         if not len(self.ids):
             raise EvidenceError(f"{where}: it has no question")
         if self.clusters.shape != (len(self.ids),):
@@ -222,10 +226,15 @@ def study_of_runs(
             the order in which they come first, seeds by number.
 
     Raises:
-        EvidenceError: If there is no set or no run, a run comes twice, its sets are not those of
-            the study, its questions are not those of the set, or a score is not from 0 to 100.
+        EvidenceError: If there is no set or no run, a set or a run comes twice, the sets of a run
+            are not those of the study, its questions are not those of the set, or a score is not
+            from 0 to 100.
     """
-    known = {one.name: one for one in sets}
+    known: dict[str, QuestionSet] = {}
+    for one in sets:
+        if one.name in known:
+            raise EvidenceError(f"test set {one.name}: it is there more than once")
+        known[one.name] = one
     if not known:
         raise EvidenceError("there is no test set to compare recipes on")
     found: dict[str, dict[int, dict[str, dict[Metric, Floats]]]] = {}

@@ -12,9 +12,9 @@ from augqa.evidence.comparisons import (
     corrected,
     seed_spread,
 )
-from augqa.evidence.contrast import SHIFTS, Estimate, of_recipes, target_weights
+from augqa.evidence.contrast import Estimate, of_recipes, target_weights
 from augqa.evidence.ratio import one_shift_left_out
-from augqa.evidence.scores import Metric, Study
+from augqa.evidence.scores import SHIFTS, Metric, Study
 from augqa.evidence.words import (
     METRIC_NAMES,
     control_words,

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from math import isinf
 
 from augqa.evidence.comparisons import Comparison, Planned
-from augqa.evidence.contrast import SHIFTS, Estimate
+from augqa.evidence.contrast import Estimate
 from augqa.evidence.curves import Curve, Price, RobustnessLine, Worth
 from augqa.evidence.leakage import Leakage
 from augqa.evidence.ratio import Movement, RatioCurve, RatioFinding
-from augqa.evidence.scores import Metric
+from augqa.evidence.scores import SHIFTS, Metric
 
 # What a control is, to stand behind "against".
 CONTROLS = {
@@ -166,7 +166,7 @@ def ratio_words(found: RatioCurve) -> str:
     kept = listed(
         [f"{low:.2f}" if low == high else f"{low:.2f} to {high:.2f}" for low, high in found.kept]
     )
-    which = f"cannot be ruled out as the best: {kept}"
+    which = f"cannot be ruled out as the best: {kept}{_readers(found.curvature)}"
     if not found.quadratic:
         why = (
             "a quadratic could not be tested"

@@ -1,4 +1,4 @@
-"""The commands behind the Makefile: `python -m augqa data|profile|grow|table|results`."""
+"""The commands behind the Makefile: `python -m augqa data|profile|grow|table|results|cache`."""
 
 import shutil
 import subprocess
@@ -9,6 +9,8 @@ from typing import Annotated
 import typer
 
 from augqa.errors import AugQAError, DataError, ParamsError
+from augqa.llm import default_cache_path
+from augqa.llm.sharing import export_cache, import_cache
 from augqa.metrics import read_metrics
 from augqa.params import load_params, with_value
 from augqa.report import table_text
@@ -16,6 +18,8 @@ from augqa.sources import SETS, import_files
 from augqa.stage import project_root
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+cache = typer.Typer()
+app.add_typer(cache, name="cache", help="Hand on the responses that were paid for.")
 
 PROFILES = Path("profiles")
 RESULTS = Path("docs/results")
@@ -118,6 +122,24 @@ def results(name: str) -> None:
         encoding="utf-8",
     )
     typer.echo(f"{folder} holds the run")
+
+
+@cache.command("export")
+def export_responses(file: Annotated[Path, typer.Argument(metavar="FILE")]) -> None:
+    """Write all responses of the cache to FILE (gzip), for `augqa cache import` elsewhere."""
+    path = default_cache_path()
+    typer.echo(f"{export_cache(path, file)} responses of {path} are in {file}")
+
+
+@cache.command("import")
+def import_responses(file: Annotated[Path, typer.Argument(metavar="FILE")]) -> None:
+    """Take the responses in FILE into the cache, where they are better than what it has."""
+    path = default_cache_path()
+    done = import_cache(file, path)
+    typer.echo(
+        f"{done.n_records} responses in {file}: {done.n_new} are new in {path},"
+        f" {done.n_better} took the place of a worse one"
+    )
 
 
 def _written_at(path: Path) -> int | None:

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from augqa.errors import AugQAError, DataError
 from augqa.llm import sharing
@@ -240,3 +242,78 @@ def test_a_command_without_its_file_says_so(tmp_path: Path, command: str) -> Non
     assert done.returncode == 1
     assert done.stderr.startswith("augqa: error: ")
     assert "Traceback" not in done.stderr
+
+
+def record(number: int, **changes: Any) -> bytes:
+    """Return a line of a sound file, or one with other values and the checksum that fits them."""
+    names = ("text", "model", "finish_reason", "prompt_tokens", "completion_tokens", "refusal")
+    names += ("system_fingerprint", "latency_s", "attempts")
+    values = {name: getattr(GOOD_1, name) for name in names}
+    values |= {"key": key(number), "endpoint": "e", "grade": 1, "settled": True, "sha256": ""}
+    return changed(json.dumps(values).encode(), **changes)
+
+
+simple = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9) | st.just([])
+fields = st.sampled_from(sorted(json.loads(record(1))))
+records = st.builds(
+    lambda number, changes: record(number, **changes),
+    st.integers(0, 3),
+    st.just({}) | st.dictionaries(fields, simple, max_size=2),
+)
+cuts = st.builds(lambda line, at: line[:at], records, st.integers(0, 300))
+headers = st.integers(-1, 4).map(
+    lambda n: json.dumps({"format": "augqa-responses", "version": 1, "n_records": n}).encode()
+)
+bodies = st.lists(records | cuts | st.binary(max_size=20), max_size=4)
+exports = st.builds(
+    lambda header, body, end: b"\n".join([header, *body]) + end,
+    headers | st.binary(max_size=30),
+    bodies | st.integers(0, 4).map(lambda n: [record(number) for number in range(n)]),
+    st.sampled_from([b"\n", b"", b"\n\n"]),
+)
+sound = st.lists(st.sampled_from(["a", "", "\u2028"]), max_size=4).map(
+    lambda texts: b"".join(
+        [
+            json.dumps(
+                {"format": "augqa-responses", "version": 1, "n_records": len(texts)}
+            ).encode()
+            + b"\n",
+            *(record(n, text=t, grade=int(bool(t))) + b"\n" for n, t in enumerate(texts)),
+        ]
+    )
+)
+files = (
+    sound.map(gzip.compress)
+    | exports.map(gzip.compress)
+    | exports
+    | exports.map(lambda e: gzip.compress(e)[:-9])
+)
+
+
+def check_import(content_of_file: bytes, folder: Path) -> bool:
+    """Import one file: all of it, or none with a named line; return whether it was taken."""
+    file, cache = folder / "f.gz", folder / "f.sqlite"
+    file.write_bytes(content_of_file)
+    fill(cache, {0: response("mine")})
+    before = content(cache)
+    fault = None
+    try:
+        done = import_cache(file, cache)
+    except DataError as error:
+        fault = str(error)
+    if fault is not None:
+        assert f"{file}, line " in fault
+        assert content(cache) == before
+        return False
+    after = content(cache)
+    assert after[key(0)] == response("mine")
+    assert len(after) == 1 + done.n_new
+    return True
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@given(files)
+def test_no_file_whatever_breaks_an_import_or_goes_in_by_half(
+    tmp_path_factory: pytest.TempPathFactory, content_of_file: bytes
+) -> None:
+    check_import(content_of_file, tmp_path_factory.mktemp("import"))

@@ -108,6 +108,13 @@ def test_a_file_that_is_no_database_is_put_aside_with_a_message(
     assert str(aside) in warning
 
 
+def test_a_damaged_file_takes_no_other_ones_place(tmp_path: Path) -> None:
+    for number in range(3):
+        (tmp_path / "c.sqlite").write_bytes(b"%d" % number * 5000)
+        fill(tmp_path / "c.sqlite", 1)
+    assert {path.read_bytes()[:1] for path in asides(tmp_path)} == {b"0", b"1", b"2"}
+
+
 def damage(path: Path) -> bytes:
     """Write over a page of responses in the middle of a file."""
     content = bytearray(path.read_bytes())

@@ -298,7 +298,9 @@ def _heal(path: Path) -> None:
     finally:
         new.close()
     sync(healing)
-    aside = path.with_name(f"{path.name}.damaged-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}")
+    name = f"{path.name}.damaged-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}"
+    free = (path.with_name(name + end) for end in ("", *(f"-{n}" for n in range(2, 1000))))
+    aside = next(place for place in free if not place.exists())
     for end in _COMPANIONS:
         part = path.with_name(path.name + end)
         if part.exists():

@@ -6,6 +6,7 @@ import typer
 
 from augqa.commands.documentation import docs
 from augqa.commands.inputs import check, data, profile
+from augqa.commands.responses import cache
 from augqa.commands.results import results, table
 from augqa.commands.running import grow, run
 from augqa.errors import AugQAError
@@ -20,6 +21,7 @@ app = typer.Typer(
 # In the order in which a newcomer needs them.
 for command in (check, run, table, profile, data, grow, results, docs):
     app.command()(command)
+app.add_typer(cache, name="cache", help="Hand on the responses that were paid for.")
 
 
 def main() -> None:

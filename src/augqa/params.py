@@ -7,21 +7,32 @@ from pathlib import Path
 from typing import Annotated, Any, Generic, Literal, Self, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    Field,
+    ValidationError,
+    create_model,
+    field_validator,
+    model_validator,
+)
 
 from augqa.errors import ParamsError
+from augqa.question_generator import QUESTION_GENERATORS
 from augqa.records import REGIMES
+from augqa.registry import Registry
+from augqa.schema import Fraction, Section
 
 P = TypeVar("P", bound=BaseModel)
 S = TypeVar("S")
 
-Fraction = Field(ge=0, le=1)
 
-
-class Section(BaseModel):
-    """A section of params.yaml: no key may be unknown, missing or of another type."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+def _registered(registry: Registry[Any], name: str) -> str:
+    """Return a name that is registered; a ValueError, as pydantic wants it, lists the others."""
+    try:
+        registry.get(name)
+    except ParamsError as error:
+        raise ValueError(str(error)) from error
+    return name
 
 
 class FileSource(Section):
@@ -99,33 +110,21 @@ class GenerateContexts(Section):
     max_tokens: int = Field(gt=0)
 
 
-class T5(Section):
-    checkpoint: str = Field(min_length=1)
-    form: Literal["answer_aware", "end_to_end"]
-    num_beams: int = Field(gt=0)
-    max_source_tokens: int = Field(gt=0)
-    max_new_tokens: int = Field(gt=0)
-    batch_size: int = Field(gt=0)
-    threads: int = Field(gt=0)
-
-
-class TrainedGenerator(Section):
-    checkpoint: str | None
-    num_beams: int = Field(gt=0)
-    max_new_tokens: int = Field(gt=0)
-    batch_size: int = Field(gt=0)
-    threads: int = Field(gt=0)
-
-
 class GeneratePairs(Section):
-    method: Literal["llm", "t5", "cloze", "hybrid", "trained"]
+    """What every question generator is given; the sections of their own come from their room."""
+
+    method: str
     pairs_per_context: int = Field(gt=0)
-    max_context_words: int | None = Field(gt=0)
-    structured: bool
-    max_tokens: int = Field(gt=0)
     real_contexts: bool
-    t5: T5
-    trained: TrainedGenerator
+
+    @field_validator("method")
+    @classmethod
+    def method_is_registered(cls, method: str) -> str:
+        return _registered(QUESTION_GENERATORS, method)
+
+    def own(self, name: str) -> Any:
+        """Return the section of one question generator; None where it has none."""
+        return getattr(self, name, None)
 
 
 class LoraAdapters(Section):
@@ -325,8 +324,8 @@ class Params(Section):
         if len(set(self.question_generators)) != len(self.question_generators):
             raise ValueError(f"question_generators: one stands twice in {self.question_generators}")
         own = self.generate_pairs
-        has_none = own.trained.checkpoint is None and not self.question_generators
-        if own.method == "trained" and has_none:
+        needs_one = own.method == "trained" and own.own("trained").checkpoint is None
+        if needs_one and not self.question_generators:
             raise ValueError(
                 "generate_pairs.method trained needs a question generator: name its kind in"
                 " question_generators, or a folder in generate_pairs.trained.checkpoint"
@@ -343,6 +342,20 @@ class Params(Section):
         return self
 
 
+def _whole() -> type[Params]:
+    """Return the schema of the whole file, with the sections of all that is registered."""
+    generate_pairs = _with_sections(GeneratePairs, QUESTION_GENERATORS)
+    return create_model("Params", __base__=Params, generate_pairs=(generate_pairs, ...))
+
+
+def _with_sections(base: type[P], registry: Registry[Any]) -> type[P]:
+    """Return `base` with a key for each entry of a registry that has a section of its own."""
+    sections: dict[str, Any] = {
+        name: (entry.settings, ...) for name, entry in registry if entry.settings is not None
+    }
+    return create_model(base.__name__, __base__=base, **sections)
+
+
 def load_params(path: Path = Path("params.yaml")) -> Params:
     """Read and check the whole of params.yaml; one ParamsError names every wrong key.
 
@@ -357,7 +370,7 @@ def load_params(path: Path = Path("params.yaml")) -> Params:
         ) from error
     except yaml.YAMLError as error:
         raise ParamsError(f"{path}: not YAML: {error}") from error
-    return _check(values, Params, where=str(path))
+    return _check(values, _whole(), where=str(path))
 
 
 def with_value(text: str, key: str, value: int | str) -> str:

@@ -1,15 +1,51 @@
-"""Question generators that run here: load, train, ask. What knows transformers' generation."""
+"""Question generators behind one face: passages in, question-answer drafts out.
 
-from augqa.question_generator.causal import CausalGenerator
-from augqa.question_generator.seq2seq import Seq2SeqGenerator, parse_end_to_end
-from augqa.question_generator.trained import load_trained
-from augqa.question_generator.training import Lora, train_question_generator
+To add one: a module with a function that loads it, and its line here, or the same line in a module
+of plugins/. What it must do is `QuestionGenerator` in proposals.py.
+"""
+
+from augqa.question_generator import settings
+from augqa.question_generator.entries import (
+    QUESTION_GENERATORS,
+    Entry,
+    Given,
+    load_question_generator,
+    question_generator_title,
+)
 
 __all__ = [
-    "CausalGenerator",
-    "Lora",
-    "Seq2SeqGenerator",
-    "load_trained",
-    "parse_end_to_end",
-    "train_question_generator",
+    "QUESTION_GENERATORS",
+    "Entry",
+    "Given",
+    "load_question_generator",
+    "question_generator_title",
 ]
+
+_HERE = "augqa.question_generator"
+
+QUESTION_GENERATORS.register(
+    "llm",
+    Entry(settings=settings.PromptedPairs, load=f"{_HERE}.prompted:load_llm", title="{llm}"),
+)
+QUESTION_GENERATORS.register(
+    "hybrid",
+    Entry(
+        settings=settings.Prompted,
+        load=f"{_HERE}.prompted:load_hybrid",
+        title="rules choose the answer, {llm} asks for it",
+    ),
+)
+QUESTION_GENERATORS.register(
+    "cloze", Entry(settings=None, load=f"{_HERE}.cloze:load", title="cloze, by rules")
+)
+QUESTION_GENERATORS.register(
+    "t5", Entry(settings=settings.T5, load=f"{_HERE}.seq2seq:load", title="{checkpoint}")
+)
+QUESTION_GENERATORS.register(
+    "trained",
+    Entry(
+        settings=settings.Trained,
+        load=f"{_HERE}.trained:load",
+        title="rules choose the answer, a question generator trained here asks for it",
+    ),
+)

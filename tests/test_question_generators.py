@@ -1,14 +1,14 @@
 """The catalogue of question generators: ours, and one that a user brings."""
 
-import importlib
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import yaml
 
 from augqa.errors import ParamsError
-from augqa.params import load_params
+from augqa.params import Params, load_params
 from augqa.question_generator import (
     QUESTION_GENERATORS,
     Entry,
@@ -59,24 +59,27 @@ def load(settings, given):
 
 
 QUESTION_GENERATORS.register(
-    "same", Entry(settings=Settings, load="own_generator:load", title="{question}")
+    Entry(name="same", settings=Settings, load="own_generator:load", title="{question}")
 )
 '''
 
 
 @pytest.fixture
-def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let a module of a user's register a question generator; forget it afterwards."""
-    (tmp_path / "own_generator.py").write_text(OWN, encoding="utf-8")
-    monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.setattr(QUESTION_GENERATORS, "_entries", dict(QUESTION_GENERATORS))
+def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Put a question generator of a user's own into plugins/; forget it afterwards."""
+    (tmp_path / "plugins").mkdir()
+    (tmp_path / "plugins" / "own_generator.py").write_text(OWN, encoding="utf-8")
+    monkeypatch.setattr(sys, "path", [str(tmp_path / "plugins"), *sys.path])
+    yield
+    QUESTION_GENERATORS.unregister("same")
     sys.modules.pop("own_generator", None)
-    importlib.import_module("own_generator")
+    Params.model_rebuild(force=True)
 
 
 def params(tmp_path: Path, **changes: object) -> Path:
     values = yaml.safe_load(Path("params.yaml").read_text(encoding="utf-8"))
     values["generate_pairs"] |= changes
+    values["plugins"] = ["own_generator"] if "same" in changes.values() else []
     path = tmp_path / "params.yaml"
     path.write_text(yaml.safe_dump(values), encoding="utf-8")
     return path
@@ -94,7 +97,10 @@ def test_each_generator_says_who_makes_the_pairs(name: str) -> None:
 
 
 def test_a_misspelt_generator_is_refused_with_all_names(tmp_path: Path) -> None:
-    with pytest.raises(ParamsError, match=r"'clozes' is .*llm, hybrid, cloze, t5, trained"):
+    with pytest.raises(
+        ParamsError,
+        match=r"no question generator 'clozes': choose one of llm, hybrid, cloze, t5, trained",
+    ):
         load_params(params(tmp_path, method="clozes"))
 
 
@@ -147,4 +153,4 @@ def test_a_section_of_nobody_is_an_unknown_key(tmp_path: Path) -> None:
 
 def test_two_generators_of_one_name_are_refused() -> None:
     with pytest.raises(ParamsError, match="twice"):
-        QUESTION_GENERATORS.register("cloze", Entry(settings=None, load="a:b", title="t"))
+        QUESTION_GENERATORS.register(Entry(name="cloze", settings=None, load="a:b", title="t"))

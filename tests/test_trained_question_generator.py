@@ -22,7 +22,7 @@ from augqa.question_generator.trained import load_trained
 from augqa.records import GeneratedContext, QAExample
 from augqa.tables import read_table, write_table
 from tests.generators import LIMITS, ROOT, digests, lessons, train
-from tests.test_pipeline import function
+from tests.scripts import function
 from tests.test_train import FakeTracking
 
 pytest_plugins = ["tests.generators"]

@@ -17,6 +17,7 @@ class Entry:
     """A question generator that `generate_pairs.method` can name.
 
     Attributes:
+        name: By which generate_pairs.method names it.
         settings: Schema of its own section under generate_pairs; None: it has none.
         load: ``module:function``; called with the settings and with what the stage gives, it
             returns the generator. A string, so that params are checked without torch.
@@ -24,6 +25,7 @@ class Entry:
             name, any other name in braces for that one of the settings.
     """
 
+    name: str
     settings: type[Section] | None
     load: str
     title: str

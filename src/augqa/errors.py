@@ -25,8 +25,12 @@ class QuestionGeneratorError(AugQAError):
     """A question generator could not be loaded or does not fit its method."""
 
 
+class ContextWriterError(AugQAError):
+    """A writer of contexts could not be loaded, or has nothing to write from."""
+
+
 class TrainingError(AugQAError):
-    """A training cannot go on from what it left behind."""
+    """A training cannot be run as asked, or cannot go on from what it left behind."""
 
 
 class ReaderError(AugQAError):

@@ -5,11 +5,11 @@ import shutil
 from pathlib import Path
 
 import pytest
+from augqa.squad import read_squad, to_squad
 from datasets import Dataset
 
 from augqa.errors import DataError
 from augqa.sources import copy_set, fetch_hub, find_set, import_files, sha256
-from augqa.squad import read_squad, to_squad
 from tests.examples import example
 
 

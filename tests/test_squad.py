@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from augqa.squad import load_json, parse_squad, read_squad, to_squad
 
 from augqa.errors import DataError
-from augqa.squad import load_json, parse_squad, read_squad, to_squad
 
 CONTENT: dict[str, Any] = {
     "version": "1.1",

@@ -76,6 +76,8 @@ def project(encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> P
     write_table(tmp_path / "blend.parquet", lessons(), QAExample)
     for name in ("squad", "amazon"):
         write_table(tmp_path / f"test/{name}.parquet", lessons(), QAExample)
+    absent = {"not_available": ["new_wiki", "nyt", "reddit"]}
+    (tmp_path / "test/sets.json").write_text(json.dumps(absent))
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
     return tmp_path
@@ -215,7 +217,7 @@ def test_evaluate_without_any_test_set_is_refused(project: Path) -> None:
     train(project)
     shutil.rmtree(project / "test")
     (project / "test").mkdir()
-    with pytest.raises(DataError, match="none of the test sets"):
+    with pytest.raises(DataError, match="holds no test set"):
         evaluate(project, FakeTracking())
 
 

@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import Annotated
 
@@ -10,10 +11,11 @@ import typer
 
 from augqa.errors import AugQAError, DataError, ParamsError
 from augqa.metrics import read_metrics
-from augqa.params import load_params, with_value
+from augqa.params import FileSource, load_params, with_value
 from augqa.report import table_text
-from augqa.sources import SETS, import_files
+from augqa.sources import import_files
 from augqa.stage import project_root
+from augqa.test_sets import reported_sets
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -25,17 +27,48 @@ FILTER_METRICS = Path("metrics/filter_pairs.json")
 
 @app.command()
 def data(folder: Annotated[str, typer.Argument(metavar="DIR")]) -> None:
-    """Bring SQuAD-format files from DIR to data/external, each one checked first."""
+    """Bring files from DIR to data/external, each one read first."""
     if not folder:
         raise ParamsError("no folder given. Say `make data FROM=DIR`.")
     external = project_root() / "data" / "external"
-    found = import_files(Path(folder), external)
-    for name in SETS:
-        typer.echo(f"{name:9} {found.get(name, 'not available')}")
-    typer.echo(
-        f"{len(found)} sets in {external}. Pin them with these SHA-256 in data.files, set"
-        " data.source to files (profile cpu does both for real SQuAD)."
+    params = load_params().data
+    # A profile may well be put in force only after its files have been brought.
+    wanted = {name for path in (PARAMS, *PROFILES.glob("*.yaml")) for name in _files_of(path)}
+    brought, left = import_files(
+        Path(folder),
+        external,
+        wanted=set(wanted),
+        repair=params.repair,
+        unanswerable=params.unanswerable,
     )
+    for one in brought:
+        read = one.reading
+        typer.echo(f"{one.name}: {read.kind}, {len(read.examples):,} questions")
+        if one.origin.name != one.name:
+            typer.echo(f"  from {one.origin.name}")
+        for what, n in sorted(read.repaired.items()):
+            typer.echo(f"  repaired: {n:,} {what}")
+        for reason, n in sorted(Counter(row.reason for row in read.dropped).items()):
+            typer.echo(f"  dropped: {n:,} {reason}")
+        typer.echo(f"  sha256: {one.sha256}")
+        if one.name not in wanted:
+            typer.echo("  no entry of params.yaml or a profile names it: see docs/data.md")
+    for name, reason in left.items():
+        typer.echo(f"not taken: {name}: {reason}")
+    for file, name in _files_of(PARAMS).items():
+        if not (external / file).is_file():
+            typer.echo(f"{name}: not available ({file})")
+    typer.echo(
+        f"{len(brought)} files are in {external}. Profile cpu takes SQuAD from there, profile tydi"
+        " TyDi QA; or name them in the sources under data in params.yaml."
+    )
+
+
+def _files_of(path: Path) -> dict[str, str]:
+    """Return the sets of a params file by the files under data/external that they come from."""
+    own = load_params(path).data
+    sources = {"train": own.train, **{name: s.source for name, s in own.test_sets.items()}}
+    return {s.name: name for name, s in sources.items() if isinstance(s, FileSource)}
 
 
 @app.command()
@@ -87,8 +120,8 @@ def grow() -> None:
 
 @app.command()
 def table(summary: Path = Path("metrics/summary.json")) -> None:
-    """Print the results table again."""
-    typer.echo(table_text(read_metrics(summary)))
+    """Print the results table again: columns, titles and roles are those of params.yaml."""
+    typer.echo(_table(summary))
 
 
 @app.command()
@@ -112,12 +145,16 @@ def results(name: str) -> None:
     (folder / "table.md").write_text(
         f"# Results: {name}\n\nMade by `make profile NAME={name} && dvc repro` at commit"
         f" {commit.stdout.strip() or 'unknown'}, kept by `make results NAME={name}`.\n\n"
-        f"```text\n{table_text(read_metrics(Path('metrics/summary.json')))}\n```\n\n"
+        f"```text\n{_table(Path('metrics/summary.json'))}\n```\n\n"
         "[params.yaml](params.yaml), [dvc.lock](dvc.lock), [metrics](metrics), page:"
         " [report.html](report.html)\n",
         encoding="utf-8",
     )
     typer.echo(f"{folder} holds the run")
+
+
+def _table(summary: Path) -> str:
+    return table_text(read_metrics(summary), reported_sets(load_params().data.test_sets))
 
 
 def _written_at(path: Path) -> int | None:

@@ -3,17 +3,17 @@
 A stage loads its own sections alone, so that DVC can track them key by key.
 """
 
+import re
 from pathlib import Path
-from typing import Annotated, Any, Generic, Literal, Self, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from augqa.errors import ParamsError
 from augqa.records import REGIMES
 
 P = TypeVar("P", bound=BaseModel)
-S = TypeVar("S")
 
 Fraction = Field(ge=0, le=1)
 
@@ -24,43 +24,77 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
-class FileSource(Section):
-    """One SQuAD-format file under data/external."""
+class SampleSource(Section):
+    """A file of the project's own sample."""
 
+    kind: Literal["sample"]
+    name: str = Field(min_length=1)
+
+
+class FileSource(Section):
+    """A file under data/external, in any format of `augqa.formats`."""
+
+    kind: Literal["file"]
     name: str = Field(min_length=1)
     sha256: str | None = Field(pattern="^[0-9a-f]{64}$")
+
+    @field_validator("name")
+    @classmethod
+    def name_is_below_the_folder(cls, name: str) -> str:
+        if Path(name).is_absolute() or ".." in Path(name).parts:
+            raise ValueError(f"must name a file below data/external, found {name!r}")
+        return name
 
 
 class HubSource(Section):
     """One split of a dataset on the Hugging Face hub."""
 
+    kind: Literal["hub"]
     path: str = Field(min_length=1)
     config: str | None
     split: str = Field(min_length=1)
     revision: str = Field(min_length=1)
 
 
-class PerSet(Section, Generic[S]):
-    """One source for the training set and for each test set."""
+Source = Annotated[SampleSource | FileSource | HubSource, Field(discriminator="kind")]
 
-    train: S
-    squad: S
-    new_wiki: S
-    nyt: S
-    amazon: S
-    reddit: S
+
+class SetEntry(Section):
+    """A test set."""
+
+    title: str = Field(min_length=1)
+    role: Literal["home", "shift", "stress"]
+    source: Source
+
+
+# Other files and rows of tables have these names.
+_RESERVED_SETS = ("train", "manifest", "real", "golds", "sets")
 
 
 class Data(Section):
-    source: Literal["sample", "files", "hub"]
-    files: PerSet[FileSource]
-    hub: PerSet[HubSource]
+    repair: bool
+    unanswerable: Literal["refuse", "drop"]
+    train: Source
+    test_sets: dict[str, SetEntry] = Field(min_length=1)
+
+    @field_validator("test_sets")
+    @classmethod
+    def names_are_file_names(cls, test_sets: dict[str, SetEntry]) -> dict[str, SetEntry]:
+        for name in test_sets:
+            if not re.fullmatch("[a-z0-9_]+", name):
+                raise ValueError(
+                    f"{name!r} becomes the name of files: use a to z, 0 to 9 and _ alone"
+                )
+            if name in _RESERVED_SETS:
+                raise ValueError(f"{name!r} is taken: call the set something else")
+        return test_sets
 
 
 class Prepare(Section):
     seed: int
     n_pool: int | None = Field(gt=0)
     n_seeds: int = Field(gt=0)
+    n_reserve: int = Field(ge=0)
 
 
 class ModelPrice(Section):

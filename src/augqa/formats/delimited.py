@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from augqa.errors import DataError
-from augqa.formats.opening import MAX_LINE_BYTES
+from augqa.formats.opening import MAX_LINE_BYTES, check_blank_lines
 from augqa.formats.rows import Fault, FoundAnswer, FoundRow, Rows, shown
 
 NEEDED = ("context", "question", "answer")
@@ -39,10 +39,14 @@ def delimited_rows(path: Path, stream: BinaryIO, header: str, delimiter: str) ->
     # newline="": line ends within a quoted cell belong to it, and offsets count them.
     text = io.TextIOWrapper(stream, encoding="utf-8", newline="")
     reader = csv.reader(text, delimiter=delimiter, strict=True)
+    n_blank = 0
     try:
         for cells in reader:
             if cells:
                 yield _row(cells, columns, f"line {reader.line_num + 1}")  # after the header
+                continue
+            n_blank += 1
+            check_blank_lines(path, n_blank)
     except csv.Error as error:
         raise DataError(
             f"{path}: not CSV near line {reader.line_num + 1}: {error}. A quote inside a cell is"

@@ -22,6 +22,8 @@ MAX_TEXT_BYTES = 2 * 2**30
 MAX_DOCUMENT_BYTES = 512 * 2**20
 # One row of a file of rows, such as a context with all its questions.
 MAX_LINE_BYTES = 64 * 2**20
+# Blank lines are passed over, but so many are no text either, and each costs some time.
+MAX_BLANK_LINES = 100_000
 # Text shrinks by gzip to a third or a tenth; a file that unpacks to more than this is no text.
 MAX_GZIP_RATIO = 200
 _FEW_BYTES = 16 * 2**20  # of which any ratio is harmless
@@ -157,7 +159,7 @@ def read_lines(path: Path, stream: BinaryIO, *, first: int = 1) -> Iterator[tupl
     Raises:
         DataError: If one is longer than `MAX_LINE_BYTES`.
     """
-    n = first - 1
+    n, n_blank = first - 1, 0
     while line := stream.readline(MAX_LINE_BYTES + 1):
         n += 1
         if len(line) > MAX_LINE_BYTES:
@@ -167,6 +169,15 @@ def read_lines(path: Path, stream: BinaryIO, *, first: int = 1) -> Iterator[tupl
             )
         if not line.isspace():
             yield n, line
+            continue
+        n_blank += 1
+        check_blank_lines(path, n_blank)
+
+
+def check_blank_lines(path: Path, n: int) -> None:
+    """Raise a DataError where a file has too many blank lines."""
+    if n > MAX_BLANK_LINES:
+        raise DataError(f"{path}: has more than {MAX_BLANK_LINES} blank lines: that is no data")
 
 
 def read_document(path: Path, stream: BinaryIO, head: bytes) -> bytes:

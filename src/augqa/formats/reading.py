@@ -15,6 +15,7 @@ from augqa.formats.opening import (
     MAX_DOCUMENT_BYTES,
     PARQUET,
     NotJson,
+    check_blank_lines,
     check_is_file,
     decode,
     first_bytes,
@@ -79,6 +80,7 @@ def _recognised(path: Path, stream: BinaryIO) -> tuple[str, Rows]:
         n += 1
         if not first:
             raise DataError(f"{path}: holds nothing but white space. Fetch it again.")
+        check_blank_lines(path, n)
     if first.lstrip()[:1] in (b"{", b"["):
         return _json_rows(path, stream, first, n)
     header = decode(path, first, where=f"line {n}, ")

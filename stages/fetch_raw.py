@@ -5,10 +5,10 @@ from typing import Any
 
 from augqa.errors import DataError
 from augqa.metrics import write_metrics
-from augqa.params import FileSource, HubSource, SampleSource, load_params
+from augqa.params import load_params
 from augqa.sources import copy_file, fetch_hub, sha256
 from augqa.stage import Input, Output, project_root, run
-from augqa.test_sets import file_content, hub_content
+from augqa.test_sets import FileSource, HubSource, SampleSource, file_content, hub_content
 
 
 def fetch_raw(sample: Input, raw: Output) -> str:
@@ -17,7 +17,7 @@ def fetch_raw(sample: Input, raw: Output) -> str:
     external = project_root() / "data" / "external"
     found: dict[str, dict[str, Any]] = {}
     missing: dict[str, Path] = {}
-    for name, source in {"train": own.train, **_sources(own.test_sets)}.items():
+    for name, source in own.sources().items():
         match source:
             case HubSource():
                 copy = raw / f"{name}.jsonl"
@@ -63,10 +63,6 @@ def fetch_raw(sample: Input, raw: Output) -> str:
 
 def _ending(path: Path) -> str:
     return "".join(path.suffixes[-2:] if path.suffix == ".gz" else path.suffixes[-1:])
-
-
-def _sources(entries: Any) -> dict[str, Any]:
-    return {name: entry.source for name, entry in entries.items()}
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 import logging
 
 from augqa.metrics import read_metrics, write_metrics
-from augqa.params import FileSource, HubSource, Params, SampleSource, load_params
+from augqa.params import Params, load_params
 from augqa.records import SampledPair
 from augqa.report.page import Provenance, page, write_page
 from augqa.report.plots import by_generated_fraction, f1_by_set, funnel, question_words
@@ -12,7 +12,7 @@ from augqa.report.results import BASELINE, gate, gather, needed, step, summary_m
 from augqa.report.table import report_text
 from augqa.stage import Input, Output, run
 from augqa.tables import read_table
-from augqa.test_sets import published_as, reported_sets
+from augqa.test_sets import FileSource, SampleSource, Source, published_as, reported_sets
 
 log = logging.getLogger("augqa")
 
@@ -107,15 +107,14 @@ def _provenance(params: Params, *, trained_on: str | None) -> Provenance:
     )
 
 
-def _words(source: SampleSource | FileSource | HubSource) -> str:
+def _words(source: Source) -> str:
     """Return where data comes from, in words."""
     match source:
         case SampleSource():
             return "the project's own sample"
         case FileSource():
             return f"the user's file {source.name}"
-        case HubSource():
-            return f"{source.path} ({source.config or 'default'}, {source.split}) of the hub"
+    return f"{source.path} ({source.config or 'default'}, {source.split}) of the hub"
 
 
 if __name__ == "__main__":

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from augqa.formats import read_examples
-from augqa.params import SampleSource, load_params
+from augqa.params import load_params
 from augqa.records import QAExample
+from augqa.test_sets import SampleSource
 from tests.examples import SETS
 
 SAMPLE = Path("data/sample")
@@ -15,8 +16,7 @@ SAMPLE = Path("data/sample")
 
 @pytest.fixture(scope="module")
 def sets() -> dict[str, list[QAExample]]:
-    own = load_params().data
-    sources = {"train": own.train, **{name: entry.source for name, entry in own.test_sets.items()}}
+    sources = load_params().data.sources()
     return {
         name: list(read_examples(SAMPLE / source.name).examples)
         for name, source in sources.items()

@@ -11,11 +11,11 @@ import typer
 
 from augqa.errors import AugQAError, DataError, ParamsError
 from augqa.metrics import read_metrics
-from augqa.params import FileSource, load_params, with_value
+from augqa.params import load_params, with_value
 from augqa.report import table_text
 from augqa.sources import import_files
 from augqa.stage import project_root
-from augqa.test_sets import reported_sets
+from augqa.test_sets import FileSource, reported_sets
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -66,8 +66,7 @@ def data(folder: Annotated[str, typer.Argument(metavar="DIR")]) -> None:
 
 def _files_of(path: Path) -> dict[str, str]:
     """Return the sets of a params file by the files under data/external that they come from."""
-    own = load_params(path).data
-    sources = {"train": own.train, **{name: s.source for name, s in own.test_sets.items()}}
+    sources = load_params(path).data.sources()
     return {s.name: name for name, s in sources.items() if isinstance(s, FileSource)}
 
 

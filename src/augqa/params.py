@@ -3,91 +3,18 @@
 A stage loads its own sections alone, so that DVC can track them key by key.
 """
 
-import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from augqa.errors import ParamsError
 from augqa.records import REGIMES
+from augqa.schema import Fraction, Section
+from augqa.test_sets import Data
 
 P = TypeVar("P", bound=BaseModel)
-
-Fraction = Field(ge=0, le=1)
-
-
-class Section(BaseModel):
-    """A section of params.yaml: no key may be unknown, missing or of another type."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-class SampleSource(Section):
-    """A file of the project's own sample."""
-
-    kind: Literal["sample"]
-    name: str = Field(min_length=1)
-
-
-class FileSource(Section):
-    """A file under data/external, in any format of `augqa.formats`."""
-
-    kind: Literal["file"]
-    name: str = Field(min_length=1)
-    sha256: str | None = Field(pattern="^[0-9a-f]{64}$")
-
-    @field_validator("name")
-    @classmethod
-    def name_is_below_the_folder(cls, name: str) -> str:
-        if Path(name).is_absolute() or ".." in Path(name).parts:
-            raise ValueError(f"must name a file below data/external, found {name!r}")
-        return name
-
-
-class HubSource(Section):
-    """One split of a dataset on the Hugging Face hub."""
-
-    kind: Literal["hub"]
-    path: str = Field(min_length=1)
-    config: str | None
-    split: str = Field(min_length=1)
-    revision: str = Field(min_length=1)
-
-
-Source = Annotated[SampleSource | FileSource | HubSource, Field(discriminator="kind")]
-
-
-class SetEntry(Section):
-    """A test set."""
-
-    title: str = Field(min_length=1)
-    role: Literal["home", "shift", "stress"]
-    source: Source
-
-
-# Other files and rows of tables have these names.
-_RESERVED_SETS = ("train", "manifest", "real", "golds", "sets")
-
-
-class Data(Section):
-    repair: bool
-    unanswerable: Literal["refuse", "drop"]
-    train: Source
-    test_sets: dict[str, SetEntry] = Field(min_length=1)
-
-    @field_validator("test_sets")
-    @classmethod
-    def names_are_file_names(cls, test_sets: dict[str, SetEntry]) -> dict[str, SetEntry]:
-        for name in test_sets:
-            if not re.fullmatch("[a-z0-9_]+", name):
-                raise ValueError(
-                    f"{name!r} becomes the name of files: use a to z, 0 to 9 and _ alone"
-                )
-            if name in _RESERVED_SETS:
-                raise ValueError(f"{name!r} is taken: call the set something else")
-        return test_sets
 
 
 class Prepare(Section):
@@ -117,7 +44,7 @@ class Llm(Section):
     max_in_flight: int = Field(gt=0)
     max_retries: int = Field(ge=0)
     timeout_s: float = Field(gt=0)
-    max_failed_fraction: float = Fraction
+    max_failed_fraction: Fraction
     requests_per_minute: int | None = Field(gt=0)
     tokens_per_minute: int | None = Field(gt=0)
     executor: Literal["online", "batch_file", "openai_batch"]
@@ -189,7 +116,7 @@ class TrainQuestionGenerator(Section):
     pass_tokens: int = Field(gt=0)
     max_source_tokens: int = Field(ge=32)
     max_question_tokens: int = Field(gt=1)
-    warmup_fraction: float = Fraction
+    warmup_fraction: Fraction
     weight_decay: float = Field(ge=0)
     max_grad_norm: float = Field(gt=0)
     threads: int = Field(gt=0)
@@ -211,7 +138,7 @@ class FilterPairs(Section):
     min_reader_score: float | None
     min_duplicate_similarity: float | None = Field(gt=0, le=1)
     test_overlap_words: int = Field(gt=0)
-    max_test_overlap_fraction: float = Fraction
+    max_test_overlap_fraction: Fraction
     max_pairs_per_context: int | None = Field(gt=0)
     target_kept: int | None = Field(gt=0)
 
@@ -243,7 +170,7 @@ class SizedBlend(Section):
 
 class MixBlend(Section):
     n_examples: int = Field(gt=0)
-    generated_fraction: float = Fraction
+    generated_fraction: Fraction
 
 
 class ConsistentMix(MixBlend):
@@ -251,7 +178,7 @@ class ConsistentMix(MixBlend):
 
 
 class ShuffledMix(MixBlend):
-    shuffled_fraction: float = Fraction
+    shuffled_fraction: Fraction
 
 
 class TruncatedMix(MixBlend):
@@ -297,7 +224,7 @@ class Train(Section):
     epochs: int = Field(gt=0)
     batch_size: int = Field(gt=0)
     learning_rate: float = Field(gt=0)
-    warmup_fraction: float = Fraction
+    warmup_fraction: Fraction
     weight_decay: float = Field(ge=0)
     max_grad_norm: float = Field(gt=0)
     precision: Literal["float32", "bfloat16"]
@@ -321,6 +248,7 @@ class Tracking(Section):
 class Params(Section):
     """The whole of params.yaml."""
 
+    plugins: list[str]
     regimes: list[str]
     seeds: list[int] = Field(min_length=1)
     question_generators: list[Literal["causal", "seq2seq"]]

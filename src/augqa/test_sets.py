@@ -1,4 +1,4 @@
-"""What is known of published sets: their checksums, and the figures that belong to their content.
+"""Test sets: how params name them, and what is known of published ones.
 
 A figure was published for a text, not for a name: a set bears it because its bytes are those of the
 published file, or because it is that split of that hub data set. Whatever a user calls a set, and
@@ -8,13 +8,90 @@ Checksums: the publishers' files, as the hub's own data set cards record them. F
 al. 2020 (arXiv:2004.14444), Awadalla et al. 2022 (arXiv:2210.12517), and the readers' model cards.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator
+
+from augqa.schema import Section
 
 # home: of the kind the reader is trained on. shift: other questions and texts, as people wrote
 # them; the mean over these is the headline. stress: made to be hard; reported apart.
 Role = Literal["home", "shift", "stress"]
+
+
+class SampleSource(Section):
+    """A file of the project's own sample."""
+
+    kind: Literal["sample"]
+    name: str = Field(min_length=1)
+
+
+class FileSource(Section):
+    """A file under data/external, in any format of `augqa.formats`."""
+
+    kind: Literal["file"]
+    name: str = Field(min_length=1)
+    sha256: str | None = Field(pattern="^[0-9a-f]{64}$")
+
+    @field_validator("name")
+    @classmethod
+    def name_is_below_the_folder(cls, name: str) -> str:
+        if Path(name).is_absolute() or ".." in Path(name).parts:
+            raise ValueError(f"must name a file below data/external, found {name!r}")
+        return name
+
+
+class HubSource(Section):
+    """One split of a dataset on the Hugging Face hub."""
+
+    kind: Literal["hub"]
+    path: str = Field(min_length=1)
+    config: str | None
+    split: str = Field(min_length=1)
+    revision: str = Field(min_length=1)
+
+
+Source = Annotated[SampleSource | FileSource | HubSource, Field(discriminator="kind")]
+
+
+class SetEntry(Section):
+    """A test set."""
+
+    title: str = Field(min_length=1)
+    role: Role
+    source: Source
+
+
+# Other files, and rows of tables, have these names.
+_RESERVED_SETS = ("train", "manifest", "real", "golds", "sets")
+
+
+class Data(Section):
+    repair: bool
+    unanswerable: Literal["refuse", "drop"]
+    train: Source
+    test_sets: dict[str, SetEntry] = Field(min_length=1)
+
+    @field_validator("test_sets")
+    @classmethod
+    def names_are_file_names(cls, test_sets: dict[str, SetEntry]) -> dict[str, SetEntry]:
+        for name in test_sets:
+            if not re.fullmatch("[a-z0-9_]+", name):
+                raise ValueError(
+                    f"{name!r} becomes the name of files: use a to z, 0 to 9 and _ alone"
+                )
+            if name in _RESERVED_SETS:
+                raise ValueError(f"{name!r} is taken: call the set something else")
+        return test_sets
+
+    def sources(self) -> dict[str, Source]:
+        """Return the source of the training set and of each test set, by name."""
+        return {"train": self.train, **{name: s.source for name, s in self.test_sets.items()}}
+
 
 SQUAD_TRAIN, SQUAD = "squad_train", "squad"
 NEW_WIKI, NYT, AMAZON, REDDIT = "new_wiki", "nyt", "amazon", "reddit"
@@ -164,21 +241,13 @@ class ReportedSet:
     published: str | None = None
 
 
-class _Entry(Protocol):
-    @property
-    def title(self) -> str: ...
-
-    @property
-    def role(self) -> Role: ...
-
-
 def reported_sets(
-    entries: Mapping[str, _Entry], content: Mapping[str, str] | None = None
+    entries: Mapping[str, SetEntry], content: Mapping[str, str] | None = None
 ) -> tuple[ReportedSet, ...]:
     """Return the test sets of the params, in their order.
 
     Args:
-        entries: Title and role of each.
+        entries: The entries of the params.
         content: What identifies the content of those that are there; None where it is not known.
     """
     known = content or {}

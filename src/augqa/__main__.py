@@ -33,11 +33,13 @@ def data(folder: Annotated[str, typer.Argument(metavar="DIR")]) -> None:
     external = project_root() / "data" / "external"
     params = load_params().data
     # A profile may well be put in force only after its files have been brought.
-    wanted = {name for path in (PARAMS, *PROFILES.glob("*.yaml")) for name in _files_of(path)}
+    asked = [item for p in (PARAMS, *PROFILES.glob("*.yaml")) for item in _files_of(p).items()]
+    wanted = {file for file, _ in asked}
     brought, left = import_files(
         Path(folder),
         external,
-        wanted=set(wanted),
+        wanted=wanted,
+        training={file for file, name in asked if name == "train"},
         repair=params.repair,
         unanswerable=params.unanswerable,
     )

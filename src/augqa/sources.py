@@ -72,6 +72,7 @@ def import_files(
     external: Path,
     *,
     wanted: Collection[str],
+    training: Collection[str],
     repair: bool,
     unanswerable: Unanswerable,
 ) -> tuple[list[Imported], dict[str, str]]:
@@ -84,6 +85,7 @@ def import_files(
         folder: Where the user has them; folders in it are left alone.
         external: Where they go.
         wanted: Names that params ask for: what has one of them must be sound.
+        training: Those of them that are trained on: their answers must be at their very place.
         repair: As in `read_examples`.
         unanswerable: As in `read_examples`.
 
@@ -104,7 +106,12 @@ def import_files(
         name = _our_name(path.name)
         known = name in wanted or name != path.name
         try:
-            reading = read_examples(path, repair=repair, unanswerable=unanswerable)
+            reading = read_examples(
+                path,
+                repair=repair,
+                unanswerable=unanswerable,
+                starts_matter=name in training,
+            )
         except DataError as error:
             if known:
                 raise

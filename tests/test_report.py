@@ -110,14 +110,16 @@ SAMPLED_PAIRS = [
 GATES = [
     gate(
         "kept",
-        {
-            "success": True,
-            "n_rows": 57,
-            "expectations": {
-                "ids_are_unique": {"success": True, "severity": "critical"},
-                "questions_look_asked": {"success": False, "severity": "warning"},
-            },
-        },
+        [
+            {
+                "success": True,
+                "n_rows": 57,
+                "expectations": {
+                    "ids_are_unique": {"success": True, "severity": "critical"},
+                    "questions_look_asked": {"success": False, "severity": "warning"},
+                },
+            }
+        ],
     )
 ]
 

@@ -67,7 +67,7 @@ class SetEntry(Section):
 
 
 # Other files, and rows of tables, have these names.
-_RESERVED_SETS = ("train", "manifest", "real", "golds", "sets")
+_RESERVED_SETS = ("train", "manifest", "real", "golds", "sets", "shifts")
 
 
 class Data(Section):

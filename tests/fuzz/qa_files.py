@@ -1,6 +1,6 @@
 """Files made to break a parser: mutated from sound ones, and rows of any values.
 
-`python -m tests.fuzzing 10000` tries so many of each kind, more than the tests have time for.
+`python -m tests.fuzz.qa_files 10000` tries so many of each kind, more than the tests have time for.
 """
 
 import gzip

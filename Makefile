@@ -22,7 +22,7 @@ help:
 	@echo 'make grow                  add seeds until filter_pairs.target_kept pairs are kept'
 	@echo 'make ui                    MLflow UI on http://127.0.0.1:5000'
 	@echo 'make report                build the report page and name it'
-	@echo 'make data FROM=DIR         bring SQuAD-format files to data/external/'
+	@echo 'make data FROM=DIR         bring files of yours to data/external/'
 	@echo 'make profile NAME=cpu      put profiles/cpu.yaml in force'
 	@echo 'make results NAME=cpu      keep the finished run in docs/results/cpu/'
 	@echo 'make bench                 benchmarks; lint; clean'

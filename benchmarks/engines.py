@@ -30,10 +30,10 @@ from openvino import opset13 as ops
 from torch import Tensor
 
 from augqa.finetuning.batches import passes
+from augqa.formats import read_examples
 from augqa.reader import Reader
 from augqa.reader.bert import Bert, Entered, Workspace
 from augqa.reader.packed import Batch, make_batch
-from augqa.squad import read_squad
 
 PASS_TOKENS = 1024
 LEVELS = 256
@@ -206,7 +206,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=4)
     options = parser.parse_args()
 
-    dev = read_squad(options.data / options.dev_file)
+    dev = list(read_examples(options.data / options.dev_file).examples)
     random.Random(13).shuffle(dev)
     few = dev[: options.n_questions]
     reader = Reader.load(options.model, threads=1)

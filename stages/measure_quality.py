@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from augqa.metrics import write_metrics
 from augqa.params import MeasureQuality, load_params
 from augqa.reader import TextEncoder
-from augqa.records import TEST_SETS, GeneratedContext, QAExample, Rejection, SampledPair, context_id
+from augqa.records import GeneratedContext, QAExample, Rejection, SampledPair, context_id
 from augqa.sampling import choose
 from augqa.stage import Input, Output, run
 from augqa.tables import read_table, write_table
@@ -51,9 +51,8 @@ def measure_quality(
         for name, path in ((REAL, pool), (GENERATED, pairs), (KEPT, kept))
     }
     against = {REAL: one_a_context(examples[REAL], seed=seed)} | {
-        name: one_a_context(read_table(path, QAExample), seed=seed)
-        for name in TEST_SETS
-        if (path := test / f"{name}.parquet").is_file()
+        path.stem: one_a_context(read_table(path, QAExample), seed=seed)
+        for path in sorted(test.glob("*.parquet"))
     }
     good = [row for row in read_table(contexts, GeneratedContext) if row.failure is None]
     kept_ids = {pair.context_id for pair in examples[KEPT]}

@@ -70,7 +70,7 @@ def main() -> None:
 
 
 def prepare_venv() -> None:
-    """Make .venv, or make it anew where it is broken or of another Python than the one asked for."""
+    """Make .venv; make it anew where it is broken, or not of the Python that was asked for."""
     version = "{}.{}".format(*sys.version_info)
     if runs("-c", "import pip"):
         if not os.environ.get("PYTHON"):

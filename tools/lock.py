@@ -167,8 +167,9 @@ def _write_cpu_builds(pin: str, wheels: list[Path]) -> None:
 def _write(part: str, blocks: dict[str, Block], sizes: dict[str, int]) -> None:
     head = "# Made by tools/lock.py (`make lock`), never by hand.\n"
     if sizes:
-        total = sum(sizes.get(name, 0) for name in blocks)
-        head += f"# {len(blocks)} package{'s' if len(blocks) > 1 else ''}, {total / 1e6:.0f} MB to download ({WEIGHED})\n"
+        megabytes = sum(sizes.get(name, 0) for name in blocks) / 1e6
+        packages = "package" if len(blocks) == 1 else "packages"
+        head += f"# {len(blocks)} {packages}, {megabytes:.0f} MB to download ({WEIGHED})\n"
     lines = [line for name in sorted(blocks) for line in blocks[name]]
     (FOLDER / f"{part}.lock").write_text(head + "\n".join(lines) + "\n", encoding="utf-8")
 

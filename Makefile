@@ -18,7 +18,7 @@ export TOKENIZERS_PARALLELISM := false
 # DVC runs the stages' `python`: it must be the one of the virtual environment.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help setup demo repro grow test lint ui report bench data profile results clean
+.PHONY: help setup lock weight licences sbom .setup-tools demo repro grow test lint ui report bench data profile results clean
 
 help:
 	@echo 'make demo                  run the whole pipeline on the embedded default, print the table'
@@ -31,6 +31,7 @@ help:
 	@echo 'make profile NAME=cpu      put profiles/cpu.yaml in force'
 	@echo 'make results NAME=cpu      keep the finished run in docs/results/cpu/'
 	@echo 'make bench                 benchmarks; lint; clean'
+	@echo 'make weight, licences      what is installed; sbom: a bill of materials; lock: the locks anew'
 
 setup: .setup
 
@@ -52,6 +53,15 @@ setup: .setup
 
 lock: .setup-tools
 	.venv-tools/bin/python tools/lock.py $(if $(UPGRADE),--upgrade) $(if $(WHEELS),--wheels $(WHEELS))
+
+# What is installed, from the packages' own metadata.
+weight licences: .setup
+	@$(BIN)/python tools/inventory.py $@
+
+# A bill of materials of .venv in CycloneDX's JSON, for a release.
+sbom: .setup .setup-tools
+	.venv-tools/bin/cyclonedx-py environment --output-reproducible --output-format JSON \
+	  --output-file augqa.cdx.json $(BIN)/python
 
 repro: .setup
 	$(BIN)/dvc repro

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 import sacrebleu
 import torch
-from command import run_command
+from command import need_folder, run_command
 from keeping import once
 from torchmetrics.functional.text.rouge import rouge_score
 
@@ -252,6 +252,8 @@ def main() -> None:
         parser.error("--search needs --n-examples: each choice is trained on so many")
     params, out = load_params(options.params), options.out
     settings = settings_of(params)
+    need_folder("--reader", options.reader)
+    dev_file = find(options.data, "squad.json", "squad-dev-v1.1.json")
     pool = read_squad(find(options.data, "train.json", "squad-train-v1.1.json"))
 
     if options.speed:
@@ -259,7 +261,7 @@ def main() -> None:
         print(json.dumps({"cpu_s_per_example": speed(by_context, settings)}))
         return
 
-    dev = read_squad(find(options.data, "squad.json", "squad-dev-v1.1.json"))
+    dev = read_squad(dev_file)
     asked = shuffled(dev, seed=SEED)[: options.n_eval]
 
     if options.search:

@@ -281,6 +281,7 @@ class Params(Section):
     """The whole of params.yaml."""
 
     plugins: list[str]
+    reproducible: Literal["machine", "x86_64"]
     regimes: list[str]
     seeds: list[int] = Field(min_length=1)
     question_generators: list[Literal["causal", "seq2seq"]]

@@ -4,6 +4,7 @@ import logging
 
 from augqa.metrics import read_metrics, write_metrics
 from augqa.params import Params, load_params
+from augqa.question_generator import question_generator_title
 from augqa.records import SampledPair
 from augqa.report.page import Provenance, page, write_page
 from augqa.report.plots import by_generated_fraction, f1_by_set, funnel, question_words
@@ -95,20 +96,15 @@ def summarize(
 
 
 def _provenance(params: Params) -> Provenance:
-    # What made the pairs: the names of the models, or that there was none.
-    generators = {
-        "llm": params.llm.model,
-        "hybrid": f"rules choose the answer, {params.llm.model} asks for it",
-        "cloze": "cloze, by rules",
-        "t5": params.generate_pairs.t5.checkpoint,
-        "trained": "rules choose the answer, a question generator trained here asks for it",
-    }
+    own = params.generate_pairs
     return Provenance(
         source=params.data.source,
         reader=params.reader.checkpoint,
         language_model=params.llm.model,
         provider=params.llm.provider,
-        question_generator=generators[params.generate_pairs.method],
+        question_generator=question_generator_title(
+            own.method, own.own(own.method), llm=params.llm.model
+        ),
     )
 
 

@@ -7,7 +7,7 @@ longest window of a pass. OpenVINO's 8 bits have the ranges of these very window
 than an answering reader could know; ONNX Runtime's take the range of each tensor as it comes.
 The last line is one JSON object.
 
-    pip install --no-deps -r requirements-bench.lock
+    make .setup-bench
     python benchmarks/engines.py --model data/models/real-1 --data data/external
 """
 
@@ -21,11 +21,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
 import openvino as ov
 import torch
 from command import run_command
-from onnxruntime.quantization import QuantType, quantize_dynamic
 from openvino import opset13 as ops
 from torch import Tensor
 
@@ -34,6 +32,12 @@ from augqa.formats import read_examples
 from augqa.reader import Reader
 from augqa.reader.bert import Bert, Entered, Workspace
 from augqa.reader.packed import Batch, make_batch
+
+try:
+    import onnxruntime
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+except ModuleNotFoundError as error:
+    raise SystemExit(f"{error.name}: not installed; `make .setup-bench` installs it") from error
 
 PASS_TOKENS = 1024
 LEVELS = 256

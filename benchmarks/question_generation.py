@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 import sacrebleu
 import torch
-from command import run_command
+from command import need_folder, run_command
 from keeping import once
 from torchmetrics.functional.text.rouge import rouge_score
 
@@ -263,6 +263,8 @@ def main() -> None:
         parser.error("--search needs --n-examples: each choice is trained on so many")
     params, out = load_params(options.params), options.out
     settings = settings_of(params)
+    need_folder("--reader", options.reader)
+    dev_file = find(options.data, "squad.json", "squad-dev-v1.1.json")
     pool = list(read_examples(find(options.data, "train.json", "squad-train-v1.1.json")).examples)
 
     if options.speed:
@@ -270,7 +272,7 @@ def main() -> None:
         print(json.dumps({"cpu_s_per_example": speed(by_context, settings)}))
         return
 
-    dev = list(read_examples(find(options.data, "squad.json", "squad-dev-v1.1.json")).examples)
+    dev = list(read_examples(dev_file).examples)
     asked = shuffled(dev, seed=SEED)[: options.n_eval]
 
     if options.search:

@@ -1,10 +1,7 @@
 """Measure generated contexts and pairs beside real ones; sample pairs to look at."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeVar
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from augqa.metrics import write_metrics
 from augqa.params import MeasureQuality, load_params
@@ -26,6 +23,11 @@ from augqa.yardstick import (
     text_measures,
     two_sample_aucs,
 )
+
+# Not at run time: NumPy is to be loaded after augqa, which may hold it to one arithmetic.
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 GENERATED, KEPT = "generated", "kept"
 
@@ -118,7 +120,7 @@ def _seeded(
 
 def _embeddings(
     by_seed: Mapping[str, Sequence[Seeded]], own: MeasureQuality
-) -> dict[str, NDArray[np.float32]]:
+) -> "dict[str, NDArray[np.float32]]":
     settings = own.encoder.model_dump()
     batch_size = settings.pop("batch_size")
     encoder = TextEncoder.load(settings.pop("checkpoint"), **settings)

@@ -247,6 +247,7 @@ class Params(Section):
     """The whole of params.yaml."""
 
     plugins: list[str]
+    reproducible: Literal["machine", "x86_64"]
     regimes: list[Name]
     training_seeds: list[int] = Field(min_length=1)
     question_generators: list[Literal["causal", "seq2seq"]]

@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from augqa import processor
 from augqa.errors import AugQAError
 
 # Without `Option`, a parameter without a default would become positional.
@@ -31,6 +32,18 @@ def project_root() -> Path:
     return Path(os.environ.get("DVC_ROOT", ".")).resolve()
 
 
+def _refuse_late_switches() -> None:
+    """Refuse to compute with libraries that were loaded before they were held to one arithmetic.
+
+    Raises:
+        AugQAError: If one was.
+    """
+    if late := processor.late():
+        raise AugQAError(
+            f"params.yaml: reproducible: x86_64, but {', '.join(late)} was imported before augqa"
+        )
+
+
 def run(stage: Callable[..., str]) -> None:
     """Run `stage` as a command line; its return value is its closing line.
 
@@ -46,6 +59,7 @@ def run(stage: Callable[..., str]) -> None:
     def command(*args: object, **kwargs: object) -> None:
         started = time.perf_counter()
         try:
+            _refuse_late_switches()
             closing = stage(*args, **kwargs)
         except AugQAError as error:
             log.error("%s: error: %s", stage.__name__, error)

@@ -7,34 +7,14 @@ from augqa.records import SampledPair
 from augqa.report import robustness
 from augqa.report.quality import QualityTable
 from augqa.report.results import Gate, RegimeResult, Results, Step
-<<<<<<< HEAD
 from augqa.report.table import is_best, noise_notes
 from augqa.report.template import render
-=======
-from augqa.report.table import NONE, is_best, noise_notes, number, signed
 from augqa.test_sets import ANCHORS
->>>>>>> origin/formats
 
 # Part of the chart's width, in percent, that an F1 of 100 takes; labels stand in the rest.
 _CHART_SPAN = 66.0
 _GROUP_HEIGHT, _BAR_HEIGHT, _GROUP_GAP = 26, 24, 14  # pixels
 
-<<<<<<< HEAD
-=======
-_environment = Environment(
-    loader=PackageLoader("augqa.report", "."),
-    autoescape=True,
-    undefined=StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-    keep_trailing_newline=True,
-)
-_environment.filters["score"] = number
-_environment.filters["signed"] = lambda value: (
-    NONE if value is None else signed(value).replace("-", "−")
-)
-
->>>>>>> origin/formats
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Provenance:

@@ -11,7 +11,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from augqa.errors import DataError
-from augqa.report.table import number, signed
+from augqa.report.table import NONE, number, signed
 
 # Control characters other than tab and line break; and halves of surrogate pairs, which UTF-8
 # cannot hold. A browser shows nothing for the first, and a file cannot be written with the second.
@@ -26,7 +26,9 @@ _environment = Environment(
     keep_trailing_newline=True,
 )
 _environment.filters["score"] = number
-_environment.filters["signed"] = lambda value: signed(value).replace("-", "−")
+_environment.filters["signed"] = lambda value: (
+    NONE if value is None else signed(value).replace("-", "−")
+)
 
 
 def render(template: str, **values: Any) -> str:

@@ -17,9 +17,11 @@ from augqa.test_sets import reported_sets
 RESULTS = Path("docs/results")
 
 
-def table(summary: Path = Path("metrics/summary.json")) -> None:
-    """Print the results table again: columns, titles and roles are those of params.yaml."""
-    typer.echo(_table(summary))
+def table(
+    summary: Path = Path("metrics/summary.json"), evidence: Path = Path("metrics/evidence.json")
+) -> None:
+    """Print the results and what they show again: columns and roles are those of params.yaml."""
+    typer.echo(_table(summary, evidence))
 
 
 def results(name: str) -> None:
@@ -51,7 +53,7 @@ def results(name: str) -> None:
     (folder / "table.md").write_text(
         f"# Results: {name}\n\nMade by `make profile NAME={name} && dvc repro` at commit"
         f" {commit.stdout.strip() or 'unknown'}, kept by `make results NAME={name}`.\n\n"
-        f"```text\n{_table(Path('metrics/summary.json'))}\n```\n\n"
+        f"```text\n{_table(Path('metrics/summary.json'), Path('metrics/evidence.json'))}\n```\n\n"
         "[params.yaml](params.yaml), [dvc.lock](dvc.lock), [metrics](metrics), page:"
         " [report.html](report.html)\n",
         encoding="utf-8",
@@ -59,5 +61,6 @@ def results(name: str) -> None:
     typer.echo(f"{folder} holds the run")
 
 
-def _table(summary: Path) -> str:
-    return table_text(read_metrics(summary), reported_sets(load_params().data.test_sets))
+def _table(summary: Path, evidence: Path) -> str:
+    test_sets = reported_sets(load_params().data.test_sets)
+    return table_text(read_metrics(summary), test_sets, read_metrics(evidence))

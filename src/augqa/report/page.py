@@ -5,9 +5,10 @@ from dataclasses import dataclass
 
 from augqa.records import SampledPair
 from augqa.report import robustness
+from augqa.report.findings import Findings
 from augqa.report.quality import QualityTable
 from augqa.report.results import Gate, RegimeResult, Results, Step
-from augqa.report.table import is_best, noise_notes
+from augqa.report.table import is_best
 from augqa.report.template import render
 from augqa.test_sets import ANCHORS
 
@@ -74,6 +75,7 @@ class Group:
 def page(
     found: Results,
     *,
+    said: Findings,
     provenance: Provenance,
     steps: Sequence[Step],
     gates: Sequence[Gate],
@@ -84,6 +86,7 @@ def page(
 
     Args:
         found: The results.
+        said: What they show, in words.
         provenance: What they were made with.
         steps: The funnel, in order.
         gates: What the gates found, in the order of the pipeline.
@@ -94,7 +97,7 @@ def page(
     return render(
         "page.html",
         found=found,
-        finding=robustness.finding(found),
+        said=said,
         provenance=provenance,
         rows=[(row, _cells(found, row)) for row in found.regimes],
         anchors=[
@@ -114,8 +117,6 @@ def page(
             trained_on=provenance.trained_on,
             reader=provenance.reader,
         ),
-        noise_notes=noise_notes(found),
-        differences=robustness.differences(found),
         robustness=[
             (
                 row.regime,
@@ -158,7 +159,8 @@ def chart(found: Results) -> tuple[list[Group], int]:
         n = found.n_questions[name]
         bars = []
         for i, row in enumerate(found.regimes):
-            f1, half = row.mean(name).f1, robustness.half_width(row, name, n)
+            f1, std = row.mean(name).f1, row.std(name)
+            half = 0.0 if std is None else std.f1
             bars.append(
                 Bar(
                     regime=row.regime,

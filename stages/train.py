@@ -34,6 +34,7 @@ def train(regime: Name, seed: Seed, blend: Input, model: Output, metrics: Output
         params=settings,
         blend=blend,
         n_examples=len(examples),
+        n_generated=sum((e.origin, e.context_origin) != ("real", "real") for e in examples),
     ) as tracked:
         reader, report = train_reader(
             examples, seed=seed, on_epoch=tracked.log_epoch, **folders, **settings

@@ -54,6 +54,7 @@ class Assembled:
         evidence: What the scores say.
         said: The same in words.
         headline: The numbers for `dvc exp show`.
+        run_keys: Of the trainings, by recipe, in the order of the training seeds.
         provenance: What all of it was made with.
         steps: From seed questions to kept pairs.
         gates: What the gates found.
@@ -65,6 +66,7 @@ class Assembled:
     evidence: Evidence
     said: Findings
     headline: Mapping[str, Any]
+    run_keys: Mapping[str, tuple[str, ...]]
     provenance: Provenance
     steps: tuple[Step, ...]
     gates: tuple[Gate, ...]
@@ -99,6 +101,13 @@ def assemble(params: Params, at: Inputs) -> Assembled:
         for name, seeds in study.seeds.items()
     }
     found = results.gather(evaluations, sizes, seeds=params.training_seeds, test_sets=test_sets)
+    run_keys = {
+        name: tuple(
+            needed(run, "run_key", f"evaluation of {name}, seed {seed}")
+            for seed, run in by_seed.items()
+        )
+        for name, by_seed in evaluations.items()
+    }
     steps = _steps(prepared, at)
     evidence = _evidence(params, at, study, recipes=recipes, sizes=sizes, found=found)
     return Assembled(
@@ -108,12 +117,9 @@ def assemble(params: Params, at: Inputs) -> Assembled:
         headline=headline(
             evidence,
             n_kept=steps[-1].n,
-            seconds=[
-                seconds_of(str(run.get("run_key")))
-                for by in evaluations.values()
-                for run in by.values()
-            ],
+            seconds=[seconds_of(key) for keys in run_keys.values() for key in keys],
         ),
+        run_keys=run_keys,
         provenance=_provenance(params, trained_on=published_as(content.get("train"))),
         steps=steps,
         gates=_gates(params, at, recipes),

@@ -153,7 +153,7 @@ def _missing(
                     if not reasons or (_may_pass(reasons[-1]) and len(reasons) <= max_retries):
                         missing[each.key] = each
                     continue
-                reason = verdict.fault(each.request, response, renderer.model)
+                reason = verdict.fault(each.request, response, renderer.served)
                 if not verdict.is_final(reason, each):
                     later.append(renderer.render(each.request, each.try_number + 1))
         current = later
@@ -171,7 +171,7 @@ def _result(
         response = cache.find([rendered.key]).get(rendered.key)
         if response is None:
             return verdict.no_result(rendered.request, failures[rendered.key][-1])
-        reason = verdict.fault(rendered.request, response, renderer.model)
+        reason = verdict.fault(rendered.request, response, renderer.served)
         if verdict.is_final(reason, rendered):
             cached = rendered.key not in fresh
             return verdict.result_of(rendered.request, response, reason, cached=cached)

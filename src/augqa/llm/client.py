@@ -21,7 +21,7 @@ from itertools import islice
 from pathlib import Path
 
 from augqa.errors import GenerationError
-from augqa.llm import cost, verdict
+from augqa.llm import cost, verdict, waits
 from augqa.llm.batch import complete_in_batches
 from augqa.llm.cache import CacheWriter, Response, ResponseCache
 from augqa.llm.cost import Budget, Estimate, Price, Usage
@@ -39,6 +39,10 @@ _BACKOFF_S = (0.5, 30.0)
 _MIN_OUTCOMES = 50
 # Nobody listens on the port: a few tries are enough, where no answer has ever come.
 _TRIES_TO_REACH = 3
+# Requests without an answer, one after the other, where none has ever come.
+_FIRST_FAILURES = 3
+# Answers by another model, one after the other, after some by the right one.
+_WRONG_IN_ROW = 3
 # 429s and nothing else for so long: the limit is not one that a pause gets over.
 _MAX_STALLED_S = 600.0
 
@@ -78,7 +82,12 @@ class ChatClient:
             token_limit_param=params.token_limit_param,
             temperature=params.temperature,
             top_p=params.top_p,
+            send_seed=params.send_seed,
+            send_stop=params.send_stop,
+            extra_body=params.extra_body,
+            served_model=params.served_model,
         )
+        self._served = self._renderer.served
         price = params.prices.get(params.model)
         self._price = (
             None if price is None else Price(prompt=price.prompt, completion=price.completion)
@@ -92,6 +101,10 @@ class ChatClient:
         self.usage = Usage()
         self._counting = threading.Lock()
         self._last_failure = "unknown"
+        self._failures_told: set[str] = set()
+        self._n_refused_by_shape = 0
+        self._models_seen: dict[str, None] = {}
+        self._n_wrong_in_row = 0
         self._limiter = limiter or RateLimiter(params.requests_per_minute, params.tokens_per_minute)
         self._cache = ResponseCache(cache_path)
         self._loop = asyncio.new_event_loop()
@@ -105,14 +118,13 @@ class ChatClient:
         n_requests = n_cached = prompt = completion = 0
         feed = iter(requests)
         while chunk := list(islice(feed, _CHUNK)):
-            rendered = [self._renderer.render(request) for request in chunk]
-            at_hand = self._cache.find(each.key for each in rendered)
-            n_requests += len(rendered)
-            n_cached += len(at_hand)
-            for each in rendered:
-                if each.key not in at_hand:
-                    prompt += cost.prompt_tokens(each.body)
-                    completion += each.request.max_tokens
+            for rendered, result in self._at_hand(chunk):
+                n_requests += 1
+                if result is not None:
+                    n_cached += 1
+                else:
+                    prompt += cost.prompt_tokens(rendered.body)
+                    completion += rendered.request.max_tokens
         return Estimate(
             n_requests=n_requests,
             n_cached=n_cached,
@@ -217,27 +229,53 @@ class ChatClient:
                 future.cancel()
 
     def _start(self, chunk: list[ChatRequest]) -> list[_ResultFuture]:
-        rendered = [self._renderer.render(request) for request in chunk]
-        at_hand = self._cache.find(each.key for each in rendered)
         futures: list[_ResultFuture] = []
         missing: list[tuple[Rendered, _ResultFuture]] = []
-        for each in rendered:
+        for rendered, result in self._at_hand(chunk):
             future: _ResultFuture = concurrent.futures.Future()
             futures.append(future)
-            response = at_hand.get(each.key)
-            if response is not None:
-                reason = verdict.fault(each.request, response, self._params.model)
-                if verdict.is_final(reason, each):
-                    result = verdict.result_of(each.request, response, reason, cached=True)
-                    self._count(result)
-                    future.set_result(result)
-                    continue
-            missing.append((each, future))
+            if result is None:
+                missing.append((rendered, future))
+            else:
+                self._count(result)
+                future.set_result(result)
         if missing:
             self._loop.call_soon_threadsafe(self._submit, missing)
         return futures
 
+    def _at_hand(self, chunk: list[ChatRequest]) -> list[tuple[Rendered, ChatResult | None]]:
+        """Return each request's last try so far, with its result where the cache has that.
+
+        Tries that came to nothing are passed over: of a request whose second try was good, the
+        first is not asked for again.
+        """
+        rendered = [self._renderer.render(request) for request in chunk]
+        found: list[tuple[Rendered, ChatResult | None]] = [(each, None) for each in rendered]
+        open_ = list(enumerate(rendered))
+        while open_:
+            responses = self._cache.find(each.key for _, each in open_)
+            later: list[tuple[int, Rendered]] = []
+            for place, each in open_:
+                found[place] = (each, None)
+                response = responses.get(each.key)
+                if response is None:
+                    continue
+                reason = verdict.fault(each.request, response, self._served)
+                if verdict.is_final(reason, each):
+                    result = verdict.result_of(each.request, response, reason, cached=True)
+                    found[place] = (each, result)
+                else:
+                    later.append((place, self._renderer.render(each.request, each.try_number + 1)))
+            open_ = later
+        return found
+
     def _count(self, result: ChatResult) -> None:
+        """Count a result, and look who has answered.
+
+        Raises:
+            GenerationError: If it is another model than the one asked for: at the first answer,
+                or at several in a row later.
+        """
         usage = self.usage
         with self._counting:
             usage.n_requests += 1
@@ -247,9 +285,46 @@ class ChatClient:
                 usage.saved_prompt_tokens += result.prompt_tokens
                 usage.saved_completion_tokens += result.completion_tokens
                 self._budget.save(result.prompt_tokens, result.completion_tokens)
+            if result.failure not in (None, "wrong_model"):
+                self._tell(result.failure, result.detail)
+            self._see_model(result)
+
+    def _see_model(self, result: ChatResult) -> None:
+        if result.failure == "wrong_model":
+            self._n_wrong_in_row += 1
+            fault = self._served.fault(result.model)
+            self._tell("wrong_model", fault)
+            if self._models_seen and self._n_wrong_in_row < _WRONG_IN_ROW:
+                return
+            raise GenerationError(
+                f"{self._endpoint_name}: {fault}. If that is the model you mean, set"
+                f" llm.served_model to {result.model!r}: what was answered counts then, and is not"
+                " asked for again. If not, correct llm.model. What arrived is kept in"
+                f" {self._cache_path}."
+            )
+        if result.model is None or not self._served.accepts(result.model):
+            return
+        self._n_wrong_in_row = 0
+        if self._models_seen and result.model not in self._models_seen:
+            log.warning(
+                "%s: %s answers now, %s before",
+                self._endpoint_name,
+                result.model,
+                ", ".join(self._models_seen),
+            )
+        self._models_seen[result.model] = None
+
+    def _tell(self, reason: str, detail: str) -> None:
+        """Keep the reason of a failure; log the first one of its kind."""
+        self._last_failure = f"{reason} ({detail})" if detail else reason
+        if reason not in self._failures_told:
+            self._failures_told.add(reason)
+            log.warning("%s: a request failed: %s", self._endpoint_name, self._last_failure)
 
     def _judge(self, *, final: bool) -> None:
         usage = self.usage
+        if final and self._n_refused_by_shape and self._n_refused_by_shape == usage.n_requests:
+            raise self._nothing_answered()
         if not usage.n_failed or (not final and usage.n_requests < _MIN_OUTCOMES):
             return
         allowed = self._params.max_failed_fraction
@@ -260,6 +335,14 @@ class ChatClient:
                 f" is {self._last_failure}. What arrived is kept in {self._cache_path}: run again"
                 " when the endpoint is well."
             )
+
+    def _nothing_answered(self) -> GenerationError:
+        return GenerationError(
+            f"{self._endpoint_name}: not one of the first {self.usage.n_requests} requests got an"
+            f" answer; the last reason is {self._last_failure}. If the endpoint does not take their"
+            " form, section llm of params.yaml changes it: token_limit_param, temperature, top_p,"
+            " send_seed, send_stop, extra_body."
+        )
 
     # What follows runs in the loop's thread.
 
@@ -287,6 +370,10 @@ class ChatClient:
         self._tasks: set[asyncio.Task[None]] = set()
         self._stopped: GenerationError | None = None
         self._reached = False
+        # Until somebody has looked at a first answer, one request goes at a time. The embedded
+        # server is ours.
+        self._looked_at = self._params.provider == "embedded"
+        self._said_no_usage = False
         self._ready.set_result(None)
         self._loop.run_forever()
 
@@ -300,8 +387,9 @@ class ChatClient:
         try:
             result = await self._result(rendered)
             self._count(result)
+            if result.attempts:
+                self._look_at_first(result)
             if result.failure is not None:
-                self._last_failure = result.failure
                 self._judge(final=False)
         except GenerationError as error:
             self._stop(error)
@@ -313,6 +401,17 @@ class ChatClient:
         else:
             if not future.cancelled():
                 future.set_result(result)
+
+    def _look_at_first(self, result: ChatResult) -> None:
+        """Let the others follow once an answer has come; stop where the first ones get none."""
+        usage = self.usage
+        if self._looked_at:
+            return
+        if result.failure is None or result.completion_tokens or result.prompt_tokens:
+            self._looked_at = True
+            self._pump()
+        elif usage.n_requests == usage.n_failed >= _FIRST_FAILURES:
+            raise self._nothing_answered()
 
     def _stop(self, error: GenerationError) -> None:
         """Send nothing more; who waits for a turn gets the error."""
@@ -334,10 +433,15 @@ class ChatClient:
                 try:
                     response = await self._response(rendered)
                 except Again as error:
-                    return verdict.no_result(rendered.request, error.reason)
+                    return verdict.no_result(
+                        rendered.request, error.reason, error.attempts, detail=error.detail
+                    )
                 except Refused as error:
-                    return verdict.no_result(rendered.request, error.reason)
-            reason = verdict.fault(rendered.request, response, self._params.model)
+                    self._n_refused_by_shape += error.by_shape
+                    return verdict.no_result(
+                        rendered.request, error.reason, error.attempts, detail=error.detail
+                    )
+            reason = verdict.fault(rendered.request, response, self._served)
             if verdict.is_final(reason, rendered):
                 return verdict.result_of(rendered.request, response, reason, cached=cached)
             rendered = self._renderer.render(rendered.request, rendered.try_number + 1)
@@ -353,8 +457,10 @@ class ChatClient:
             self.usage.n_sent += 1
             tokens: tuple[int, int] | None = None
             unpaid = False
+            response: Response | None = None
             try:
                 response, limits = await self._endpoint.chat(rendered.content, attempts=attempts)
+                response = self._counted(response, prompt_tokens)
                 kept = await self._writer.store(rendered.key, response)
                 tokens = (response.prompt_tokens, response.completion_tokens)
                 self.usage.paid_prompt_tokens += tokens[0]
@@ -369,10 +475,16 @@ class ChatClient:
             except Busy as busy:
                 unpaid = True
                 self._reached = True
-                self._too_many(busy.after_s)
+                self._too_many(busy)
                 continue
-            except Refused:
-                unpaid = True
+            except Refused as refused:
+                # What was too long to be read has been written, and is paid for.
+                unpaid = refused.reason != "oversized_response"
+                self._reached = True
+                refused.attempts = attempts
+                raise
+            except GenerationError:
+                unpaid = response is None
                 raise
             except Again as error:
                 unpaid = error.reason == "connection" or error.reason.startswith("http_")
@@ -390,8 +502,36 @@ class ChatClient:
             n_failed += 1
             self._give_up_unreached(again, n_failed)
             if n_failed > self._params.max_retries:
+                again.attempts = attempts
                 raise again
+            self._check_pause(again.after_s)
             await asyncio.sleep(max(again.after_s or 0.0, _backoff_s(n_failed)))
+
+    def _counted(self, response: Response, prompt_tokens: int) -> Response:
+        """Return a response whose tokens are estimated where the server does not count them."""
+        prompt, completion = response.prompt_tokens, response.completion_tokens
+        if not completion:
+            completion = cost.completion_tokens(response.text)
+        if (prompt, completion) == (response.prompt_tokens, response.completion_tokens) and prompt:
+            return response
+        if not self._said_no_usage:
+            self._said_no_usage = True
+            log.warning(
+                "%s states no token counts that can be believed: tokens and cost are estimated,"
+                " rather too high, from the length of the texts",
+                self._endpoint_name,
+            )
+        return dataclasses.replace(
+            response, prompt_tokens=prompt or prompt_tokens, completion_tokens=completion
+        )
+
+    def _check_pause(self, after_s: float | None) -> None:
+        if after_s is not None and after_s > waits.LONGEST_PAUSE_S:
+            raise GenerationError(
+                f"{self._endpoint.where}: asks to be left alone, and to be asked again"
+                f" {waits.when(after_s, now=time.time())}. What arrived is kept in"
+                f" {self._cache_path}: run again then."
+            )
 
     def _give_up_unreached(self, again: Again, n_failed: int) -> None:
         if again.reason != "connection":
@@ -402,14 +542,16 @@ class ChatClient:
                 " right?"
             )
 
-    def _too_many(self, after_s: float | None) -> None:
+    def _too_many(self, busy: Busy) -> None:
+        self._check_pause(busy.after_s)
         now = self._loop.time()
-        if self._cool_down.too_many(now, after_s, random.random()):
+        if self._cool_down.too_many(now, busy.after_s, random.random()):
             self._in_flight.too_many()
         if self._cool_down.stalled_s(now) > _MAX_STALLED_S:
+            says = f" ({busy.detail})" if busy.detail else ""
             raise GenerationError(
                 f"{self._endpoint.where}: nothing but HTTP 429 (too many requests) for"
-                f" {_MAX_STALLED_S:.0f} s. What arrived is kept in {self._cache_path}: set"
+                f" {_MAX_STALLED_S:.0f} s{says}. What arrived is kept in {self._cache_path}: set"
                 " llm.requests_per_minute and llm.tokens_per_minute to the account's limits, and"
                 " run again."
             )
@@ -429,7 +571,7 @@ class ChatClient:
             if waiting.turn.done():
                 self._queue.popleft()
                 continue
-            if self._n_in_flight >= self._in_flight.limit:
+            if self._n_in_flight >= (self._in_flight.limit if self._looked_at else 1):
                 return
             now = self._loop.time()
             tokens = waiting.prompt_tokens + waiting.max_tokens

@@ -120,10 +120,15 @@ _THING = (
     r"|questions?|pairs?|excerpt|piece|report|story|comment|reply)"
 )
 _INTRODUCTION = re.compile(
-    rf"(?:{_OPENERS}[!,.:]\s)?(?:{_HERE}\s[^.:!?\n]{{0,80}}\b{_THING}\b[^.:!?\n]{{0,160}}:)[\s*_]*",
+    rf"(?:{_OPENERS}[!,.:]\s)?(?:{_HERE}\s[^.:!?\n]{{0,80}}\b{_THING}\b[^.:!?\n]{{0,160}}:)[*_]*\s*",
     re.IGNORECASE,
 )
+# A line of its own may quote the question it introduces: 'Here is a passage that answers "Who?":'
+_INTRODUCING_LINE = re.compile(
+    rf"(?:{_OPENERS}[!,.:]\s)?{_HERE}\s[^\n]{{0,80}}\b{_THING}\b[^\n]{{0,300}}:[*_]*", re.IGNORECASE
+)
 _EXCLAMATION = re.compile(rf"{_OPENERS}(?:!|[,.](?=\s+{_HERE}))\s+", re.IGNORECASE)
+_OPENER = re.compile(rf"{_OPENERS}[!.]?", re.IGNORECASE)
 _COUNT = re.compile(
     r"[(\[*_]{0,3}(?:total )?(?:word|character)s? ?count:? ?(?:approx(?:imately|\.)? )?~?\d{1,6}"
     r"(?: words?)?[)\]*_.]{0,4}|[(\[]~?\d{1,6} words[)\]]\.?",
@@ -160,14 +165,15 @@ def without_chatter(text: str) -> str:
     climb" and "Here is the church" stay.
     """
     lines = text.splitlines()
-    first, last = 0, len(lines)
+    first = 0
+    # Behind the last line with a text: that one is the text, whatever it looks like.
+    last = max((n + 1 for n, line in enumerate(lines) if line.strip()), default=0)
     lead = ""
     while first < last:
         line = lines[first].strip()
         rest = _without_introduction(line)
         is_title = _HEADING.fullmatch(rest) or _TITLE.fullmatch(rest)
-        # The last line with a text is the text, whatever it looks like.
-        if rest and not (is_title and any(line.strip() for line in lines[first + 1 :])):
+        if rest and not (is_title and first + 1 < last):
             lead = rest
             break
         first += 1
@@ -188,9 +194,11 @@ def _is_heading(line: str) -> bool:
 
 
 def _without_introduction(line: str) -> str:
-    while match := _INTRODUCTION.match(line) or _EXCLAMATION.match(line):
-        line = line[match.end() :]
-    if re.fullmatch(rf"{_OPENERS}[!.]?", line, re.IGNORECASE):
+    # "Sure! Of course! Here is a text: ..."; without a bound each cut would copy the whole line.
+    for _ in range(3):
+        if match := _INTRODUCTION.match(line) or _EXCLAMATION.match(line):
+            line = line[match.end() :]
+    if _INTRODUCING_LINE.fullmatch(line) or _OPENER.fullmatch(line):
         return ""
     if match := _LABEL.match(line):
         return line[match.end() :]

@@ -111,7 +111,11 @@ class ChatClient:
         self._thread = threading.Thread(target=self._run_loop, name="augqa-llm", daemon=True)
         self._ready: concurrent.futures.Future[None] = concurrent.futures.Future()
         self._thread.start()
-        self._ready.result()
+        try:
+            self._ready.result()
+        except BaseException:
+            self._cache.close()
+            raise
 
     def estimate(self, requests: Iterable[ChatRequest]) -> Estimate:
         """Return what `requests` will take at most, given what the cache holds."""
@@ -349,8 +353,6 @@ class ChatClient:
     def _run_loop(self) -> None:
         asyncio.set_event_loop(self._loop)
         try:
-            self._store = ResponseCache(self._cache_path)
-            self._writer = CacheWriter(self._cache_path, self._endpoint_name, self._loop)
             self._endpoint = Endpoint(
                 base_url=self._base_url,
                 api_key=self._api_key,
@@ -359,9 +361,12 @@ class ChatClient:
                 max_connections=self._params.max_in_flight,
                 timeout_s=self._params.timeout_s,
             )
-        except BaseException as error:
+            self._store = ResponseCache(self._cache_path)
+            self._writer = CacheWriter(self._cache_path, self._endpoint_name, self._loop)
+        except Exception as error:  # noqa: BLE001 - handed over to the thread that waits
+            self._loop.close()
             self._ready.set_exception(error)
-            raise
+            return
         self._in_flight = InFlight(most=self._params.max_in_flight)
         self._cool_down = CoolDown()
         self._n_in_flight = 0
@@ -373,6 +378,7 @@ class ChatClient:
         # Until somebody has looked at a first answer, one request goes at a time. The embedded
         # server is ours.
         self._looked_at = self._params.provider == "embedded"
+        self._first = asyncio.Lock()
         self._said_no_usage = False
         self._ready.set_result(None)
         self._loop.run_forever()
@@ -385,12 +391,7 @@ class ChatClient:
 
     async def _finish(self, rendered: Rendered, future: _ResultFuture) -> None:
         try:
-            result = await self._result(rendered)
-            self._count(result)
-            if result.attempts:
-                self._look_at_first(result)
-            if result.failure is not None:
-                self._judge(final=False)
+            result = await self._outcome(rendered)
         except GenerationError as error:
             self._stop(error)
             if not future.cancelled():
@@ -402,14 +403,28 @@ class ChatClient:
             if not future.cancelled():
                 future.set_result(result)
 
+    async def _outcome(self, rendered: Rendered) -> ChatResult:
+        """Return a request's result; one at a time until an answer has been looked at."""
+        if not self._looked_at:
+            async with self._first:
+                if not self._looked_at:
+                    result = await self._counted_result(rendered)
+                    self._look_at_first(result)
+                    return result
+        return await self._counted_result(rendered)
+
+    async def _counted_result(self, rendered: Rendered) -> ChatResult:
+        result = await self._result(rendered)
+        self._count(result)
+        if result.failure is not None:
+            self._judge(final=False)
+        return result
+
     def _look_at_first(self, result: ChatResult) -> None:
         """Let the others follow once an answer has come; stop where the first ones get none."""
         usage = self.usage
-        if self._looked_at:
-            return
         if result.failure is None or result.completion_tokens or result.prompt_tokens:
             self._looked_at = True
-            self._pump()
         elif usage.n_requests == usage.n_failed >= _FIRST_FAILURES:
             raise self._nothing_answered()
 
@@ -571,7 +586,7 @@ class ChatClient:
             if waiting.turn.done():
                 self._queue.popleft()
                 continue
-            if self._n_in_flight >= (self._in_flight.limit if self._looked_at else 1):
+            if self._n_in_flight >= self._in_flight.limit:
                 return
             now = self._loop.time()
             tokens = waiting.prompt_tokens + waiting.max_tokens

@@ -102,8 +102,8 @@ _FILTER_WORDS = re.compile(
     re.IGNORECASE,
 )
 _LENGTH_WORDS = re.compile(
-    r"maximum context length|context (?:length|window|size)|maximum model length"
-    r"|(?:prompt|input|request) is too long|too many (?:input |prompt )?tokens"
+    r"contextwindowexceeded|maximum context length|context (?:length|window|size)"
+    r"|maximum model length|(?:prompt|input|request) is too long|too many (?:input |prompt )?tokens"
     r"|exceeds? the (?:maximum|limit)[^.]{0,40}tokens",
     re.IGNORECASE,
 )

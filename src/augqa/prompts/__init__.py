@@ -339,7 +339,7 @@ def _json_pair(item: Any) -> tuple[str, str]:
 
 def _clean(text: str) -> str:
     """Trim white space, Markdown stars and one pair of quotes around the whole."""
-    text = without_emphasis(" ".join(text.split())).strip("*_ ")
+    text = without_emphasis(" ".join(printable(text).split())).strip("*_ ")
     if len(text) > 1 and _QUOTES.get(text[0]) == text[-1] and text[0] not in text[1:-1]:
         text = text[1:-1].strip()
     return text

@@ -20,7 +20,7 @@ from augqa.tables import write_table
 from tests.asking_loopback import KEY, params, requests
 from tests.examples import example
 from tests.loopback import Loopback
-from tests.test_pipeline import function
+from tests.scripts import function
 
 GENERATE_CONTEXTS = function("generate_contexts")
 

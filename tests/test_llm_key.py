@@ -16,7 +16,7 @@ from augqa.tables import write_table
 from tests.asking_loopback import params, requests, run
 from tests.examples import example
 from tests.loopback import ECHO, MODEL, Loopback, Reply, completion
-from tests.test_pipeline import function
+from tests.scripts import function
 
 GENERATE_CONTEXTS = function("generate_contexts")
 CANARY = "sk-canary/0123456789abcdef"

@@ -8,21 +8,14 @@ from pathlib import Path
 from typing import Annotated, Any, Generic, Literal, Self, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
+from pydantic import BaseModel, Field, JsonValue, ValidationError, model_validator
 
 from augqa.errors import ParamsError
 from augqa.records import REGIMES
+from augqa.schema import Fraction, Section
 
 P = TypeVar("P", bound=BaseModel)
 S = TypeVar("S")
-
-Fraction = Field(ge=0, le=1)
-
-
-class Section(BaseModel):
-    """A section of params.yaml: no key may be unknown, missing or of another type."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
 class FileSource(Section):
@@ -105,7 +98,7 @@ class Llm(Section):
     max_in_flight: int = Field(gt=0)
     max_retries: int = Field(ge=0)
     timeout_s: float = Field(gt=0)
-    max_failed_fraction: float = Fraction
+    max_failed_fraction: Fraction
     requests_per_minute: int | None = Field(gt=0)
     tokens_per_minute: int | None = Field(gt=0)
     executor: Literal["online", "batch_file", "openai_batch"]
@@ -188,7 +181,7 @@ class TrainQuestionGenerator(Section):
     pass_tokens: int = Field(gt=0)
     max_source_tokens: int = Field(ge=32)
     max_question_tokens: int = Field(gt=1)
-    warmup_fraction: float = Fraction
+    warmup_fraction: Fraction
     weight_decay: float = Field(ge=0)
     max_grad_norm: float = Field(gt=0)
     threads: int = Field(gt=0)
@@ -210,7 +203,7 @@ class FilterPairs(Section):
     min_reader_score: float | None
     min_duplicate_similarity: float | None = Field(gt=0, le=1)
     test_overlap_words: int = Field(gt=0)
-    max_test_overlap_fraction: float = Fraction
+    max_test_overlap_fraction: Fraction
     max_pairs_per_context: int | None = Field(gt=0)
     target_kept: int | None = Field(gt=0)
 
@@ -242,7 +235,7 @@ class SizedBlend(Section):
 
 class MixBlend(Section):
     n_examples: int = Field(gt=0)
-    generated_fraction: float = Fraction
+    generated_fraction: Fraction
 
 
 class ConsistentMix(MixBlend):
@@ -250,7 +243,7 @@ class ConsistentMix(MixBlend):
 
 
 class ShuffledMix(MixBlend):
-    shuffled_fraction: float = Fraction
+    shuffled_fraction: Fraction
 
 
 class TruncatedMix(MixBlend):
@@ -296,7 +289,7 @@ class Train(Section):
     epochs: int = Field(gt=0)
     batch_size: int = Field(gt=0)
     learning_rate: float = Field(gt=0)
-    warmup_fraction: float = Fraction
+    warmup_fraction: Fraction
     weight_decay: float = Field(ge=0)
     max_grad_norm: float = Field(gt=0)
     precision: Literal["float32", "bfloat16"]
@@ -320,6 +313,7 @@ class Tracking(Section):
 class Params(Section):
     """The whole of params.yaml."""
 
+    plugins: list[str]
     regimes: list[str]
     seeds: list[int] = Field(min_length=1)
     question_generators: list[Literal["causal", "seq2seq"]]

@@ -51,14 +51,14 @@ def locked() -> Iterator[str]:
 
 def request(number: int, content: str, **changes: Any) -> llm.ChatRequest:
     messages = ({"role": "user", "content": content},)
-    values = {"max_tokens": 12, "seed": number, **changes}
+    values = {"max_tokens": 4, "seed": number, **changes}
     return llm.ChatRequest(id=str(number), messages=messages, **values)
 
 
 def complete(
     base_url: str, cache: Path, asked: list[llm.ChatRequest], **changes: Any
 ) -> tuple[list[llm.ChatResult], ChatClient]:
-    own = params(base_url, **{"model": MODEL, "timeout_s": 120.0, **changes})
+    own = params(base_url, **{"model": MODEL, "timeout_s": 300.0, **changes})
     with llm.open_client(own, cache_path=cache) as client:
         return list(client.complete(asked)), client
 
@@ -78,8 +78,8 @@ def test_without_an_alias_the_file_answers_and_is_named(tmp_path: Path, nameless
 
 def test_stop_schema_and_extra_keys_are_taken(tmp_path: Path, locked: str) -> None:
     asked = [
-        request(1, "Count: 1, 2, 3,", stop=(",",), max_tokens=30),
-        request(2, "Is iron old? Answer in JSON.", json_schema=SCHEMA, max_tokens=60),
+        request(1, "Count: 1, 2, 3,", stop=(",",), max_tokens=6),
+        request(2, "Is iron old? Answer in JSON.", json_schema=SCHEMA, max_tokens=24),
     ]
     extra = {"chat_template_kwargs": {"enable_thinking": False}, "cache_prompt": True}
     results, _ = complete(locked, tmp_path / "c.sqlite", asked, extra_body=extra)

@@ -62,6 +62,9 @@ OUTCOMES = {
     "301, to a place": lambda _b: Reply(
         status=301, content=b"", headers={"location": f"http://{CANARY}/"}
     ),
+    "401, in part": lambda _b: Reply(
+        status=401, content={"error": {"message": f"Incorrect key: {CANARY[:12]}****cdef"}}
+    ),
     "429, a quota": lambda _b: Reply(status=429, content=QUOTA),
     "500, as text": lambda _b: Reply(status=500, content=b"Traceback: " + ECHO),
 }
@@ -103,7 +106,7 @@ def test_a_key_that_the_server_repeats_reaches_nothing(
         assert f"Bearer {CANARY}" in server.server.authorization  # it was there to be repeated
     captured = capfd.readouterr()
     for text in (told, caplog.text, captured.out, captured.err):
-        assert CANARY not in text
+        assert CANARY[:12] not in text
         assert "0123456789abcdef" not in text
     written = all_that_is_written(tmp_path)
     assert b"responses" in written

@@ -41,14 +41,24 @@ def test_another_model_stops_the_run_after_one_call_and_both_are_named(
     tmp_path: Path, asked: str, served: str
 ) -> None:
     with Loopback(reply=lambda b, _n: answer(b, model=served)) as server:
-        for _ in range(2):  # a second run has its answer at hand
-            with pytest.raises(GenerationError) as error:
-                run(server, tmp_path / "c.sqlite", requests(N), model=asked)
-            assert len(server.calls) == 1
+        with pytest.raises(GenerationError) as error:
+            run(server, tmp_path / "c.sqlite", requests(N), model=asked)
+        assert len(server.calls) == 1
         assert repr(asked) in str(error.value)
         assert f"llm.served_model to {served!r}" in str(error.value)
         run(server, tmp_path / "c.sqlite", requests(N), model=asked, served_model=served)
         assert len(server.calls) == N  # what the first call has cost counts now
+
+
+def test_a_server_that_has_got_its_right_model_is_asked_again(tmp_path: Path) -> None:
+    served = "m2"
+    with Loopback(reply=lambda b, _n: answer(b, model=served)) as server:
+        with pytest.raises(GenerationError, match="'m2' answered"):
+            run(server, tmp_path / "c.sqlite", requests(5), model="m")
+        served = "m"
+        results = run(server, tmp_path / "c.sqlite", requests(5), model="m")
+        assert len(server.calls) == 6
+    assert [result.failure for result in results] == [None] * 5
 
 
 @pytest.mark.parametrize(

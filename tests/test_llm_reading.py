@@ -10,6 +10,7 @@ import pytest
 
 from augqa.errors import GenerationError
 from augqa.llm import client as client_module
+from augqa.llm import verdict
 from augqa.llm.cache import Response
 from augqa.llm.inbound import MAX_BODY_BYTES, Again, line, read_completion
 from augqa.params import ModelPrice
@@ -52,8 +53,10 @@ def read(content: Any) -> Response:
 def test_a_text_is_mended_and_its_parts_are_joined(text: str, expected: str | None) -> None:
     raw = json.dumps(body(content="@")).replace('"@"', text).encode()
     response = read(raw)
-    assert response.text == expected
     (response.text or "").encode("utf-8")
+    (request,) = requests(1)
+    result = verdict.result_of(request, response, None, cached=False)
+    assert result.text == (expected or "")
 
 
 HOSTILE_COUNTS = ["1e30", "-1", '"7"', "1e999", "null", "true", "[]", "9" * 5000, "NaN", "1.5"]

@@ -16,14 +16,19 @@ _SURROGATES = re.compile("[\ud800-\udfff]")
 _THINKING = re.compile(r"<(/?)(?:think|thinking|thought)>|\[(/?)THINK\]", re.IGNORECASE)
 
 
-def printable(text: str) -> str:
-    """Return `text` without controls; half a surrogate pair becomes U+FFFD.
+def whole_characters(text: str) -> str:
+    """Return `text` with U+FFFD for each half of a surrogate pair, which no file can hold.
 
     Two halves that meet, as where the parts of a text are joined, become their character.
     """
     if _SURROGATES.search(text):
-        text = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-    return _CONTROLS.sub("", text)
+        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return text
+
+
+def printable(text: str) -> str:
+    """Return `text` in whole characters and without controls, tabs and line ends apart."""
+    return _CONTROLS.sub("", whole_characters(text))
 
 
 def without_thinking(text: str) -> tuple[str, bool]:

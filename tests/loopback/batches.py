@@ -53,21 +53,21 @@ class Batches:
                 "status": "in_progress",
                 "polls": 0,
             }
-            return 200, self._shown(name)
+            return 200, self.shown(name)
         if path.startswith("/v1/batches?") or path == "/v1/batches":
-            data = [self._shown(name) for name in reversed(self.batches)]
+            data = [self.shown(name) for name in reversed(self.batches)]
             return 200, {"object": "list", "data": data, "has_more": False}
         name = path.split("/")[3]
         batch = self.batches[name]
         batch["polls"] += 1
         if batch["status"] == "in_progress" and batch["polls"] > self.behavior.batch_polls:
-            self._end(batch)
-        return 200, self._shown(name)
+            self.end(batch)
+        return 200, self.shown(name)
 
-    def _shown(self, name: str) -> dict[str, Any]:
+    def shown(self, name: str) -> dict[str, Any]:
         return {key: value for key, value in self.batches[name].items() if key != "polls"}
 
-    def _end(self, batch: dict[str, Any]) -> None:
+    def end(self, batch: dict[str, Any]) -> None:
         """Answer a batch: faults go to the error file, what is past the expiry as expired."""
         good, bad = [], []
         lines = self.files[batch["input_file_id"]].decode().splitlines()

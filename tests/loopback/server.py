@@ -29,19 +29,19 @@ class Server:
         self.headers: list[dict[str, str]] = []
         self._window: deque[tuple[float, int]] = deque()
         self._window_tokens = 0
-        self._batches = Batches(behavior, self.n_before)
+        self.batch_api = Batches(behavior, self.n_before)
 
     @property
     def files(self) -> dict[str, bytes]:
-        return self._batches.files
+        return self.batch_api.files
 
     @property
     def batches(self) -> dict[str, dict[str, Any]]:
-        return self._batches.batches
+        return self.batch_api.batches
 
     @property
     def n_uploaded(self) -> int:
-        return self._batches.n_uploaded
+        return self.batch_api.n_uploaded
 
     async def serve(self, started: Callable[[int], None], stop: asyncio.Event) -> None:
         """Listen on a free port until `stop` is set."""
@@ -87,7 +87,7 @@ class Server:
             await _send(writer, 200, self.behavior.models)
             return True
         if path.startswith("/v1/files") or path.startswith("/v1/batches"):
-            status, reply = self._batches.answer(method, path, headers, content)
+            status, reply = self.batch_api.answer(method, path, headers, content)
             if (method, path) == ("POST", "/v1/batches") and self.behavior.lost_creates:
                 self.behavior.lost_creates -= 1
                 writer.transport.abort()

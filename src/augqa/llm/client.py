@@ -27,6 +27,7 @@ from augqa.llm.cache import CacheWriter, Response, ResponseCache
 from augqa.llm.cost import Budget, Estimate, Price, Usage
 from augqa.llm.limiter import CoolDown, InFlight, RateLimiter, Ticket
 from augqa.llm.request import ChatRequest, ChatResult, Rendered, Renderer
+from augqa.llm.tries import look_up
 from augqa.llm.wire import Again, Busy, Endpoint, Refused
 from augqa.params import Llm
 
@@ -122,13 +123,13 @@ class ChatClient:
         n_requests = n_cached = prompt = completion = 0
         feed = iter(requests)
         while chunk := list(islice(feed, _CHUNK)):
-            for rendered, result in self._at_hand(chunk):
+            for each in look_up(chunk, renderer=self._renderer, cache=self._cache):
                 n_requests += 1
-                if result is not None:
+                if each.response is not None:
                     n_cached += 1
                 else:
-                    prompt += cost.prompt_tokens(rendered.body)
-                    completion += rendered.request.max_tokens
+                    prompt += cost.prompt_tokens(each.rendered.body)
+                    completion += each.rendered.request.max_tokens
         return Estimate(
             n_requests=n_requests,
             n_cached=n_cached,
@@ -191,6 +192,7 @@ class ChatClient:
                 the cache.
         """
         del total
+        self._writer.run = self._cache.begin_run()
         if self._params.executor != "online":
             results = complete_in_batches(
                 requests,
@@ -209,6 +211,7 @@ class ChatClient:
                 self._count(result)
                 yield result
             self._judge(final=True)
+            self._cache.finish_run()
             return
         feed = iter(requests)
         window: deque[_ResultFuture] = deque()
@@ -228,6 +231,7 @@ class ChatClient:
                     time.sleep(_LOOK_S)
                 yield window.popleft().result()
             self._judge(final=True)
+            self._cache.finish_run()
         finally:
             for future in window:
                 future.cancel()
@@ -235,43 +239,20 @@ class ChatClient:
     def _start(self, chunk: list[ChatRequest]) -> list[_ResultFuture]:
         futures: list[_ResultFuture] = []
         missing: list[tuple[Rendered, _ResultFuture]] = []
-        for rendered, result in self._at_hand(chunk):
+        for each in look_up(chunk, renderer=self._renderer, cache=self._cache):
             future: _ResultFuture = concurrent.futures.Future()
             futures.append(future)
-            if result is None:
-                missing.append((rendered, future))
-            else:
-                self._count(result)
-                future.set_result(result)
+            if each.response is None:
+                missing.append((each.rendered, future))
+                continue
+            result = verdict.result_of(
+                each.rendered.request, each.response, each.reason, cached=True
+            )
+            self._count(result)
+            future.set_result(result)
         if missing:
             self._loop.call_soon_threadsafe(self._submit, missing)
         return futures
-
-    def _at_hand(self, chunk: list[ChatRequest]) -> list[tuple[Rendered, ChatResult | None]]:
-        """Return each request's last try so far, with its result where the cache has that.
-
-        Tries that came to nothing are passed over: of a request whose second try was good, the
-        first is not asked for again.
-        """
-        rendered = [self._renderer.render(request) for request in chunk]
-        found: list[tuple[Rendered, ChatResult | None]] = [(each, None) for each in rendered]
-        open_ = list(enumerate(rendered))
-        while open_:
-            responses = self._cache.find(each.key for _, each in open_)
-            later: list[tuple[int, Rendered]] = []
-            for place, each in open_:
-                found[place] = (each, None)
-                response = responses.get(each.key)
-                if response is None:
-                    continue
-                reason = verdict.fault(each.request, response, self._served)
-                if verdict.is_final(reason, each):
-                    result = verdict.result_of(each.request, response, reason, cached=True)
-                    found[place] = (each, result)
-                else:
-                    later.append((place, self._renderer.render(each.request, each.try_number + 1)))
-            open_ = later
-        return found
 
     def _count(self, result: ChatResult) -> None:
         """Count a result, and look who has answered.
@@ -476,7 +457,8 @@ class ChatClient:
             try:
                 response, limits = await self._endpoint.chat(rendered.content, attempts=attempts)
                 response = self._counted(response, prompt_tokens)
-                kept = await self._writer.store(rendered.key, response)
+                reason = verdict.fault(rendered.request, response, self._served)
+                kept = await self._writer.store(rendered.key, response, valid=reason is None)
                 tokens = (response.prompt_tokens, response.completion_tokens)
                 self.usage.paid_prompt_tokens += tokens[0]
                 self.usage.paid_completion_tokens += tokens[1]

@@ -1,7 +1,7 @@
 """Everything that an endpoint says, checked once, where it comes in.
 
-Nothing of it is believed as it stands: texts lose half surrogate pairs, controls and the key, names
-are cut to a line, counts are whole numbers within reason or none, and what cannot be read is an
+Nothing of it is believed as it stands: texts lose half surrogate pairs and the key, names are cut
+to a printable line, counts are whole numbers within reason or none, and what cannot be read is an
 `Again` with its reason.
 """
 
@@ -10,7 +10,7 @@ import urllib.parse
 from collections.abc import Callable
 from typing import Any
 
-from augqa.cleaning import printable, without_tags_of_thinking
+from augqa.cleaning import printable, whole_characters, without_tags_of_thinking
 from augqa.llm.cache import Response
 
 # Of an answer's body: more than any limit on tokens that is asked for could fill.
@@ -167,7 +167,8 @@ def read_completion(
     if text is not None:
         if len(text) > MAX_TEXT_CHARS:
             raise Again("oversized_response")
-        text = redact(printable(text))
+        # Controls stay in the cache, which keeps texts exactly; `verdict` takes them out.
+        text = redact(whole_characters(text))
     finish = line(finish, redact) or None
     return Response(
         text=text,

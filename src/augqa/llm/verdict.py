@@ -3,14 +3,16 @@
 from collections.abc import Mapping
 from typing import Any
 
-from augqa.cleaning import cut_at, json_values, without_thinking
+from augqa.cleaning import cut_at, json_values, printable, without_thinking
 from augqa.llm.cache import Response
 from augqa.llm.request import ChatRequest, ChatResult, Rendered, ServedModel
 
 # Texts that may be asked for again with another seed, and how often.
 MAX_INVALID_TRIES = 2
-# Another seed would meet the same filter, the same model, the same limit.
-_FINAL = ("content_filter", "refusal", "wrong_model", "only_reasoning")
+# Another try would meet the same filter, the same limit.
+_LAST_WORDS = ("content_filter", "refusal", "only_reasoning")
+# Within a run the same model answers; a later one may find another.
+_FINAL = (*_LAST_WORDS, "wrong_model")
 
 
 def fault(request: ChatRequest, response: Response, served: ServedModel) -> str | None:
@@ -41,6 +43,11 @@ def fault(request: ChatRequest, response: Response, served: ServedModel) -> str 
 def is_final(reason: str | None, rendered: Rendered) -> bool:
     """Whether a response is the last word on its request."""
     return reason is None or reason in _FINAL or rendered.try_number >= MAX_INVALID_TRIES
+
+
+def may_change(reason: str | None) -> bool:
+    """Whether another answer to the same request may lack this fault."""
+    return reason is not None and reason not in _LAST_WORDS
 
 
 def result_of(
@@ -82,7 +89,7 @@ def no_result(
 
 def _text(request: ChatRequest, response: Response) -> tuple[str, bool]:
     """Return the text without thinking, up to the first stop, and whether there was thinking."""
-    text, has_thought = without_thinking(response.text or "")
+    text, has_thought = without_thinking(printable(response.text or ""))
     # A server that was sent the stops has cut there; one that writes thinking first has not.
     return (cut_at(text.lstrip(), request.stop) if request.stop else text), has_thought
 

@@ -112,6 +112,8 @@ _STATUS_WORDS = (
     (401, re.compile(r"api[ -]?key|unauthori[sz]ed|authenticat", re.IGNORECASE)),
     (404, re.compile(r"model\b.{0,80}(?:not found|does not exist)", re.IGNORECASE)),
 )
+# An engine's paths may come before what it has to say.
+_MAX_MESSAGE = 1000
 # A 200 that says nothing of what it means.
 _UNKNOWN = 500
 _PASSING = (408, 409, 425)
@@ -145,7 +147,7 @@ def read_fault(status: int, body: Any, redact: Redactor) -> Fault:
     if error is None:
         error = {"message": body if isinstance(body, str) else ""}
     codes = frozenset(_codes(error))
-    message = redact.message(line(_message(error), redact))
+    message = redact.message(line(_message(error), redact, most=_MAX_MESSAGE))
     after_s = _retry_delay(error) or waits.in_words(message)
     if status == 200:
         status = _status(error, codes, message)

@@ -106,15 +106,15 @@ def _no_number(_: str) -> None:
     return None
 
 
-def line(value: Any, redact: Redact = as_it_is) -> str:
+def line(value: Any, redact: Redact = as_it_is, *, most: int = _MAX_LINE) -> str:
     """Return a text from outside as one printable line of bounded length; empty for no text."""
     if not isinstance(value, str):
         return ""
-    text = redact(printable(value[: 20 * _MAX_LINE]))
+    text = redact(printable(value[: 20 * most]))
     # Also marks that turn the direction of writing, which would change what a log shows.
     text = "".join(c if c.isprintable() else " " for c in text)
     text = " ".join(text.split())
-    return text if len(text) <= _MAX_LINE else text[: _MAX_LINE - 1] + "…"
+    return text if len(text) <= most else text[: most - 1] + "…"
 
 
 def tokens(value: Any) -> int:

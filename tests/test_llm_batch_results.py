@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from augqa.errors import GenerationError
 from augqa.llm.batch_results import Row, Unread, read_results
+from tests.asking_loopback import KEY
 from tests.loopback import Loopback, answer_text, completion
-from tests.test_llm import KEY
 from tests.test_llm_batch import run
 
 

@@ -15,9 +15,9 @@ from augqa.errors import AugQAError, DataError
 from augqa.llm import sharing
 from augqa.llm.cache import Response, ResponseCache, Stored
 from augqa.llm.sharing import Imported, checksum, export_cache, import_cache
+from tests.asking_loopback import KEY, requests, run
 from tests.loopback import Loopback
 from tests.test_commands import augqa
-from tests.test_llm import KEY, requests, run
 from tests.test_llm_cache import GOOD, TEXTS, key, response
 
 

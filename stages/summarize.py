@@ -4,12 +4,14 @@ import logging
 
 from augqa.metrics import read_metrics, write_metrics
 from augqa.params import Params, load_params
+from augqa.question_generator import question_generator_title
 from augqa.records import SampledPair
-from augqa.report.page import Provenance, page, write_page
+from augqa.report.page import Provenance, page
 from augqa.report.plots import by_generated_fraction, f1_by_set, funnel, question_words
 from augqa.report.quality import quality_tables
 from augqa.report.results import BASELINE, gate, gather, step, summary_metrics
 from augqa.report.table import report_text
+from augqa.report.template import write_page
 from augqa.stage import Input, Output, run
 from augqa.tables import read_table
 
@@ -51,21 +53,16 @@ def summarize(
         step("pairs", read_metrics(pairs), count="n_pairs", dropped="n_rejected"),
         step("kept pairs", read_metrics(filters), count="n_kept", dropped="n_rejected"),
     ]
+    checked = {name: [name] for name in ("pool", "contexts", "pairs", "kept")} | {
+        f"blend-{regime}": [f"blend-{regime}/{seed}" for seed in params.training_seeds]
+        for regime in regimes
+    }
     passed = [
-        *(
-            gate(name, [read_metrics(gates / f"{name}.json")])
-            for name in ("pool", "contexts", "pairs", "kept")
-        ),
-        *(
-            gate(
-                f"blend-{regime}",
-                [
-                    read_metrics(gates / f"blend-{regime}" / f"{seed}.json")
-                    for seed in params.training_seeds
-                ],
-            )
-            for regime in regimes
-        ),
+        gate(
+            artefact,
+            {f"gates/{name}.html": read_metrics(gates / f"{name}.json") for name in names},
+        )
+        for artefact, names in checked.items()
     ]
     measured = read_metrics(quality)
     tables = quality_tables(measured)
@@ -95,20 +92,15 @@ def summarize(
 
 
 def _provenance(params: Params) -> Provenance:
-    # What made the pairs: the names of the models, or that there was none.
-    generators = {
-        "llm": params.llm.model,
-        "hybrid": f"rules choose the answer, {params.llm.model} asks for it",
-        "cloze": "cloze, by rules",
-        "t5": params.generate_pairs.t5.checkpoint,
-        "trained": "rules choose the answer, a question generator trained here asks for it",
-    }
+    own = params.generate_pairs
     return Provenance(
         source=params.data.source,
         reader=params.reader.checkpoint,
         language_model=params.llm.model,
         provider=params.llm.provider,
-        question_generator=generators[params.generate_pairs.method],
+        question_generator=question_generator_title(
+            own.method, own.own(own.method), llm=params.llm.model
+        ),
     )
 
 

@@ -102,12 +102,14 @@ GATES = [
     gate(
         "kept",
         {
-            "success": True,
-            "n_rows": 57,
-            "expectations": {
-                "ids_are_unique": {"success": True, "severity": "critical"},
-                "questions_look_asked": {"success": False, "severity": "warning"},
-            },
+            "gates/kept.html": {
+                "success": True,
+                "n_rows": 57,
+                "expectations": {
+                    "ids_are_unique": {"success": True, "severity": "critical"},
+                    "questions_look_asked": {"success": False, "severity": "warning"},
+                },
+            }
         },
     )
 ]
@@ -439,7 +441,7 @@ def test_the_page_needs_nothing_beside_it() -> None:
     assert not re.search(
         r"https?:|//[a-z]|@import|url\(|<link(?! rel=\"icon\" href=\"data:,\")", html
     )
-    assert re.findall(r'(?:href|src)="([^"]*)"', html) == ["data:,", "data_docs/kept/index.html"]
+    assert re.findall(r'(?:href|src)="([^"]*)"', html) == ["data:,", "gates/kept.html"]
 
 
 def test_equal_results_give_equal_pages() -> None:

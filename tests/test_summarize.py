@@ -159,7 +159,7 @@ def test_summary_plots_page_and_table_are_made(project: Path) -> None:
     assert "Regime mix, the best of 2, is 2.0 F1 above real" in finished.stderr
     page = (project / "report/index.html").read_text(encoding="utf-8")
     assert "Regime mix, the best of 2, is 2.0 F1 above real" in page
-    assert 'href="data_docs/blend-mix/index.html"' in page
+    assert 'href="gates/blend-mix/2.html"' in page
     assert "Who won the boat race?" in page
 
 

@@ -7,16 +7,51 @@ from pathlib import Path
 from typing import Annotated, Any, Generic, Literal, Self, TypeVar
 
 import yaml
-from pydantic import BaseModel, Field, GetCoreSchemaHandler, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    Field,
+    GetCoreSchemaHandler,
+    ValidationError,
+    create_model,
+    field_validator,
+    model_validator,
+)
 from pydantic_core import core_schema
 
 from augqa.blends import KINDS, Recipe
 from augqa.errors import ParamsError
-from augqa.registry import load_plugins
+from augqa.question_generator import QUESTION_GENERATORS
+from augqa.registry import Registry, load_plugins
 from augqa.schema import Fraction, Name, Section
 
 P = TypeVar("P", bound=BaseModel)
 S = TypeVar("S")
+
+
+class Sections:
+    """Adds to a section a key for each entry of a catalogue that has settings of its own."""
+
+    def __init__(self, registry: Registry[Any]) -> None:
+        self._registry = registry
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> core_schema.CoreSchema:
+        keys: dict[str, Any] = {
+            entry.name: (entry.settings, ...)
+            for entry in self._registry
+            if entry.settings is not None
+        }
+        return handler.generate_schema(create_model(source.__name__, __base__=source, **keys))
+
+
+def _registered(registry: Registry[Any], name: str) -> str:
+    """Return a name that is registered; a ValueError, as pydantic wants it, lists the others."""
+    try:
+        registry.get(name)
+    except ParamsError as error:
+        raise ValueError(str(error)) from error
+    return name
 
 
 class FileSource(Section):
@@ -94,33 +129,21 @@ class GenerateContexts(Section):
     max_tokens: int = Field(gt=0)
 
 
-class T5(Section):
-    checkpoint: str = Field(min_length=1)
-    form: Literal["answer_aware", "end_to_end"]
-    num_beams: int = Field(gt=0)
-    max_source_tokens: int = Field(gt=0)
-    max_new_tokens: int = Field(gt=0)
-    batch_size: int = Field(gt=0)
-    threads: int = Field(gt=0)
-
-
-class TrainedGenerator(Section):
-    checkpoint: str | None
-    num_beams: int = Field(gt=0)
-    max_new_tokens: int = Field(gt=0)
-    batch_size: int = Field(gt=0)
-    threads: int = Field(gt=0)
-
-
 class GeneratePairs(Section):
-    method: Literal["llm", "t5", "cloze", "hybrid", "trained"]
+    """What every question generator is given; the sections of their own come from their room."""
+
+    method: str
     pairs_per_context: int = Field(gt=0)
-    max_context_words: int | None = Field(gt=0)
-    structured: bool
-    max_tokens: int = Field(gt=0)
     real_contexts: bool
-    t5: T5
-    trained: TrainedGenerator
+
+    @field_validator("method")
+    @classmethod
+    def method_is_registered(cls, method: str) -> str:
+        return _registered(QUESTION_GENERATORS, method)
+
+    def own(self, name: str) -> Any:
+        """Return the section of one question generator; None where it has none."""
+        return getattr(self, name, None)
 
 
 class LoraAdapters(Section):
@@ -264,7 +287,7 @@ class Params(Section):
     llm: Llm
     generate_contexts: GenerateContexts
     train_question_generator: TrainQuestionGenerator
-    generate_pairs: GeneratePairs
+    generate_pairs: Annotated[GeneratePairs, Sections(QUESTION_GENERATORS)]
     answer_round_trip: AnswerRoundTrip
     filter_pairs: FilterPairs
     gates: Gates
@@ -296,8 +319,8 @@ class Params(Section):
         if len(set(self.question_generators)) != len(self.question_generators):
             raise ValueError(f"question_generators: one stands twice in {self.question_generators}")
         own = self.generate_pairs
-        has_none = own.trained.checkpoint is None and not self.question_generators
-        if own.method == "trained" and has_none:
+        needs_one = own.method == "trained" and own.own("trained").checkpoint is None
+        if needs_one and not self.question_generators:
             raise ValueError(
                 "generate_pairs.method trained needs a question generator: name its kind in"
                 " question_generators, or a folder in generate_pairs.trained.checkpoint"

@@ -17,7 +17,6 @@ from augqa.errors import AugQAError
 Input = Annotated[Path, typer.Option(exists=True)]  # must stand under deps: in dvc.yaml
 Output = Annotated[Path, typer.Option()]  # must stand under outs:, metrics: or plots:
 OptionalInput = Annotated[Path | None, typer.Option(exists=True)]  # some regimes need none
-Untracked = Annotated[Path, typer.Option()]  # git-ignored; differs from run to run, so no out
 Seed = Annotated[int, typer.Option()]  # a matrix item, never a default
 Name = Annotated[str, typer.Option()]  # a matrix item, or a name that dvc.yaml gives
 

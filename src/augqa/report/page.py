@@ -1,34 +1,18 @@
-"""The report as one HTML page that needs nothing beside it: no script, no font, no network.
-
-Only this module imports jinja2.
-"""
+"""The report as one HTML page that needs nothing beside it: no script, no font, no network."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from augqa.records import SampledPair
 from augqa.report import robustness
 from augqa.report.quality import QualityTable
 from augqa.report.results import Gate, RegimeResult, Results, Step
-from augqa.report.table import is_best, noise_notes, number, signed
+from augqa.report.table import is_best, noise_notes
+from augqa.report.template import render
 
 # Part of the chart's width, in percent, that an F1 of 100 takes; labels stand in the rest.
 _CHART_SPAN = 66.0
 _GROUP_HEIGHT, _BAR_HEIGHT, _GROUP_GAP = 26, 24, 14  # pixels
-
-_environment = Environment(
-    loader=PackageLoader("augqa.report", "."),
-    autoescape=True,
-    undefined=StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-    keep_trailing_newline=True,
-)
-_environment.filters["score"] = number
-_environment.filters["signed"] = lambda value: signed(value).replace("-", "−")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +86,8 @@ def page(
         sampled_pairs: Pairs to look at, kept ones first.
     """
     groups, height = chart(found)
-    return _environment.get_template("page.html").render(
+    return render(
+        "page.html",
         found=found,
         finding=robustness.finding(found),
         provenance=provenance,
@@ -152,14 +137,6 @@ def fact_texts(step: Step) -> list[str]:
                 f"{label}: {value:,}" if isinstance(value, int) else f"{label}: {value:.1f}"
             )
     return flat + nested
-
-
-def write_page(path: Path, text: str) -> None:
-    """Write the page, whole: a crash leaves the former one or none."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)
 
 
 def chart(found: Results) -> tuple[list[Group], int]:

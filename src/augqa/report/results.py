@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import PurePosixPath
 from statistics import fmean, stdev
 from typing import Any
 
@@ -134,7 +135,8 @@ class Gate:
     """What a gate found in one table.
 
     Attributes:
-        artefact: Name of the table, and of its folder of Data Docs.
+        artefact: Name of the table.
+        pages: Pages that show what was found, beside the report: label and address.
         success: Whether every critical expectation held.
         n_rows: Rows of the table.
         expectations: Name, severity and success of each one.
@@ -144,6 +146,14 @@ class Gate:
     success: bool
     n_rows: int
     expectations: tuple[tuple[str, str, bool], ...]
+    pages: tuple[tuple[str, str], ...]
+
+    @property
+    def verdict(self) -> str:
+        """``passed``, ``passed with warnings`` or ``stopped``."""
+        if not self.success:
+            return "stopped"
+        return "passed" if self.n_held == len(self.expectations) else "passed with warnings"
 
     @property
     def n_held(self) -> int:
@@ -262,17 +272,21 @@ def summary_metrics(found: Results) -> Metrics:
     }
 
 
-def gate(artefact: str, tables: Sequence[Metrics]) -> Gate:
+def gate(artefact: str, tables: Mapping[str, Metrics]) -> Gate:
     """Read the metrics of a gate: of one table, or of the training sets of one recipe.
 
     An expectation holds where it holds for every table.
+
+    Args:
+        artefact: Name of the table.
+        tables: What was found, by the address of its page beside the report.
 
     Raises:
         DataError: If one lacks a key.
     """
     where = f"gate of {artefact}"
     held: dict[str, tuple[str, bool]] = {}
-    for metrics in tables:
+    for metrics in tables.values():
         for name, expectation in needed(metrics, "expectations", where).items():
             place = f"{where}, {name}"
             success = needed(expectation, "success", place)
@@ -280,9 +294,10 @@ def gate(artefact: str, tables: Sequence[Metrics]) -> Gate:
             held[name] = severity, success and held.get(name, (severity, True))[1]
     return Gate(
         artefact=artefact,
-        success=all(needed(metrics, "success", where) for metrics in tables),
-        n_rows=sum(needed(metrics, "n_rows", where) for metrics in tables),
+        success=all(needed(metrics, "success", where) for metrics in tables.values()),
+        n_rows=sum(needed(metrics, "n_rows", where) for metrics in tables.values()),
         expectations=tuple((name, *held[name]) for name in sorted(held)),
+        pages=tuple((PurePosixPath(address).stem, address) for address in tables),
     )
 
 

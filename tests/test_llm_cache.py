@@ -241,6 +241,18 @@ def test_any_error_of_the_writer_reaches_the_caller(
         assert repr(error) in str(outcome)
 
 
+def test_a_file_that_the_writer_cannot_open_reaches_the_caller(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_path: Path) -> None:
+        raise RuntimeError("odd")
+
+    monkeypatch.setattr(cache_module, "ResponseCache", fail)
+    (outcome,) = write(tmp_path / "c.sqlite", [(key(1), response())])
+    assert isinstance(outcome, AugQAError)
+    assert key(1) in str(outcome)
+
+
 def test_an_error_of_the_writer_ends_a_run_and_names_the_record(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -82,8 +82,11 @@ def test_a_long_context_is_cut_to_sentences_about_the_answer(causal: Path) -> No
 
 
 def test_a_question_that_is_too_long_is_left_out_by_name(causal: Path) -> None:
-    _, report = train(causal, max_prompt_tokens=20)
-    assert {row.reason for row in report.left_out} == {"prompt_too_long"}
+    tokenizer = AutoTokenizer.from_pretrained(causal)
+    given = [lessons()[0], example("z", question="Who " * 40)]
+    made = WriterLessons(tokenizer, given, style="news", **LIMITS)
+    assert [(row.id, row.reason) for row in made.left_out] == [("z", "prompt_too_long")]
+    assert [unit.ids for unit in made.units] == [("a",)]
 
 
 def test_training_gives_the_same_bytes_again_and_learns_the_context(

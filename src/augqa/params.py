@@ -136,6 +136,8 @@ class GenerateContexts(Section):
     prompt: str | None
     max_words: int = Field(gt=0)
     max_tokens: int = Field(gt=0)
+    repetition_penalty: float | None = Field(ge=1)
+    no_repeat_ngram_size: int | None = Field(gt=1)
 
     @field_validator("writer")
     @classmethod

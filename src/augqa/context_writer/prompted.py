@@ -46,6 +46,8 @@ def load(_: None, given: Given) -> ChoosingWriter:
         templates=templates,
         max_words=params.max_words,
         max_tokens=params.max_tokens,
+        repetition_penalty=params.repetition_penalty,
+        no_repeat_ngram_size=params.no_repeat_ngram_size,
     )
     return ChoosingWriter(
         writer=writer,
@@ -65,6 +67,8 @@ class PromptedWriter:
         templates: The prompt of each style.
         max_words: Most words of a context.
         max_tokens: Most tokens of a reply.
+        repetition_penalty: As of `ChatRequest`.
+        no_repeat_ngram_size: As of `ChatRequest`.
         usage: What it cost at list price.
     """
 
@@ -72,6 +76,8 @@ class PromptedWriter:
     templates: Mapping[str, Template]
     max_words: int
     max_tokens: int
+    repetition_penalty: float | None
+    no_repeat_ngram_size: int | None
     usage: Usage = field(default_factory=Usage)
 
     def write(self, asks: Iterable[ContextAsk]) -> Iterator[GeneratedContext]:
@@ -109,6 +115,8 @@ class PromptedWriter:
             max_tokens=self.max_tokens,
             seed=llm.request_seed(self.endpoint.seed, ask.id),
             sample=ask.number,
+            repetition_penalty=self.repetition_penalty,
+            no_repeat_ngram_size=self.no_repeat_ngram_size,
         )
 
     def _context(self, ask: ContextAsk, result: llm.ChatResult) -> GeneratedContext:

@@ -26,6 +26,10 @@ class ChatRequest:
         stop: Texts that end the output.
         whole: Whether a text cut off by `max_tokens` is worth nothing.
         sample: Number of the sample among requests that are equal otherwise.
+        repetition_penalty: Makes tokens that were there less likely, from 1 on; None: not sent.
+            The embedded engine and vLLM know it.
+        no_repeat_ngram_size: No sequence of so many tokens comes twice; None: not sent. The
+            embedded engine knows it.
     """
 
     id: str
@@ -36,6 +40,8 @@ class ChatRequest:
     stop: tuple[str, ...] = ()
     whole: bool = False
     sample: int = 0
+    repetition_penalty: float | None = None
+    no_repeat_ngram_size: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,6 +133,10 @@ class Renderer:
             body["temperature"] = self.temperature
         if self.top_p is not None:
             body["top_p"] = self.top_p
+        if request.repetition_penalty is not None:
+            body["repetition_penalty"] = request.repetition_penalty
+        if request.no_repeat_ngram_size is not None:
+            body["no_repeat_ngram_size"] = request.no_repeat_ngram_size
         if request.stop:
             body["stop"] = list(request.stop)
         if request.json_schema is not None:

@@ -87,7 +87,8 @@ def test_a_plugin_s_knobs_are_checked_like_any_other(folder: Path) -> None:
         load_params()
 
 
-def test_a_plugin_that_is_not_there_is_named(folder: Path) -> None:
+@pytest.mark.usefixtures("folder")
+def test_a_plugin_that_is_not_there_is_named() -> None:
     edit(plugins=["nowhere"])
     with pytest.raises(ParamsError, match="plugins: no module 'nowhere' in plugins/"):
         load_params()
@@ -110,6 +111,7 @@ def test_a_plugin_that_cannot_be_imported_is_named_with_the_reason(
 
 
 @pytest.mark.parametrize("name", ["../evil", "a b", "", "os;x"])
-def test_a_plugin_s_name_is_that_of_a_module(name: str, folder: Path) -> None:
+@pytest.mark.usefixtures("folder")
+def test_a_plugin_s_name_is_that_of_a_module(name: str) -> None:
     with pytest.raises(ParamsError, match="is not the name of a module"):
         load_plugins([name])

@@ -41,6 +41,10 @@ class BlendError(AugQAError):
     """A training set cannot be made as asked."""
 
 
+class EvidenceError(AugQAError):
+    """Scores that are to be compared do not fit together, or do not answer what is asked."""
+
+
 class ValidationFailed(AugQAError):
     """A critical expectation on a table does not hold: the pipeline stops here."""
 

@@ -51,15 +51,18 @@ def measured(
     Args:
         params: The params.
         name: A condition of the prompted writer, or ``trained``; ``+`` and a number after a
-            condition is the size of sequences that may not come twice.
+            condition is the repetition penalty.
         seeds: The seed questions.
         out: Folder for the contexts and the cache.
         trained: Folder of the trained writer.
     """
-    condition, _, size = name.partition("+")
+    condition, _, penalty = name.partition("+")
     changes: dict[str, Any] = {"writer": "trained" if condition == "trained" else "llm"}
     if condition in CONDITIONS:
-        changes |= {"condition": condition, "no_repeat_ngram_size": int(size) if size else None}
+        changes |= {
+            "condition": condition,
+            "repetition_penalty": float(penalty) if penalty else None,
+        }
     own = params.generate_contexts.model_copy(update=changes)
     os.environ["DVC_ROOT"] = str(out / "workspace")
     shutil.rmtree(out / "workspace", ignore_errors=True)

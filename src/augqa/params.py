@@ -137,7 +137,6 @@ class GenerateContexts(Section):
     max_words: int = Field(gt=0)
     max_tokens: int = Field(gt=0)
     repetition_penalty: float | None = Field(ge=1)
-    no_repeat_ngram_size: int | None = Field(gt=1)
 
     @field_validator("writer")
     @classmethod

@@ -47,7 +47,6 @@ def load(_: None, given: Given) -> ChoosingWriter:
         max_words=params.max_words,
         max_tokens=params.max_tokens,
         repetition_penalty=params.repetition_penalty,
-        no_repeat_ngram_size=params.no_repeat_ngram_size,
     )
     return ChoosingWriter(
         writer=writer,
@@ -68,7 +67,6 @@ class PromptedWriter:
         max_words: Most words of a context.
         max_tokens: Most tokens of a reply.
         repetition_penalty: As of `ChatRequest`.
-        no_repeat_ngram_size: As of `ChatRequest`.
         usage: What it cost at list price.
     """
 
@@ -77,7 +75,6 @@ class PromptedWriter:
     max_words: int
     max_tokens: int
     repetition_penalty: float | None
-    no_repeat_ngram_size: int | None
     usage: Usage = field(default_factory=Usage)
 
     def write(self, asks: Iterable[ContextAsk]) -> Iterator[GeneratedContext]:
@@ -116,7 +113,6 @@ class PromptedWriter:
             seed=llm.request_seed(self.endpoint.seed, ask.id),
             sample=ask.number,
             repetition_penalty=self.repetition_penalty,
-            no_repeat_ngram_size=self.no_repeat_ngram_size,
         )
 
     def _context(self, ask: ContextAsk, result: llm.ChatResult) -> GeneratedContext:

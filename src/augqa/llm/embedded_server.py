@@ -144,8 +144,6 @@ class Engine:
             config.top_p = float(body.get("top_p", 1.0))
             config.rng_seed = int(body.get("seed", 0))
         config.repetition_penalty = float(body.get("repetition_penalty", 1.0))
-        if "no_repeat_ngram_size" in body:
-            config.no_repeat_ngram_size = int(body["no_repeat_ngram_size"])
         if body.get("stop"):
             config.stop_strings = set(body["stop"])
         schema = _json_schema(body)

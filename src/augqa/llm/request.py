@@ -28,8 +28,6 @@ class ChatRequest:
         sample: Number of the sample among requests that are equal otherwise.
         repetition_penalty: Makes tokens that were there less likely, from 1 on; None: not sent.
             The embedded engine and vLLM know it.
-        no_repeat_ngram_size: No sequence of so many tokens comes twice; None: not sent. The
-            embedded engine knows it.
     """
 
     id: str
@@ -41,7 +39,6 @@ class ChatRequest:
     whole: bool = False
     sample: int = 0
     repetition_penalty: float | None = None
-    no_repeat_ngram_size: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,8 +132,6 @@ class Renderer:
             body["top_p"] = self.top_p
         if request.repetition_penalty is not None:
             body["repetition_penalty"] = request.repetition_penalty
-        if request.no_repeat_ngram_size is not None:
-            body["no_repeat_ngram_size"] = request.no_repeat_ngram_size
         if request.stop:
             body["stop"] = list(request.stop)
         if request.json_schema is not None:

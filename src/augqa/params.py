@@ -4,7 +4,7 @@ A stage loads its own sections alone, so that DVC can track them key by key.
 """
 
 from pathlib import Path
-from typing import Annotated, Any, Generic, Literal, Self, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 import yaml
 from pydantic import (
@@ -25,9 +25,9 @@ from augqa.prompts import STYLES, Condition
 from augqa.question_generator import QUESTION_GENERATORS
 from augqa.registry import Registry, load_plugins
 from augqa.schema import Fraction, Name, Section
+from augqa.test_sets import Data
 
 P = TypeVar("P", bound=BaseModel)
-S = TypeVar("S")
 
 
 class Sections:
@@ -56,43 +56,11 @@ def _registered(registry: Registry[Any], name: str) -> str:
     return name
 
 
-class FileSource(Section):
-    """One SQuAD-format file under data/external."""
-
-    name: str = Field(min_length=1)
-    sha256: str | None = Field(pattern="^[0-9a-f]{64}$")
-
-
-class HubSource(Section):
-    """One split of a dataset on the Hugging Face hub."""
-
-    path: str = Field(min_length=1)
-    config: str | None
-    split: str = Field(min_length=1)
-    revision: str = Field(min_length=1)
-
-
-class PerSet(Section, Generic[S]):
-    """One source for the training set and for each test set."""
-
-    train: S
-    squad: S
-    new_wiki: S
-    nyt: S
-    amazon: S
-    reddit: S
-
-
-class Data(Section):
-    source: Literal["sample", "files", "hub"]
-    files: PerSet[FileSource]
-    hub: PerSet[HubSource]
-
-
 class Prepare(Section):
     seed: int
     n_pool: int | None = Field(gt=0)
     n_seeds: int = Field(gt=0)
+    n_reserve: int = Field(ge=0)
 
 
 class ModelPrice(Section):
@@ -326,6 +294,7 @@ class Params(Section):
     """The whole of params.yaml."""
 
     plugins: list[str]
+    reproducible: Literal["machine", "x86_64"]
     regimes: list[Name]
     training_seeds: list[int] = Field(min_length=1)
     question_generators: list[Literal["causal", "seq2seq"]]

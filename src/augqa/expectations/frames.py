@@ -247,7 +247,7 @@ def _frame(
             for field in table.schema
         }
         columns |= {name: [None] * table.num_rows for name in computed_columns}
-    # Row 0 is the first one, as in pandas, pyarrow and Data Docs.
+    # Row 0 is the first one, as in pandas and pyarrow.
     data = pd.DataFrame({**columns, "row": range(table.num_rows)})
     return Frame(data=data, n_rows=table.num_rows, fits=fits)
 

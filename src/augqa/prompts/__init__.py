@@ -1,16 +1,9 @@
-"""Prompts as files with worked examples of our own, and the parser of what comes back.
+"""Prompts as files with worked examples of our own, and the parser of what comes back."""
 
-A template is a Markdown file of chat turns: a line ``[[role]]`` opens one, ``{{name}}`` is a
-place for a value. Values are put in once, as they stand: braces in them mean nothing.
-"""
-
-import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from augqa.cleaning import (
     is_refusal,
@@ -20,14 +13,23 @@ from augqa.cleaning import (
     without_emphasis,
     without_thinking,
 )
-
-Messages = tuple[dict[str, str], ...]
+from augqa.prompts.templates import Messages, Template, packaged
 
 STYLES = ("encyclopedic", "news", "review", "forum")
 
-_FOLDER = Path(__file__).parent
-_TURN = re.compile(r"^\[\[(system|user|assistant)\]\]\n", re.MULTILINE)
-_PLACE = re.compile(r"\{\{(\w+)\}\}")
+# What of its seed a context is written from. The paper's is the first.
+Condition = Literal["question", "question_and_answer", "question_answer_and_context"]
+_CONDITION_FILES: Mapping[Condition, str] = {
+    "question": "",
+    "question_and_answer": "_answer",
+    "question_answer_and_context": "_rewrite",
+}
+# Places that a template of the user's own must have, by what the condition gives.
+CONDITION_PLACES: Mapping[Condition, tuple[str, ...]] = {
+    "question": ("question",),
+    "question_and_answer": ("question", "answer"),
+    "question_answer_and_context": ("question", "answer", "context"),
+}
 
 # What a structured answer to `pairs_messages` looks like, in the strict form of OpenAI's
 # structured outputs: every property required, none beside them.
@@ -82,79 +84,81 @@ class ParsedPairs:
     refusals: tuple[Refusal, ...]
 
 
-def context_messages(*, question: str, style: str, max_words: int) -> Messages:
-    """Return the chat that asks for a context of `style` in which `question` is answered.
+def context_template(style: str, condition: Condition = "question") -> Template:
+    """Return our template that asks for a context of `style`.
 
     Raises:
         ValueError: If `style` is not one of `STYLES`.
     """
     if style not in STYLES:
         raise ValueError(f"style {style!r} is not one of {', '.join(STYLES)}")
-    return _render(f"contexts_{style}", {"question": question, "max_words": str(max_words)})
+    return packaged(f"contexts_{style}{_CONDITION_FILES[condition]}")
 
 
-def pairs_messages(*, context: str, n_pairs: int, structured: bool = False) -> Messages:
+def context_messages(*, question: str, style: str, max_words: int) -> Messages:
+    """Return the chat that asks for a context of `style` in which `question` is answered.
+
+    Raises:
+        ValueError: If `style` is not one of `STYLES`.
+    """
+    return context_template(style).render({"question": question, "max_words": str(max_words)})
+
+
+def pairs_messages(
+    *, context: str, n_pairs: int, structured: bool = False, template: Template | None = None
+) -> Messages:
     """Return the chat that asks for `n_pairs` question-answer pairs on `context`.
 
     Args:
         context: The passage; line breaks in it become spaces, as in the worked examples.
         n_pairs: Pairs to ask for.
         structured: Ask for JSON (`PAIRS_SCHEMA`) instead of lines.
+        template: One of the user's own; None: ours.
     """
+    template = template or pairs_template(structured=structured)
     values = {"context": " ".join(context.split()), "n_pairs": str(n_pairs)}
-    return _render("pairs_json" if structured else "pairs", values)
+    return template.render(values)
 
 
-def question_messages(*, context: str, sentence: str, answer: str) -> Messages:
+def question_messages(
+    *, context: str, sentence: str, answer: str, template: Template | None = None
+) -> Messages:
     """Return the chat that asks for one question on `context` that `answer` answers.
 
     Args:
         context: The passage; line breaks in it become spaces, as in the worked examples.
         sentence: The sentence of it that the answer stands in: it may stand in others too.
         answer: The answer, as it stands there.
+        template: One of the user's own; None: ours.
     """
+    template = template or question_template()
     values = {"context": context, "sentence": sentence, "answer": answer}
-    return _render("question", {name: " ".join(text.split()) for name, text in values.items()})
+    return template.render({name: " ".join(text.split()) for name, text in values.items()})
+
+
+def pairs_template(*, structured: bool = False) -> Template:
+    """Return our template for pairs."""
+    return packaged("pairs_json" if structured else "pairs")
+
+
+def question_template() -> Template:
+    """Return our template for the question to a given answer."""
+    return packaged("question")
 
 
 def context_prompt_sha256(style: str) -> str:
     """Return the hash of the template for contexts of `style`."""
-    return _sha256(f"contexts_{style}")
+    return context_template(style).sha256
 
 
 def pairs_prompt_sha256(*, structured: bool = False) -> str:
     """Return the hash of the template for pairs."""
-    return _sha256("pairs_json" if structured else "pairs")
+    return pairs_template(structured=structured).sha256
 
 
 def question_prompt_sha256() -> str:
     """Return the hash of the template for the question to a given answer."""
-    return _sha256("question")
-
-
-@cache
-def _template(name: str) -> str:
-    return (_FOLDER / f"{name}.md").read_text(encoding="utf-8")
-
-
-def _sha256(name: str) -> str:
-    return hashlib.sha256(_template(name).encode("utf-8")).hexdigest()
-
-
-@cache
-def _turns(name: str) -> tuple[tuple[str, str], ...]:
-    parts = _TURN.split(_template(name))
-    return tuple(
-        (role, content.strip()) for role, content in zip(parts[1::2], parts[2::2], strict=True)
-    )
-
-
-def _render(name: str, values: Mapping[str, str]) -> Messages:
-    """Fill a template in one pass, so that a value that looks like a place stays as it is."""
-    return tuple(
-        {"role": role, "content": _PLACE.sub(lambda match: values[match[1]], content)}
-        for role, content in _turns(name)
-    )
+    return question_template().sha256
 
 
 # A full stop after these ends no sentence.

@@ -6,14 +6,10 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from augqa.embedding import TextEncoder
 from augqa.metrics import write_metrics
 from augqa.params import MeasureQuality, load_params
-from augqa.reader import TextEncoder
-from augqa.records import TEST_SETS, GeneratedContext, QAExample, Rejection, SampledPair, context_id
-from augqa.sampling import choose
-from augqa.stage import Input, Output, run
-from augqa.tables import read_table, write_table
-from augqa.yardstick import (
+from augqa.quality.comparison import (
     REAL,
     SHUFFLED,
     Seeded,
@@ -26,6 +22,10 @@ from augqa.yardstick import (
     text_measures,
     two_sample_aucs,
 )
+from augqa.records import TEST_SETS, GeneratedContext, QAExample, Rejection, SampledPair, context_id
+from augqa.sampling import choose
+from augqa.stage import Input, Output, run
+from augqa.tables import read_table, write_table
 
 GENERATED, KEPT = "generated", "kept"
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from augqa.embedding import TextEncoder
 from augqa.errors import ReaderError
-from augqa.reader import TextEncoder
 
 TEXTS = [
     "The bridge over the river was built of stone.",

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from augqa.errors import GenerationError
-from augqa.packaged import LANGUAGE_MODELS, weights_file
+from augqa.packaged_models import LANGUAGE_MODELS, weights_file
 
 log = logging.getLogger("augqa.llm")
 

@@ -16,7 +16,7 @@ from transformers import (
 
 from augqa.errors import QuestionGeneratorError
 from augqa.finetuning.saving import first_line, quiet_transformers
-from augqa.packaged import LANGUAGE_MODELS, weights_file
+from augqa.packaged_models import LANGUAGE_MODELS, weights_file
 
 Kind = Literal["causal", "seq2seq"]
 

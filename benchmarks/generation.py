@@ -25,6 +25,7 @@ from command import run_command
 
 from augqa import llm, prompts
 from augqa.llm import embedded
+from augqa.llm.embedded_models import find_embedded
 from augqa.params import Llm, load_params
 from augqa.records import Answer, QAExample, context_id
 from augqa.tables import write_table
@@ -265,7 +266,7 @@ def xllamacpp(model: str) -> Iterator[str]:
     """Serve the embedded model by xllamacpp; yield the base URL."""
     if importlib.util.find_spec("xllamacpp") is None:
         raise SystemExit("xllamacpp is not installed: run `make bench`, which installs it")
-    file = str(embedded.model_file(model))
+    file = str(find_embedded(model).path)
     command = [sys.executable, str(HERE / "xllamacpp_server.py"), file, model]
     with embedded.child(command, name="xllamacpp") as (address, _):
         yield f"{address}/v1"
@@ -278,7 +279,7 @@ def embedded_rates(scale: float) -> Numbers:
     """
     model = load_params(ROOT / "profiles" / "embedded.yaml").llm.model
     found: dict[int, float] = {}
-    with embedded.serve(model) as base_url:
+    with embedded.serve(find_embedded(model)) as base_url:
         tokens_per_s(base_url, model, 1, 1, first=0)
         first = 1
         for in_flight, whole in EMBEDDED.items():

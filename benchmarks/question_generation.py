@@ -29,12 +29,12 @@ from torchmetrics.functional.text.rouge import rouge_score
 from augqa import llm
 from augqa.asking import Reply, question_ask, read
 from augqa.candidates import Candidate
+from augqa.checkpoints import load_language_model
 from augqa.finetuning.batches import passes
 from augqa.finetuning.determinism import pinned
 from augqa.pairs import Draft, Passage
 from augqa.params import Params, load_params
 from augqa.question_generator import load_trained, train_question_generator
-from augqa.question_generator.checkpoints import load_checkpoint
 from augqa.question_generator.lessons import CausalLessons, lengths
 from augqa.reader import Reader, train_reader
 from augqa.records import Answer, QAExample
@@ -191,7 +191,9 @@ def speed(examples: Sequence[QAExample], settings: dict[str, Any]) -> dict[str, 
     """Return CPU seconds an example, forward and backward, with contexts shared and not."""
     found: dict[str, float] = {}
     with pinned(settings["threads"]):
-        tokenizer, model, _ = load_checkpoint(settings["checkpoint"], "causal", param="checkpoint")
+        tokenizer, model, _ = load_language_model(
+            settings["checkpoint"], "causal", param="checkpoint"
+        )
         model.train()
         for shares in (False, True):
             lessons = lessons_of(tokenizer, examples, {**settings, "share_contexts": shares})

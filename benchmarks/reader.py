@@ -45,9 +45,9 @@ from transformers import (
 )
 from transformers.utils import logging as transformers_logging
 
+from augqa.checkpoints import find_checkpoint
 from augqa.errors import AugQAError
 from augqa.reader import Reader, train_reader
-from augqa.reader.checkpoints import find_checkpoint
 from augqa.records import QAExample
 from augqa.scoring import score
 from augqa.squad import read_squad
@@ -580,7 +580,7 @@ def main() -> None:
     parts = options.parts.split(",")
     if unknown := set(parts) - set(PARTS):
         parser.error(f"--parts: no part {', '.join(sorted(unknown))}; choose of {', '.join(PARTS)}")
-    options.source = find_checkpoint(options.checkpoint).name
+    options.source = find_checkpoint(options.checkpoint, param="--checkpoint").name
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()
     torch.set_num_threads(options.threads)

@@ -122,7 +122,9 @@ def _embeddings(
 ) -> dict[str, NDArray[np.float32]]:
     settings = own.encoder.model_dump()
     batch_size = settings.pop("batch_size")
-    encoder = TextEncoder.load(settings.pop("checkpoint"), **settings)
+    encoder = TextEncoder.load(
+        settings.pop("checkpoint"), param="measure_quality.encoder.checkpoint", **settings
+    )
     texts = sorted(
         {part for rows in by_seed.values() for seed, text in rows for part in (seed.question, text)}
     )

@@ -20,7 +20,7 @@ from augqa.errors import DataError
 from augqa.records import Prediction, QAExample, RoundTripAnswer
 from augqa.tables import read_table, write_table
 from tests.examples import example
-from tests.test_reader import lessons
+from tests.readers import lessons
 from tests.tiny import encoder
 
 ROOT = Path(__file__).parents[1]

@@ -15,13 +15,13 @@ from torch import Tensor, nn
 from tqdm import tqdm
 from transformers import GenerationConfig
 
+from augqa.checkpoints import Kind, Source, load_language_model
 from augqa.errors import QuestionGeneratorError
 from augqa.finetuning.batches import Offsets, passes
 from augqa.finetuning.determinism import pinned, sub_seed
 from augqa.finetuning.resuming import load_state, save_state
 from augqa.finetuning.saving import save_checkpoint
 from augqa.finetuning.schedule import adamw, warm_up_and_decay
-from augqa.question_generator.checkpoints import Kind, Source, load_checkpoint
 from augqa.question_generator.forms import (
     HIGHLIGHT,
     PREFIXES,
@@ -164,12 +164,13 @@ def train_question_generator(
         The model, and what the training did.
 
     Raises:
+        CheckpointError: As `load_language_model`.
         QuestionGeneratorError: If the checkpoint does not fit, no example is left to train on,
             the layers or targets are not in the model, or the loss is not finite.
     """
     with pinned(threads):
         param = f"train_question_generator.{kind}.checkpoint"
-        tokenizer, model, source = load_checkpoint(checkpoint, kind, param=param)
+        tokenizer, model, source = load_language_model(checkpoint, kind, param=param)
         _refuse_short(model, source, max_source_tokens + max_question_tokens)
         chosen = _chosen(examples, n_examples, seed)
         limits: dict[str, Any] = {

@@ -13,13 +13,13 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from augqa.checkpoints import find_checkpoint, load_reader, load_reader_tokenizer
 from augqa.errors import ReaderError
 from augqa.finetuning.batches import passes
 from augqa.finetuning.determinism import pinned
 from augqa.finetuning.saving import save_checkpoint
 from augqa.reader.bert import Bert, Workspace
 from augqa.reader.calibration import EXAMPLES
-from augqa.reader.checkpoints import find_checkpoint, load_model, load_tokenizer
 from augqa.reader.decoding import best_spans
 from augqa.reader.feature_cache import cached_windows
 from augqa.reader.features import Offsets, Windows
@@ -114,6 +114,7 @@ class Reader:
         threads: int = 2,
         engine: Engine = "float32",
         head_seed: int | None = None,
+        param: str = "checkpoint",
         **settings: int,
     ) -> Self:
         """Load a reader.
@@ -124,19 +125,21 @@ class Reader:
             threads: CPU threads to answer on.
             engine: ``float32`` or ``int8``.
             head_seed: Draws the head of a checkpoint that has none; None refuses such a one.
+            param: The param that names the checkpoint, for messages.
             **settings: `max_seq_length`, `doc_stride`, `max_answer_tokens`, `n_best`; those
                 left out are as the reader was saved.
 
         Raises:
-            ReaderError: If the checkpoint is missing, refused or incomplete.
+            CheckpointError: If the checkpoint is missing, refused or incomplete.
+            ReaderError: If it cannot read what the settings ask.
         """
-        source = find_checkpoint(checkpoint)
+        source = find_checkpoint(checkpoint, param=param)
         saved = _saved_settings(source.folder)
-        model = load_model(source, head_seed=head_seed)
+        model = load_reader(source, head_seed=head_seed)
         model.eval()
         return cls(
             model=model,
-            tokenizer=load_tokenizer(source),
+            tokenizer=load_reader_tokenizer(source),
             threads=threads,
             engine=engine,
             **{**saved, **settings},

@@ -116,6 +116,7 @@ def train_reader(
         The reader, and what the training did.
 
     Raises:
+        CheckpointError: If the checkpoint is missing, refused or incomplete.
         ReaderError: If no example is left to train on, or the loss is not finite.
     """
     with joined() as ranks, pinned(threads):
@@ -123,6 +124,7 @@ def train_reader(
             checkpoint,
             threads=threads,
             head_seed=sub_seed(seed, "head"),
+            param="reader.checkpoint",
             max_seq_length=max_seq_length,
             doc_stride=doc_stride,
             max_answer_tokens=max_answer_tokens,

@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from augqa.reader.architectures import architecture_of
 from augqa.reader.packed import Batch
 
 _LEVELS = 1 << 16  # a dropout mask compares 16 random bits with the probability
@@ -169,7 +170,7 @@ class Bert:
         """Tell whether the model's layers are those written out here."""
         config = model.config
         return (
-            config.model_type in ("bert", "roberta", "xlm-roberta", "camembert")
+            architecture_of(config.model_type).written_out
             and config.hidden_act == "gelu"
             and not config.is_decoder
             and config.num_labels == 2

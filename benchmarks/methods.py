@@ -37,7 +37,7 @@ METHODS: dict[str, dict[str, str]] = {
     "llm": {"generate_pairs.method": "llm"},
     "llm_structured": {
         "generate_pairs.method": "llm",
-        "generate_pairs.structured": "true",
+        "generate_pairs.llm.structured": "true",
         # A small model often ends no JSON within its tokens: a row of the funnel, not a fault.
         "llm.max_failed_fraction": "1.0",
     },

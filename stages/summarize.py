@@ -4,6 +4,7 @@ import logging
 
 from augqa.metrics import read_metrics, write_metrics
 from augqa.params import Params, load_params
+from augqa.question_generator import question_generator_title
 from augqa.records import SampledPair
 from augqa.report.page import Provenance, page, write_page
 from augqa.report.plots import by_generated_fraction, f1_by_set, funnel, question_words
@@ -36,11 +37,14 @@ def summarize(
     regimes = [BASELINE, *params.regimes]
     found = gather(
         {
-            regime: [read_metrics(evaluations / f"{regime}-{seed}.json") for seed in params.seeds]
+            regime: [
+                read_metrics(evaluations / f"{regime}-{seed}.json")
+                for seed in params.training_seeds
+            ]
             for regime in regimes
         },
         {regime: read_metrics(blends / f"{regime}.json") for regime in regimes},
-        seeds=params.seeds,
+        seeds=params.training_seeds,
     )
     steps = [
         step("seed questions", read_metrics(prepare), count="n_seeds", hidden=["test"]),
@@ -48,8 +52,22 @@ def summarize(
         step("pairs", read_metrics(pairs), count="n_pairs", dropped="n_rejected"),
         step("kept pairs", read_metrics(filters), count="n_kept", dropped="n_rejected"),
     ]
-    artefacts = ["pool", "contexts", "pairs", "kept", *(f"blend-{regime}" for regime in regimes)]
-    passed = [gate(name, read_metrics(gates / f"{name}.json")) for name in artefacts]
+    passed = [
+        *(
+            gate(name, [read_metrics(gates / f"{name}.json")])
+            for name in ("pool", "contexts", "pairs", "kept")
+        ),
+        *(
+            gate(
+                f"blend-{regime}",
+                [
+                    read_metrics(gates / f"blend-{regime}" / f"{seed}.json")
+                    for seed in params.training_seeds
+                ],
+            )
+            for regime in regimes
+        ),
+    ]
     measured = read_metrics(quality)
     tables = quality_tables(measured)
     shown = read_table(sampled_pairs, SampledPair)
@@ -78,20 +96,15 @@ def summarize(
 
 
 def _provenance(params: Params) -> Provenance:
-    # What made the pairs: the names of the models, or that there was none.
-    generators = {
-        "llm": params.llm.model,
-        "hybrid": f"rules choose the answer, {params.llm.model} asks for it",
-        "cloze": "cloze, by rules",
-        "t5": params.generate_pairs.t5.checkpoint,
-        "trained": "rules choose the answer, a question generator trained here asks for it",
-    }
+    own = params.generate_pairs
     return Provenance(
         source=params.data.source,
         reader=params.reader.checkpoint,
         language_model=params.llm.model,
         provider=params.llm.provider,
-        question_generator=generators[params.generate_pairs.method],
+        question_generator=question_generator_title(
+            own.method, own.own(own.method), llm=params.llm.model
+        ),
     )
 
 

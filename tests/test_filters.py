@@ -23,7 +23,7 @@ from augqa.params import FilterPairs
 from augqa.records import QAExample, Rejection, RoundTripAnswer
 from augqa.tables import read_table, write_table
 from tests.examples import example
-from tests.test_pipeline import function
+from tests.scripts import function
 
 FILTER_PAIRS = function("filter_pairs")
 LIMITS: Mapping[str, Any] = {

@@ -26,7 +26,7 @@ from augqa.records import QAExample
 from augqa.tables import write_table
 from tests.examples import example
 from tests.loopback import MODEL, Loopback
-from tests.test_pipeline import function
+from tests.scripts import function
 
 GENERATE_CONTEXTS = function("generate_contexts")
 KEY = "sk-test-1234567890"
@@ -439,7 +439,7 @@ def test_a_stage_killed_at_random_moments_repeats_nothing_that_had_arrived(
             with contextlib.closing(sqlite3.connect(cache)) as db:
                 assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
                 n_stored = len(stored)
-                stored = {seed_of[key] for (key,) in db.execute("SELECT key FROM responses")}
+                stored = {seed_of[key.hex()] for (key,) in db.execute("SELECT key FROM responses")}
             assert len(stored) >= n_stored
             # Whose answer is not in the file was under way: its place is not free before.
             assert len(set(asked) - stored) <= (IN_FLIGHT if process.exitcode else 0)

@@ -7,21 +7,51 @@ from pathlib import Path
 from typing import Annotated, Any, Generic, Literal, Self, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    Field,
+    GetCoreSchemaHandler,
+    ValidationError,
+    create_model,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import core_schema
 
+from augqa.blends import KINDS, Recipe
 from augqa.errors import ParamsError
-from augqa.records import REGIMES
+from augqa.question_generator import QUESTION_GENERATORS
+from augqa.registry import Registry, load_plugins
+from augqa.schema import Fraction, Name, Section
 
 P = TypeVar("P", bound=BaseModel)
 S = TypeVar("S")
 
-Fraction = Field(ge=0, le=1)
+
+class Sections:
+    """Adds to a section a key for each entry of a catalogue that has settings of its own."""
+
+    def __init__(self, registry: Registry[Any]) -> None:
+        self._registry = registry
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> core_schema.CoreSchema:
+        keys: dict[str, Any] = {
+            entry.name: (entry.settings, ...)
+            for entry in self._registry
+            if entry.settings is not None
+        }
+        return handler.generate_schema(create_model(source.__name__, __base__=source, **keys))
 
 
-class Section(BaseModel):
-    """A section of params.yaml: no key may be unknown, missing or of another type."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+def _registered(registry: Registry[Any], name: str) -> str:
+    """Return a name that is registered; a ValueError, as pydantic wants it, lists the others."""
+    try:
+        registry.get(name)
+    except ParamsError as error:
+        raise ValueError(str(error)) from error
+    return name
 
 
 class FileSource(Section):
@@ -83,7 +113,7 @@ class Llm(Section):
     max_in_flight: int = Field(gt=0)
     max_retries: int = Field(ge=0)
     timeout_s: float = Field(gt=0)
-    max_failed_fraction: float = Fraction
+    max_failed_fraction: Fraction
     requests_per_minute: int | None = Field(gt=0)
     tokens_per_minute: int | None = Field(gt=0)
     executor: Literal["online", "batch_file", "openai_batch"]
@@ -99,33 +129,21 @@ class GenerateContexts(Section):
     max_tokens: int = Field(gt=0)
 
 
-class T5(Section):
-    checkpoint: str = Field(min_length=1)
-    form: Literal["answer_aware", "end_to_end"]
-    num_beams: int = Field(gt=0)
-    max_source_tokens: int = Field(gt=0)
-    max_new_tokens: int = Field(gt=0)
-    batch_size: int = Field(gt=0)
-    threads: int = Field(gt=0)
-
-
-class TrainedGenerator(Section):
-    checkpoint: str | None
-    num_beams: int = Field(gt=0)
-    max_new_tokens: int = Field(gt=0)
-    batch_size: int = Field(gt=0)
-    threads: int = Field(gt=0)
-
-
 class GeneratePairs(Section):
-    method: Literal["llm", "t5", "cloze", "hybrid", "trained"]
+    """What every question generator is given; the sections of their own come from their room."""
+
+    method: str
     pairs_per_context: int = Field(gt=0)
-    max_context_words: int | None = Field(gt=0)
-    structured: bool
-    max_tokens: int = Field(gt=0)
     real_contexts: bool
-    t5: T5
-    trained: TrainedGenerator
+
+    @field_validator("method")
+    @classmethod
+    def method_is_registered(cls, method: str) -> str:
+        return _registered(QUESTION_GENERATORS, method)
+
+    def own(self, name: str) -> Any:
+        """Return the section of one question generator; None where it has none."""
+        return getattr(self, name, None)
 
 
 class LoraAdapters(Section):
@@ -155,7 +173,7 @@ class TrainQuestionGenerator(Section):
     pass_tokens: int = Field(gt=0)
     max_source_tokens: int = Field(ge=32)
     max_question_tokens: int = Field(gt=1)
-    warmup_fraction: float = Fraction
+    warmup_fraction: Fraction
     weight_decay: float = Field(ge=0)
     max_grad_norm: float = Field(gt=0)
     threads: int = Field(gt=0)
@@ -177,7 +195,7 @@ class FilterPairs(Section):
     min_reader_score: float | None
     min_duplicate_similarity: float | None = Field(gt=0, le=1)
     test_overlap_words: int = Field(gt=0)
-    max_test_overlap_fraction: float = Fraction
+    max_test_overlap_fraction: Fraction
     max_pairs_per_context: int | None = Field(gt=0)
     target_kept: int | None = Field(gt=0)
 
@@ -203,43 +221,16 @@ class Gates(Section):
     max_length_drift: float = Field(gt=0)
 
 
-class SizedBlend(Section):
-    n_examples: int | None = Field(gt=0)
+class ByKind:
+    """Validates an entry by the schema that its `kind` has in a catalogue, plug-ins included."""
 
-
-class MixBlend(Section):
-    n_examples: int = Field(gt=0)
-    generated_fraction: float = Fraction
-
-
-class ConsistentMix(MixBlend):
-    min_round_trip_f1: float = Field(ge=0, le=100)
-
-
-class ShuffledMix(MixBlend):
-    shuffled_fraction: float = Fraction
-
-
-class TruncatedMix(MixBlend):
-    max_context_words: int = Field(gt=0)
-
-
-class AugmentBlend(Section):
-    generated_per_real: float | None = Field(gt=0)
-
-
-class Blend(Section):
-    seed: int
-    real: SizedBlend
-    generated: SizedBlend
-    mix: MixBlend
-    augment: AugmentBlend
-    augment_half: AugmentBlend
-    context_only: SizedBlend
-    question_only: SizedBlend
-    mix_consistent: ConsistentMix
-    mix_shuffled: ShuffledMix
-    mix_truncated: TruncatedMix
+    def __get_pydantic_core_schema__(
+        self, _source: Any, handler: GetCoreSchemaHandler
+    ) -> core_schema.CoreSchema:
+        return core_schema.tagged_union_schema(
+            {kind.name: handler.generate_schema(kind.knobs) for kind in KINDS},
+            discriminator="kind",
+        )
 
 
 class Reader(Section):
@@ -263,7 +254,7 @@ class Train(Section):
     epochs: int = Field(gt=0)
     batch_size: int = Field(gt=0)
     learning_rate: float = Field(gt=0)
-    warmup_fraction: float = Fraction
+    warmup_fraction: Fraction
     weight_decay: float = Field(ge=0)
     max_grad_norm: float = Field(gt=0)
     precision: Literal["float32", "bfloat16"]
@@ -287,37 +278,40 @@ class Tracking(Section):
 class Params(Section):
     """The whole of params.yaml."""
 
-    regimes: list[str]
-    seeds: list[int] = Field(min_length=1)
+    plugins: list[str]
+    regimes: list[Name]
+    training_seeds: list[int] = Field(min_length=1)
     question_generators: list[Literal["causal", "seq2seq"]]
     data: Data
     prepare: Prepare
     llm: Llm
     generate_contexts: GenerateContexts
     train_question_generator: TrainQuestionGenerator
-    generate_pairs: GeneratePairs
+    generate_pairs: Annotated[GeneratePairs, Sections(QUESTION_GENERATORS)]
     answer_round_trip: AnswerRoundTrip
     filter_pairs: FilterPairs
     gates: Gates
     measure_quality: MeasureQuality
-    blend: Blend
+    blend: dict[Name, Annotated[Recipe, ByKind()]]
     reader: Reader
     train: Train
     evaluate: Evaluate
     tracking: Tracking
 
     @model_validator(mode="after")
-    def regimes_are_known(self) -> Self:
-        optional = REGIMES[1:]
+    def regimes_are_recipes(self) -> Self:
+        if self.blend.get("real") is None or self.blend["real"].kind != "real":
+            raise ValueError("blend.real: there must be a recipe of this name, of kind real")
         for regime in self.regimes:
             if regime == "real":
                 raise ValueError("regimes: 'real' always runs; leave it out of the list")
-            if regime not in optional:
-                raise ValueError(f"regimes: {regime!r} is not one of {', '.join(optional)}")
+            if regime not in self.blend:
+                known = ", ".join(name for name in self.blend if name != "real")
+                raise ValueError(f"regimes: {regime!r} is no recipe of `blend`: {known}")
         if len(set(self.regimes)) != len(self.regimes):
             raise ValueError(f"regimes: one stands twice in {self.regimes}")
-        if len(set(self.seeds)) != len(self.seeds):
-            raise ValueError(f"seeds: one stands twice in {self.seeds}")
+        if len(set(self.training_seeds)) != len(self.training_seeds):
+            raise ValueError(f"training_seeds: one stands twice in {self.training_seeds}")
         return self
 
     @model_validator(mode="after")
@@ -325,8 +319,8 @@ class Params(Section):
         if len(set(self.question_generators)) != len(self.question_generators):
             raise ValueError(f"question_generators: one stands twice in {self.question_generators}")
         own = self.generate_pairs
-        has_none = own.trained.checkpoint is None and not self.question_generators
-        if own.method == "trained" and has_none:
+        needs_one = own.method == "trained" and own.own("trained").checkpoint is None
+        if needs_one and not self.question_generators:
             raise ValueError(
                 "generate_pairs.method trained needs a question generator: name its kind in"
                 " question_generators, or a folder in generate_pairs.trained.checkpoint"
@@ -334,12 +328,14 @@ class Params(Section):
         return self
 
     @model_validator(mode="after")
-    def question_only_has_pairs(self) -> Self:
-        if "question_only" in self.regimes and not self.generate_pairs.real_contexts:
-            raise ValueError(
-                "regime question_only needs pairs on real contexts:"
-                " set generate_pairs.real_contexts to true"
-            )
+    def real_contexts_have_pairs(self) -> Self:
+        for regime in self.regimes:
+            needs = KINDS.get(self.blend[regime].kind).needs_real_contexts
+            if needs and not self.generate_pairs.real_contexts:
+                raise ValueError(
+                    f"regime {regime} needs pairs on real contexts:"
+                    " set generate_pairs.real_contexts to true"
+                )
         return self
 
 
@@ -357,6 +353,10 @@ def load_params(path: Path = Path("params.yaml")) -> Params:
         ) from error
     except yaml.YAMLError as error:
         raise ParamsError(f"{path}: not YAML: {error}") from error
+    if isinstance(values, dict) and isinstance(plugins := values.get("plugins"), list) and plugins:
+        load_plugins([str(name) for name in plugins])
+        # A plug-in may have added to a catalogue since the schema was made.
+        Params.model_rebuild(force=True)
     return _check(values, Params, where=str(path))
 
 
@@ -388,7 +388,11 @@ def _check(values: Any, model: type[P], *, where: str) -> P:
 def _message(error: ValidationError, where: str) -> str:
     faults = []
     for fault in error.errors(include_url=False):
-        key = ".".join(str(part) for part in fault["loc"])
+        place = fault["loc"]
+        if place[:1] == ("blend",) and len(place) > 3:
+            # The schema that was chosen by the kind is no key of the file.
+            place = (*place[:2], *place[3:])
+        key = ".".join(str(part) for part in place)
         found = ""
         if fault["type"] not in ("missing", "value_error"):
             found = f", found {fault['input']!r}"

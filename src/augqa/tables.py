@@ -166,6 +166,16 @@ def iterate_table(path: Path, record: type[R]) -> Iterator[R]:
             raise DataError(f"{path}: not a readable Parquet file: {error}") from error
 
 
+class Anew(Generic[R]):
+    """Rows that are read anew each time they are gone through: they may not fit in the memory."""
+
+    def __init__(self, read: Callable[[], Iterator[R]]) -> None:
+        self._read = read
+
+    def __iter__(self) -> Iterator[R]:
+        return self._read()
+
+
 def count_rows(path: Path) -> int:
     """Return the number of rows of a table.
 

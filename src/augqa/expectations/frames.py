@@ -95,6 +95,7 @@ def example_frame(
     by: Literal["id", "context_id", "source"] = "id",
     round_trip: Mapping[str, RoundTripAnswer] | None = None,
     filtered: Filtered | None = None,
+    id_of: Callable[[str], str] = str,
 ) -> Frame:
     """Read a table of QAExample without refusing broken rows.
 
@@ -107,6 +108,7 @@ def example_frame(
         round_trip: Round-trip answers by pair id; a pair without one has no F1 and no reader
             score in its row either.
         filtered: What the filters promise is computed anew against it.
+        id_of: Gives the id that a row is looked for by: a copy goes by that of its original.
 
     Raises:
         DataError: If the file is missing or is not Parquet.
@@ -117,7 +119,7 @@ def example_frame(
     def known(row: dict[str, Any]) -> bool:
         if by == "source":
             return any(source in ids for source in _prefixes(row["id"]))
-        return row[by] in ids
+        return (id_of(row["id"]) if by == "id" else row[by]) in ids
 
     def computed(row: dict[str, Any]) -> dict[str, Any]:
         context, answers = row["context"], [a for a in row["answers"] or () if a is not None]

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from augqa import prompts
 from augqa.candidates import Candidate, answer_candidates, choose_candidates
-from augqa.pairs import Draft, Passage, Proposal, Refusal, in_turn
+from augqa.question_generator.proposals import Draft, Passage, Proposal, Refusal, in_turn
 from augqa.spans import Span, sentence_spans, window_around, windows, word_starts
 
 Drafts = tuple[tuple[Draft, ...], tuple[Refusal, ...]]

@@ -424,7 +424,7 @@ class Bench:
         coarse = Reader.load(folder, threads=threads, engine="int8")
         cache = Path(self._scratch) / "features"
         questions, contexts = [e.question for e in few], [e.context for e in few]
-        exact.windows(questions, contexts, ids=[e.id for e in few], cache=cache)
+        exact.windows(questions, contexts, cache=cache)
         return {
             "ours": lambda: texts_of(exact, few, cache),
             "yardstick": lambda: yardstick_answers(trainer, features, few),

@@ -84,7 +84,6 @@ def written_out(reader: Reader, examples: list[QAExample]) -> tuple[Any, ...]:
         reader.tokenizer,
         [e.question for e in examples],
         [e.context for e in examples],
-        ids=[e.id for e in examples],
         max_seq_length=32,
         doc_stride=4,
     )

@@ -1,15 +1,19 @@
 """Readers loaded, saved and asked."""
 
+import errno
+import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
-from transformers import AutoModelForQuestionAnswering, AutoTokenizer
+from tokenizers import Regex, pre_tokenizers
+from transformers import AutoModelForQuestionAnswering, AutoTokenizer, PreTrainedTokenizerFast
 
-from augqa.errors import ReaderError
+from augqa.errors import DataError, ReaderError
 from augqa.reader import Reader
-from tests.readers import CONTEXT, digest, load
-from tests.tiny import checkpoint
+from tests.readers import CONTEXT, digest, load, tiny_model
+from tests.tiny import checkpoint, tiny_tokenizer
 
 __all__ = ["checkpoint"]  # the fixture
 
@@ -68,3 +72,59 @@ def test_bad_questions_are_refused_by_name(checkpoint: Path) -> None:
     ):
         with pytest.raises(ReaderError, match=fault):
             reader.answer(question, context)
+
+
+LONG = "who " * 40
+
+
+def test_a_question_too_long_for_its_context_is_no_answer_among_others(checkpoint: Path) -> None:
+    reader = load(checkpoint)
+    good = reader.answer("who?", CONTEXT)
+    found = reader.answer_texts(
+        ["who?", LONG, "  ", "who?", LONG], [CONTEXT, CONTEXT, CONTEXT, "  ", "where"]
+    )
+    assert [answer.is_answer for answer in found] == [True, False, False, False, False]
+    assert found[0] == good
+    assert found[1].text == ""
+    assert found[1].score < -1e8
+    assert reader.answer_texts([LONG, "who?"], [CONTEXT] * 2)[1] == good
+    assert not any(a.is_answer for a in reader.answer_texts([LONG], [CONTEXT]))
+
+
+@pytest.mark.parametrize("leading", [True, False])
+def test_the_space_before_a_word_is_no_part_of_an_answer(tmp_path: Path, leading: bool) -> None:
+    tiny_model("bert", tmp_path)
+    backend = tiny_tokenizer().backend_tokenizer
+    # As byte-level tokenizers without trim_offsets, and Metaspace, count it.
+    pattern = Regex(r" ?\w+|[^\w\s]") if leading else Regex(r"\w+ ?|[^\w\s]")
+    backend.pre_tokenizer = pre_tokenizers.Split(pattern, "isolated")
+    reader = load(tmp_path)
+    reader.tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=backend, pad_token="[PAD]", unk_token="[UNK]", model_max_length=64
+    )
+    reader.tokenizer.backend_tokenizer.no_truncation()
+    reader.tokenizer.backend_tokenizer.no_padding()
+    spans = reader.tokenizer.backend_tokenizer.encode(CONTEXT, add_special_tokens=False).offsets
+    assert any(CONTEXT[a:b] != CONTEXT[a:b].strip() for a, b in spans)
+    for question in ("who?", "when?", "where was byron born?", "what novel?", "a poet?"):
+        answer = reader.answer(question, CONTEXT)
+        assert answer.text == answer.text.strip()
+        assert CONTEXT[answer.start :].startswith(answer.text)
+
+
+def test_a_full_disk_leaves_no_half_model(
+    checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reader = load(checkpoint)
+    reader.save(tmp_path / "model")
+    before = digest(tmp_path / "model")
+
+    def full(*_: Any, **__: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(reader.tokenizer, "save_pretrained", full, raising=False)
+    for folder in (tmp_path / "model", tmp_path / "new"):
+        with pytest.raises(DataError, match=rf"{folder.name}: cannot be written: .*No space left"):
+            reader.save(folder)
+    assert digest(tmp_path / "model") == before
+    assert os.listdir(tmp_path) == ["model"]

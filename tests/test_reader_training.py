@@ -1,12 +1,15 @@
 """Training: the same bytes again, whatever happens on the way."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import save_file
 
-from augqa.errors import ReaderError
+from augqa.errors import DataError, ReaderError
 from augqa.records import Answer, QAExample
 from tests.examples import example
 from tests.readers import CONTEXT, Killed, digest, lessons, tiny_model, train
@@ -117,3 +120,46 @@ def test_training_stops_early_and_keeps_the_best_epoch(
     assert again == report
     for name, weight in reader.model.state_dict().items():
         assert torch.equal(weight, resumed.model.state_dict()[name]), name
+
+
+def test_a_question_too_long_for_its_context_is_cut_off_and_counted(encoder: Path) -> None:
+    long = example("long", context=CONTEXT, question="who " * 40, answer="1818")
+    _, report = train(encoder, [long, *lessons()])
+    assert report.cut_off == ("long",)
+    assert report.n_examples == 5
+    _, alone = train(encoder, lessons())
+    assert report.loss_per_epoch == pytest.approx(alone.loss_per_epoch, abs=0.5)
+    with pytest.raises(ReaderError, match="no example to train on: no window"):
+        train(encoder, [long])
+
+
+def test_a_held_out_question_that_cannot_be_read_scores_nothing(encoder: Path) -> None:
+    examples = [
+        example(f"q{i}", context=f"London is on the Thames. {1800 + i}", answer="London")
+        for i in range(6)
+    ]
+    _, report = train(encoder, examples, held_out_fraction=0.34, epochs=1)
+    held = [replace(e, question="who " * 40) if e.id in report.held_out else e for e in examples]
+    _, blind = train(encoder, held, held_out_fraction=0.34, epochs=1)
+    assert blind.held_out_f1 == (0.0,)
+
+
+def test_a_full_disk_keeps_the_last_whole_checkpoint(
+    encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[Any] = []
+
+    def fills_up(tensors: Any, path: Any) -> None:
+        calls.append(path)
+        save_file(tensors, path)
+        if len(calls) == 2:
+            raise SafetensorError("Error while serializing: I/O error: No space left on device")
+
+    monkeypatch.setattr("augqa.finetuning.resuming.save_file", fills_up)
+    with pytest.raises(DataError, match=r"run/step-000000006: a checkpoint .* No space left"):
+        train(encoder, lessons(), resume=tmp_path / "run")
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["step-000000003"]
+    resumed, _ = train(encoder, lessons(), resume=tmp_path / "run")
+    whole, _ = train(encoder, lessons())
+    for name, weight in whole.model.state_dict().items():
+        assert torch.equal(weight, resumed.model.state_dict()[name])

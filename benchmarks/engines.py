@@ -31,7 +31,8 @@ from torch import Tensor
 
 from augqa.finetuning.batches import passes
 from augqa.reader import Reader
-from augqa.reader.bert import Bert, Entered, Workspace
+from augqa.reader.bert import Bert, Entered
+from augqa.reader.buffers import Workspace
 from augqa.reader.packed import Batch, make_batch
 from augqa.squad import read_squad
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from augqa.reader import Reader
-from augqa.reader.bert import Masks, Workspace
+from augqa.reader.buffers import Masks, Workspace
 from augqa.reader.packed import make_batch
 from augqa.reader.ranks import Ranks
 from augqa.reader.steps import ModuleStep, WrittenOutStep
@@ -31,7 +31,7 @@ def test_written_out_logits_are_those_of_the_modules_however_sharp_attention_is(
             layer.attention.self.query.weight *= factor
             layer.attention.self.query.bias += shift
             layer.attention.self.key.bias -= shift
-    reader.bert.refresh(training=False)
+    reader.bert.weights.refresh(training=False)
     windows = written_out(reader, lessons())[0].windows
     batch = make_batch(windows, np.arange(len(windows)))
     found = reader.bert.infer(batch, Workspace())

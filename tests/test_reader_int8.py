@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from augqa.reader import Reader
-from augqa.reader.bert import Workspace
+from augqa.reader.buffers import Workspace
 from augqa.reader.int8 import gelu_product, levels, product, quantised
 from tests.readers import CONTEXT, lessons, load
 from tests.tiny import checkpoint

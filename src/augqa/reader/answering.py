@@ -18,7 +18,9 @@ from augqa.errors import ReaderError
 from augqa.finetuning.batches import passes
 from augqa.finetuning.determinism import pinned
 from augqa.finetuning.saving import save_checkpoint
-from augqa.reader.bert import Bert, Workspace
+from augqa.reader.bert import Bert
+from augqa.reader.bert_weights import Weights
+from augqa.reader.buffers import Workspace
 from augqa.reader.calibration import EXAMPLES
 from augqa.reader.decoding import best_spans
 from augqa.reader.feature_cache import cached_windows
@@ -102,7 +104,7 @@ class Reader:
     def __post_init__(self) -> None:
         self.model.to("cuda" if torch.cuda.is_available() else "cpu")
         self.encoder = PackedEncoder(self.model)
-        if self.encoder.packs and Bert.fits(self.model):
+        if self.encoder.packs and Weights.fit(self.model):
             self.bert = Bert(self.model, self.encoder.first_position)
         if self.engine == "int8" and self.bert is None:
             raise ReaderError(
@@ -278,7 +280,7 @@ class Reader:
         self, bert: Bert, windows: Windows, cut: list[Offsets], decode: _Decode
     ) -> None:
         """Run the passes on as many threads as there may be, each with passes of its own."""
-        bert.refresh(training=False)
+        bert.weights.refresh(training=False)
         engine: Bert | Int8Bert = bert
         if self.engine == "int8":
             engine = self.quantised(bert)

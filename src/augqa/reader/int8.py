@@ -20,7 +20,9 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from augqa.reader.bert import Bert, Entered, Layer, Workspace
+from augqa.reader.bert import Bert, Entered
+from augqa.reader.bert_weights import Layer
+from augqa.reader.buffers import Workspace
 from augqa.reader.packed import Batch
 
 _LEVELS = 254  # of an unsigned byte, and one to spare for rounding the zero

@@ -26,7 +26,9 @@ from augqa.reader.buffers import Workspace
 from augqa.reader.packed import Batch
 
 _LEVELS = 254  # of an unsigned byte, and one to spare for rounding the zero
-_WEIGHT_LEVELS = 127  # of a signed one, without -128: symmetric
+# Of a signed byte, without -128: symmetric. A processor without VNNI adds two products in 16 bits,
+# which overflow unless weights keep to half the range.
+_WEIGHT_LEVELS = 127 if torch.cpu._is_vnni_supported() else 63
 _LOWEST_GELU = -0.17
 _ROOM = 1.25  # above the highest activation seen beforehand; what is higher still is cut off
 _N_WIDEST = 8  # channels behind GELU that are computed in float32

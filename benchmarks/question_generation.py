@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 import sacrebleu
 import torch
-from command import run_command
+from command import need_folder, run_command
 from keeping import once
 from torchmetrics.functional.text.rouge import rouge_score
 
@@ -33,6 +33,7 @@ from augqa.finetuning.batches import passes
 from augqa.finetuning.determinism import pinned
 from augqa.finetuning.language_model import FineTuning, FineTuningReport
 from augqa.finetuning.lessons import lengths
+from augqa.formats import read_examples
 from augqa.params import Params, load_params
 from augqa.question_generator.lessons import CausalLessons
 from augqa.question_generator.prompting import Reply, question_ask, read
@@ -43,7 +44,6 @@ from augqa.reader import Reader, train_reader
 from augqa.records import Answer, QAExample
 from augqa.sampling import shuffled
 from augqa.scoring import exact_match, f1
-from augqa.squad import read_squad
 
 SEED = 13
 MIN_F1 = 50.0  # round-trip consistent from here on, as in profile cpu
@@ -265,14 +265,16 @@ def main() -> None:
         parser.error("--search needs --n-examples: each choice is trained on so many")
     params, out = load_params(options.params), options.out
     settings = settings_of(params)
-    pool = read_squad(find(options.data, "train.json", "squad-train-v1.1.json"))
+    need_folder("--reader", options.reader)
+    dev_file = find(options.data, "squad.json", "squad-dev-v1.1.json")
+    pool = list(read_examples(find(options.data, "train.json", "squad-train-v1.1.json")).examples)
 
     if options.speed:
         by_context = sorted(pool[:400], key=lambda example: example.context_id)[:32]
         print(json.dumps({"cpu_s_per_example": speed(by_context, settings)}))
         return
 
-    dev = read_squad(find(options.data, "squad.json", "squad-dev-v1.1.json"))
+    dev = list(read_examples(dev_file).examples)
     asked = shuffled(dev, seed=SEED)[: options.n_eval]
 
     if options.search:

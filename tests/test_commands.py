@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from augqa.squad import to_squad
+from augqa.formats import to_squad
 from tests.examples import example
 
 ROOT = Path(__file__).parents[1]
@@ -56,18 +56,20 @@ def test_a_profile_does_not_overwrite_params_that_stand_nowhere_else(project: Pa
 def test_an_unknown_profile_names_the_known_ones(project: Path) -> None:
     done = augqa(project, "profile", "gpu")
     assert done.returncode == 1
-    assert "choose one of cpu, embedded, paper" in done.stderr
+    assert "choose one of cpu, embedded, paper, tydi" in done.stderr
     assert "Traceback" not in done.stderr
 
 
 def test_data_brings_checked_files_and_names_missing_sets(project: Path) -> None:
+    shutil.copyfile(project / "profiles/cpu.yaml", project / "params.yaml")
     mine = project / "mine"
     mine.mkdir()
     for name in ("train-v1.1.json", "dev-v1.1.json"):
         (mine / name).write_text(json.dumps(to_squad([example()])))
     done = augqa(project, "data", "mine")
     assert done.returncode == 0, done.stderr
-    assert "reddit    not available" in done.stdout
+    assert "reddit: not available (reddit.json)" in done.stdout
+    assert "squad.json: SQuAD JSON, 1 questions\n  from dev-v1.1.json" in done.stdout
     assert (project / "data/external/squad.json").is_file()
 
 

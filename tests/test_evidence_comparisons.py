@@ -132,6 +132,17 @@ def test_an_exact_permutation_cannot_go_below_what_its_seeds_allow(
     assert permutation_p(level_study(levels), "a", "b") == pytest.approx(lowest)
 
 
+def test_the_deal_that_happened_counts_in_spite_of_rounding() -> None:
+    rng = np.random.default_rng(1)
+    for _ in range(40):
+        levels = {name: rng.uniform(0, 100, 3).tolist() for name in ("a", "b")}
+        p = permutation_p(level_study(levels, sets=["nyt"], n_articles=2), "a", "b")
+        assert p is not None
+        # A deal and its mirror image are as far apart: 2, 4, ... of 20.
+        assert p * 20 >= 1.9
+        assert round(p * 20) % 2 == 0
+
+
 def test_the_permutation_is_left_out_where_there_are_too_many_ways() -> None:
     levels = {"a": [1.0 + n for n in range(11)], "b": [1.5 + n for n in range(11)]}
     assert permutation_p(level_study(levels), "a", "b") is None

@@ -4,6 +4,7 @@ from math import inf, sqrt
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from augqa.errors import EvidenceError
 from augqa.evidence import SHIFTS, Study
@@ -95,6 +96,30 @@ def test_pairs_that_hurt_are_worth_less_than_nothing() -> None:
     assert found.real_examples == pytest.approx(-1000)
     assert found.high < 0
     assert "are worth −1,000 real ones" in worth_words(found)
+
+
+def test_at_the_ends_of_the_interval_recipe_and_curve_explain_the_distance() -> None:
+    made = sized(augment=score(6000))
+    found = worth(made, fit_curve(made, SIZES), "augment", n_real=4000, n_generated=5000)
+    ends = 4000 + np.array([found.low, found.high])
+    pulls = []
+    for name in SIZES:
+        # How much the curve moves with one score, by fitting it again.
+        moved = fit_curve(_moved(name), SIZES)
+        pulls.append((moved.at(ends) - fit_curve(made, SIZES).at(ends)) / 0.01)
+    gap = np.abs(score(6000) - fit_curve(made, SIZES).at(ends))
+    noise = 0.4 / sqrt(3) * np.sqrt(1 + (np.array(pulls) ** 2).sum(axis=0))
+    assert gap / noise == pytest.approx([stats.t.ppf(0.975, 10)] * 2, rel=0.005)
+
+
+def _moved(name: str) -> Study:
+    levels = {recipe: score(n) + 0.01 * (recipe == name) for recipe, n in SIZES.items()}
+    return level_study({recipe: [x - 0.4, x, x + 0.4] for recipe, x in levels.items()})
+
+
+def test_a_score_far_above_a_flat_curve_has_no_size() -> None:
+    levels = {name: [60 + n / 1000] for n, name in enumerate(SIZES)}
+    assert fit_curve(level_study(levels), SIZES).size_of(99) == inf
 
 
 def test_the_interval_ends_where_the_score_can_be_told_from_the_curve() -> None:

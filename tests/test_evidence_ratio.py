@@ -116,6 +116,14 @@ def test_a_cliff_is_not_a_quadratic_and_points_are_compared() -> None:
     assert "a quadratic does not fit (p under 0.001)" in ratio_words(found)
 
 
+def test_points_are_ruled_out_with_a_correction_for_how_many_others_there_are() -> None:
+    plateau = dict.fromkeys(RATIOS, 70.4) | {"r0": 69.6, "r25": 69.85, "r100": 50.0}
+    made = level_study({name: [x - 0.3, x, x + 0.3] for name, x in plateau.items()})
+    # A difference of two has the error 0.3 (2 / 3)^(1/2) = 0.245 with 12 degrees of freedom: one
+    # of five is seen above 2.68 of it, 0.66, a single one above 1.78 of it, 0.44.
+    assert [low for low, _ in ratio_curve(made, RATIOS).kept] == [0.25, 0.5, 0.75, 0.9]
+
+
 def test_with_one_seed_a_quadratic_cannot_be_tested() -> None:
     made = level_study({name: [60.0 + n] for n, name in enumerate(RATIOS)}, spread=1.0)
     words = ratio_words(ratio_curve(made, RATIOS))

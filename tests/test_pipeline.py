@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from augqa.squad import to_squad
+from augqa.formats import to_squad
 from tests.examples import example
 from tests.tiny import save_encoder
 
@@ -139,14 +139,18 @@ class Project:
 def project(tmp_path_factory: pytest.TempPathFactory, base_url: str) -> Project:
     """Return a project in which `dvc repro` has run once."""
     folder = tmp_path_factory.mktemp("project")
-    for name in ("stages", "src", "plugins", ".dvc", "data/sample"):
+    for name in ("stages", "src", "plugins", "prompts", ".dvc", "data/sample"):
         shutil.copytree(
             ROOT / name,
             folder / name,
             ignore=shutil.ignore_patterns("tmp", "cache", "__pycache__", "*.egg-info"),
         )
-    (folder / "data/question_generators").mkdir()
-    for name in ("dvc.yaml", ".gitignore", ".dvcignore", "data/question_generators/README.md"):
+    notes = [
+        f"data/{name}/README.md"
+        for name in ("question_generators", "context_writers", "external/documents")
+    ]
+    for name in ("dvc.yaml", ".gitignore", ".dvcignore", *notes):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(ROOT / name, folder / name)
     save_encoder(folder / "encoder", words(), num_hidden_layers=1)
     external = folder / "data" / "external"
@@ -156,7 +160,10 @@ def project(tmp_path_factory: pytest.TempPathFactory, base_url: str) -> Project:
 
     params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
     params["regimes"] = ["mix"]
-    params["data"]["source"] = "files"
+    file = {"kind": "file", "sha256": None}
+    params["data"]["train"] = {**file, "name": "train.json"}
+    for name, entry in params["data"]["test_sets"].items():
+        entry["source"] = {**file, "name": f"{name}.json"}
     params["prepare"].update(n_pool=10, n_seeds=8)
     params["llm"].update(
         provider="openai", base_url=base_url, model="scripted", api_key_env="SCRIPTED_KEY"
@@ -170,7 +177,7 @@ def project(tmp_path_factory: pytest.TempPathFactory, base_url: str) -> Project:
     params["measure_quality"]["encoder"].update(checkpoint="encoder", max_tokens=64)
     params["train"]["epochs"] = 1
     params["evaluate"]["n_questions"] = 2
-    (folder / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
+    (folder / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False), encoding="utf-8")
 
     made = Project(folder)
     made.run("git", "init", "--quiet")

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 import yaml
 
+from augqa.formats import to_squad
 from augqa.records import GeneratedContext, QAExample, Rejection, RoundTripAnswer
-from augqa.squad import to_squad
 from augqa.tables import read_table, write_table
-from tests.examples import example, generated_context
+from tests.examples import SETS, example, generated_context
 
 ROOT = Path(__file__).parents[1]
 
@@ -58,7 +58,17 @@ def set_params(project: Path, **changes: Any) -> None:
         for parent in parents:
             section = section[parent]
         section[last] = value
-    path.write_text(yaml.safe_dump(values), encoding="utf-8")
+    path.write_text(yaml.safe_dump(values, sort_keys=False), encoding="utf-8")
+
+
+def files_only(project: Path) -> None:
+    """Let every set come from data/external, under its own name."""
+    source = {"kind": "file", "sha256": None}
+    set_params(project, data__train={**source, "name": "train.json"})
+    for name in SETS:
+        set_params(
+            project, **{f"data__test_sets__{name}__source": {**source, "name": f"{name}.json"}}
+        )
 
 
 def raw_files(project: Path, train: list[QAExample], **sets: list[QAExample]) -> None:
@@ -66,22 +76,21 @@ def raw_files(project: Path, train: list[QAExample], **sets: list[QAExample]) ->
     raw.mkdir()
     for name, examples in {"train": train, **sets}.items():
         (raw / f"{name}.json").write_text(json.dumps(to_squad(examples)), encoding="utf-8")
-    absent = [n for n in ("squad", "new_wiki", "nyt", "amazon", "reddit") if n not in sets]
-    (raw / "manifest.json").write_text(json.dumps({"source": "files", "not_available": absent}))
+    entries = {
+        name: {"file": f"{name}.json", "content": f"sha256:{name}"} for name in ("train", *sets)
+    }
+    manifest = {
+        "sets": entries,
+        "test_sets": list(SETS),
+        "not_available": [name for name in SETS if name not in sets],
+    }
+    (raw / "manifest.json").write_text(json.dumps(manifest))
 
 
 PREPARE = (
     *("--raw", "raw", "--pool", "pool.parquet", "--seeds", "seeds.parquet"),
-    *(
-        "--test",
-        "test",
-        "--dropped",
-        "dropped.parquet",
-        "--profile",
-        "profile.json",
-        "--metrics",
-        "m.json",
-    ),
+    *("--reserve", "reserve.parquet", "--test", "test", "--clusters", "clusters"),
+    *("--dropped", "dropped.parquet", "--profile", "profile.json", "--metrics", "m.json"),
 )
 
 
@@ -89,7 +98,7 @@ def test_fetch_raw_copies_the_sample_and_names_no_missing_set(project: Path) -> 
     sample = ROOT / "data" / "sample"
     done = run_stage(project, "fetch_raw", "--sample", str(sample), "--raw", "raw")
     assert done.returncode == 0, done.stderr
-    assert "fetch_raw: 6 sets from sample (" in done.stderr
+    assert "fetch_raw: 6 sets (" in done.stderr
     assert (project / "raw" / "squad.json").read_bytes() == (sample / "dev.json").read_bytes()
 
 
@@ -98,10 +107,14 @@ def test_fetch_raw_names_the_shifts_that_are_not_there(project: Path) -> None:
     external.mkdir(parents=True)
     for name in ("train", "squad", "nyt"):
         (external / f"{name}.json").write_text(json.dumps(to_squad([example()])))
-    set_params(project, data__source="files")
+    files_only(project)
     done = run_stage(project, "fetch_raw", "--sample", ".", "--raw", "raw")
     assert done.returncode == 0, done.stderr
-    assert "not available: new_wiki, amazon, reddit" in done.stderr
+    for name in ("new_wiki", "amazon", "reddit"):
+        assert f"{name} ({external / name}.json)" in done.stderr
+    manifest = json.loads((project / "raw/manifest.json").read_text())
+    assert manifest["not_available"] == ["new_wiki", "amazon", "reddit"]
+    assert manifest["test_sets"] == list(SETS)
 
 
 def test_fetch_raw_finds_a_user_s_files_from_a_temporary_workspace(
@@ -111,7 +124,7 @@ def test_fetch_raw_finds_a_user_s_files_from_a_temporary_workspace(
     external.mkdir(parents=True)
     for name in ("train", "squad"):
         (external / f"{name}.json").write_text(json.dumps(to_squad([example()])))
-    set_params(project, data__source="files")
+    files_only(project)
     workspace = tmp_path_factory.mktemp("workspace")
     shutil.copyfile(project / "params.yaml", workspace / "params.yaml")
     done = run_stage(
@@ -121,9 +134,10 @@ def test_fetch_raw_finds_a_user_s_files_from_a_temporary_workspace(
 
 
 def test_fetch_raw_without_the_training_file_says_how_to_get_it(project: Path) -> None:
-    set_params(project, data__source="files")
+    files_only(project)
     message = error(run_stage(project, "fetch_raw", "--sample", ".", "--raw", "raw"))
-    assert "no file for set train" in message
+    assert "no file for the training set" in message
+    assert "train.json is not there" in message
     assert "make data FROM=DIR" in message
 
 
@@ -204,17 +218,17 @@ def test_prepare_of_a_broken_file_names_it_and_leaves_earlier_outputs(project: P
 
 def blend_arguments(regime: str) -> tuple[str, ...]:
     return (
-        *("--regime", regime, "--pool", "pool.parquet", "--blend", "blend.parquet"),
-        *("--dropped", "dropped.parquet", "--metrics", "m.json"),
+        *("--regime", regime, "--pool", "pool.parquet", "--blends", "blends"),
+        *("--metrics", "m.json"),
     )
 
 
 def test_a_blend_that_asks_for_too_much_says_both_numbers(project: Path) -> None:
     write_table(project / "pool.parquet", [example()], QAExample)
-    set_params(project, blend__real={"n_examples": 5})
+    set_params(project, blend__real__n_examples=5)
     message = error(run_stage(project, "blend", *blend_arguments("real")))
     assert "5 real examples asked for, but there are only 1" in message
-    assert not (project / "blend.parquet").exists()
+    assert not (project / "blends/1.parquet").exists()
 
 
 def test_question_only_takes_pairs_on_real_contexts_alone(project: Path) -> None:
@@ -226,7 +240,7 @@ def test_question_only_takes_pairs_on_real_contexts_alone(project: Path) -> None
     write_table(project / "kept.parquet", kept, QAExample)
     done = run_stage(project, "blend", *blend_arguments("question_only"), "--kept", "kept.parquet")
     assert done.returncode == 0, done.stderr
-    assert [e.id for e in read_table(project / "blend.parquet", QAExample)] == ["on-real"]
+    assert [e.id for e in read_table(project / "blends/1.parquet", QAExample)] == ["on-real"]
 
 
 @pytest.mark.parametrize(
@@ -241,6 +255,11 @@ def test_question_only_takes_pairs_on_real_contexts_alone(project: Path) -> None
         ("mix_consistent", 6, 3),
         ("mix_shuffled", 6, 3),
         ("mix_truncated", 6, 3),
+        ("real_longer", 10, 0),
+        ("real_more", 7, 0),
+        ("copies", 10, 0),
+        ("pseudo_label", 8, 3),
+        ("unfiltered", 9, 4),
     ],
 )
 def test_each_regime_makes_a_training_set(
@@ -258,14 +277,25 @@ def test_each_regime_makes_a_training_set(
     write_table(project / "kept.parquet", kept, QAExample)
     write_table(project / "contexts.parquet", contexts, GeneratedContext)
     read = [
-        RoundTripAnswer(id=e.id, text="", score=1.0, f1=0.0 if n == 1 else 90.0)
+        RoundTripAnswer(id=e.id, text="1818" if n else "", score=1.0, f1=0.0 if n == 1 else 90.0)
         for n, e in enumerate(kept)
     ]
     write_table(project / "answers.parquet", read, RoundTripAnswer)
     for name in ("mix", "mix_consistent", "mix_shuffled", "mix_truncated"):
         set_params(project, **{f"blend__{name}__n_examples": 6})
-    tables = ("--kept", "kept.parquet", "--seeds", "pool.parquet", "--contexts", "contexts.parquet")
-    tables += ("--round-trip-answers", "answers.parquet")
+    tables = (
+        "--kept",
+        "kept.parquet",
+        "--seed-questions",
+        "pool.parquet",
+        "--contexts",
+        "contexts.parquet",
+    )
+    # The reader answered all but one of the pairs, which no filter has dropped.
+    write_table(project / "reserve.parquet", [example(f"v{n}") for n in range(2)], QAExample)
+    write_table(project / "rejected.parquet", [], Rejection)
+    tables += ("--round-trip-answers", "answers.parquet", "--reserve", "reserve.parquet")
+    tables += ("--pairs", "kept.parquet", "--rejected", "rejected.parquet")
     done = run_stage(project, "blend", *blend_arguments(regime), *tables)
     assert done.returncode == 0, done.stderr
     metrics = json.loads((project / "m.json").read_text())

@@ -8,11 +8,6 @@ from augqa.errors import RecordError
 
 Origin = Literal["real", "generated"]
 
-# The sets a reader is measured on, in the order of every table: SQuAD dev, then the four
-# shifts of Miller et al. 2020 (arXiv:2004.14444).
-TEST_SETS = ("squad", "new_wiki", "nyt", "amazon", "reddit")
-SHIFTS = TEST_SETS[1:]
-
 
 def context_id(context: str) -> str:
     """Return the id of a context: the first 16 hex digits of its SHA-256."""
@@ -87,8 +82,36 @@ class QAExample:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GoldTexts:
+    """Further right answers to a question of a test set, that need not be spans of its context.
+
+    Attributes:
+        id: Id of the question.
+        texts: The answers, beside those of the example.
+    """
+
+    id: str
+    texts: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cluster:
+    """What a question of a test set belongs to: scores of questions on one article go together.
+
+    Attributes:
+        id: Id of the question.
+        context_id: Id of its context.
+        article: Title of the article that the context is of; the context's id where it has none.
+    """
+
+    id: str
+    context_id: str
+    article: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GeneratedContext:
-    """A context that a language model wrote for one seed question, or its failure.
+    """A context for pairs: written for one seed question, or its failure, or real text.
 
     Attributes:
         id: Id of the seed question, ``/c`` and the number of the context for that seed.
@@ -101,6 +124,8 @@ class GeneratedContext:
         completion_tokens: Tokens written, as the server counted them.
         prompt_sha256: Hash of the prompt template.
         style: Manner the context was asked for, such as ``encyclopedic``.
+        origin: ``generated``, or ``real`` for a passage of a document, whose source is itself.
+        n_tries: Requests that this context took; their tokens are added up.
     """
 
     id: str
@@ -113,6 +138,8 @@ class GeneratedContext:
     completion_tokens: int
     prompt_sha256: str
     style: str
+    origin: Origin = "generated"
+    n_tries: int = 1
 
     def __post_init__(self) -> None:
         if self.failure is None and not self.text.strip():

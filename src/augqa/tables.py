@@ -6,7 +6,7 @@ Only this module reads and writes Parquet.
 import dataclasses
 import types
 import typing
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import (
@@ -208,6 +208,34 @@ def read_arrow(path: Path) -> pa.Table:
         try:
             return file.read()
         except (pa.ArrowInvalid, OSError) as error:
+            raise DataError(f"{path}: not a readable Parquet file: {error}") from error
+
+
+def iterate_rows(
+    path: Path, *, needed: Sequence[str], optional: Sequence[str] = ()
+) -> Iterator[dict[str, Any]]:
+    """Read some columns of anybody's Parquet file, as plain values, in bounded memory.
+
+    Args:
+        path: The file.
+        needed: Columns that it must have.
+        optional: Columns that are read where it has them.
+
+    Raises:
+        DataError: If the file is not Parquet, cannot be read, or lacks a column.
+    """
+    with _open(path) as file:
+        found = file.schema_arrow.names
+        missing = [name for name in needed if name not in found]
+        if missing:
+            raise DataError(
+                f"{path}: no column {missing[0]!r}; it has {', '.join(found) or 'none'}"
+            )
+        columns = [name for name in (*needed, *optional) if name in found]
+        try:
+            for batch in file.iter_batches(batch_size=_ROWS_A_GROUP, columns=columns):
+                yield from batch.to_pylist()
+        except (pa.ArrowException, OSError, ValueError) as error:
             raise DataError(f"{path}: not a readable Parquet file: {error}") from error
 
 

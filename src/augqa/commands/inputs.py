@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+from collections import Counter
 from pathlib import Path
 from typing import Annotated
 
@@ -10,25 +11,58 @@ import typer
 
 from augqa.errors import ParamsError
 from augqa.params import load_params
-from augqa.sources import SETS, import_files
+from augqa.sources import import_files
 from augqa.stage import project_root
+from augqa.test_sets import FileSource
 
 PROFILES = Path("profiles")
 PARAMS = Path("params.yaml")
 
 
 def data(folder: Annotated[str, typer.Argument(metavar="DIR")]) -> None:
-    """Bring SQuAD-format files from DIR to data/external, each one checked first."""
+    """Bring files from DIR to data/external, each one read first."""
     if not folder:
         raise ParamsError("no folder given. Say `make data FROM=DIR`.")
     external = project_root() / "data" / "external"
-    found = import_files(Path(folder), external)
-    for name in SETS:
-        typer.echo(f"{name:9} {found.get(name, 'not available')}")
-    typer.echo(
-        f"{len(found)} sets in {external}. Pin them with these SHA-256 in data.files, set"
-        " data.source to files (profile cpu does both for real SQuAD)."
+    params = load_params().data
+    # A profile may well be put in force only after its files have been brought.
+    asked = [item for p in (PARAMS, *PROFILES.glob("*.yaml")) for item in _files_of(p).items()]
+    wanted = {file for file, _ in asked}
+    brought, left = import_files(
+        Path(folder),
+        external,
+        wanted=wanted,
+        training={file for file, name in asked if name == "train"},
+        repair=params.repair,
+        unanswerable=params.unanswerable,
     )
+    for one in brought:
+        read = one.reading
+        typer.echo(f"{one.name}: {read.kind}, {len(read.examples):,} questions")
+        if one.origin.name != one.name:
+            typer.echo(f"  from {one.origin.name}")
+        for what, n in sorted(read.repaired.items()):
+            typer.echo(f"  repaired: {n:,} {what}")
+        for reason, n in sorted(Counter(row.reason for row in read.dropped).items()):
+            typer.echo(f"  dropped: {n:,} {reason}")
+        typer.echo(f"  sha256: {one.sha256}")
+        if one.name not in wanted:
+            typer.echo("  no entry of params.yaml or a profile names it: see docs/data.md")
+    for name, reason in left.items():
+        typer.echo(f"not taken: {name}: {reason}")
+    for file, name in _files_of(PARAMS).items():
+        if not (external / file).is_file():
+            typer.echo(f"{name}: not available ({file})")
+    typer.echo(
+        f"{len(brought)} files are in {external}. Profile cpu takes SQuAD from there, profile tydi"
+        " TyDi QA; or name them in the sources under data in params.yaml."
+    )
+
+
+def _files_of(path: Path) -> dict[str, str]:
+    """Return the sets of a params file by the files under data/external that they come from."""
+    sources = load_params(path).data.sources()
+    return {s.name: name for name, s in sources.items() if isinstance(s, FileSource)}
 
 
 def profile(name: str) -> None:

@@ -10,14 +10,16 @@ import typer
 from augqa.commands.inputs import PARAMS, PROFILES
 from augqa.errors import DataError, ParamsError
 from augqa.metrics import read_metrics
+from augqa.params import load_params
 from augqa.report import table_text
+from augqa.test_sets import reported_sets
 
 RESULTS = Path("docs/results")
 
 
 def table(summary: Path = Path("metrics/summary.json")) -> None:
-    """Print the results table again."""
-    typer.echo(table_text(read_metrics(summary)))
+    """Print the results table again: columns, titles and roles are those of params.yaml."""
+    typer.echo(_table(summary))
 
 
 def results(name: str) -> None:
@@ -49,9 +51,13 @@ def results(name: str) -> None:
     (folder / "table.md").write_text(
         f"# Results: {name}\n\nMade by `make profile NAME={name} && dvc repro` at commit"
         f" {commit.stdout.strip() or 'unknown'}, kept by `make results NAME={name}`.\n\n"
-        f"```text\n{table_text(read_metrics(Path('metrics/summary.json')))}\n```\n\n"
+        f"```text\n{_table(Path('metrics/summary.json'))}\n```\n\n"
         "[params.yaml](params.yaml), [dvc.lock](dvc.lock), [metrics](metrics), page:"
         " [report.html](report.html)\n",
         encoding="utf-8",
     )
     typer.echo(f"{folder} holds the run")
+
+
+def _table(summary: Path) -> str:
+    return table_text(read_metrics(summary), reported_sets(load_params().data.test_sets))

@@ -169,15 +169,17 @@ def context_frame(path: Path, *, seed_ids: Collection[str]) -> Frame:
 
     def computed(row: dict[str, Any]) -> dict[str, Any]:
         good = row["failure"] is None
+        written = row["origin"] == "generated"
         return {
             "id_fits_source": re.fullmatch(re.escape(row["source_id"]) + r"/c\d+", row["id"])
             is not None,
-            "source_is_a_seed": row["source_id"] in ids,
+            # A passage of a document was written for nobody.
+            "source_is_a_seed": row["source_id"] in ids or not written,
             "text_or_failure": not good or bool(row["text"].strip()),
             "good_text": row["text"] if good else None,
             "n_good_words": len(row["text"].split()) if good else None,
-            "good_model": row["model"] or "" if good else None,
-            "good_prompt_tokens": row["prompt_tokens"] if good else None,
+            "good_model": row["model"] or "" if good and written else None,
+            "good_prompt_tokens": row["prompt_tokens"] if good and written else None,
         }
 
     return _frame(path, GeneratedContext, computed, CONTEXT_COLUMNS)
@@ -245,7 +247,7 @@ def _frame(
             for field in table.schema
         }
         columns |= {name: [None] * table.num_rows for name in computed_columns}
-    # Row 0 is the first one, as in pandas, pyarrow and Data Docs.
+    # Row 0 is the first one, as in pandas and pyarrow.
     data = pd.DataFrame({**columns, "row": range(table.num_rows)})
     return Frame(data=data, n_rows=table.num_rows, fits=fits)
 

@@ -14,7 +14,9 @@ from augqa.stage import Input, Name, Output, Seed, project_root, run
 from augqa.tables import read_table
 
 
-def train(regime: Name, seed: Seed, blend: Input, model: Output, metrics: Output) -> str:
+def train(
+    regime: Name, seed: Seed, blend: Input, pool: Input, model: Output, metrics: Output
+) -> str:
     """Write the reader with training.json, which tells what it was made from, and the losses."""
     params = load_params()
     settings = {**dict(params.reader), **dict(params.train)}
@@ -23,6 +25,9 @@ def train(regime: Name, seed: Seed, blend: Input, model: Output, metrics: Output
     run_key = _run_key(blend_md5, settings, seed, regime)
     cache = project_root() / ".cache"
     folders: dict[str, Any] = {"cache": cache / "features", "resume": cache / "train" / run_key}
+    if params.train.held_out_fraction:
+        # Of the pool: held out of the training set, generated text would tell when to stop.
+        folders["pool"] = read_table(pool, QAExample)
 
     if not leads():
         train_reader(examples, seed=seed, **folders, **settings)

@@ -133,6 +133,30 @@ def test_a_question_too_long_for_its_context_is_cut_off_and_counted(encoder: Pat
         train(encoder, [long])
 
 
+def test_every_training_set_of_a_seed_holds_out_the_same_real_contexts(encoder: Path) -> None:
+    pool = [
+        example(f"q{i}", context=f"London is on the Thames. {1800 + i}", answer="London")
+        for i in range(6)
+    ]
+    generated = [
+        example(
+            f"q{i}/c0/p0",
+            context=f"A town called London lies there. {i}",
+            answer="London",
+            origin="generated",
+            context_origin="generated",
+        )
+        for i in range(6)
+    ]
+    settings: Any = {"held_out_fraction": 0.34, "epochs": 1, "pool": pool}
+    _, of_real = train(encoder, pool, **settings)
+    _, of_generated = train(encoder, generated, **settings)
+    assert of_real.held_out == of_generated.held_out
+    assert len(of_real.held_out) == 2
+    # What was generated from a held-out question is not learned.
+    assert of_generated.n_examples == 4
+
+
 def test_a_held_out_question_that_cannot_be_read_scores_nothing(encoder: Path) -> None:
     examples = [
         example(f"q{i}", context=f"London is on the Thames. {1800 + i}", answer="London")

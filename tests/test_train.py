@@ -88,6 +88,7 @@ def train(project: Path, name: str = "model", tracking: FakeTracking | None = No
         regime="real",
         seed=1,
         blend=project / "blend.parquet",
+        pool=project / "blend.parquet",
         model=project / name,
         metrics=project / f"{name}.json",
     )
@@ -149,6 +150,7 @@ def test_processes_of_accelerate_launch_train_one_reader_and_write_it_once(proje
     options = ["--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no"]
     options += ["--main_process_port", "0"]
     stage_options = ["--regime", "real", "--seed", "1", "--blend", "blend.parquet"]
+    stage_options += ["--pool", "blend.parquet"]
     outs = ["--model", "together", "--metrics", "together.json"]
     finished = subprocess.run(
         [

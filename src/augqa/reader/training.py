@@ -75,6 +75,7 @@ def train_reader(
     pass_tokens: int = 16384,
     compile: bool = False,
     held_out_fraction: float = 0.0,
+    pool: Sequence[QAExample] | None = None,
     patience: int = 1,
     on_epoch: OnEpoch | None = None,
     cache: Path | None = None,
@@ -105,7 +106,10 @@ def train_reader(
             once; a step takes as many passes as it needs. The layers written out for the CPU
             have a size of their own.
         compile: Compile the modules with torch.compile; needs a C++ compiler on a CPU.
-        held_out_fraction: Share of the contexts that is not trained on but tells when to stop.
+        held_out_fraction: Share of the pool's contexts that is not trained on but tells when to
+            stop.
+        pool: Real examples, of which contexts are held out: the same for every training set of a
+            seed, and real ones whatever it is made of. None: `examples` themselves.
         patience: Epochs without a better F1 on these, after which training stops.
         on_epoch: Called with the number of each epoch, from 1, and its mean loss; again for
             those before a resumption.
@@ -131,7 +135,9 @@ def train_reader(
             max_answer_tokens=max_answer_tokens,
             n_best=n_best,
         )
-        taught, held_out = _hold_out(examples, held_out_fraction, seed)
+        taught, held_out = _hold_out(
+            examples, examples if pool is None else pool, held_out_fraction, seed
+        )
         lessons, cut_off = _lessons(reader, taught, cache)
         if compile:
             reader.encoder.compile()
@@ -302,15 +308,22 @@ def _is_over(progress: Progress, patience: int) -> bool:
 
 
 def _hold_out(
-    examples: Sequence[QAExample], fraction: float, seed: int
+    examples: Sequence[QAExample], pool: Sequence[QAExample], fraction: float, seed: int
 ) -> tuple[list[QAExample], list[QAExample]]:
-    """Split off whole contexts: a question on a context that was trained on tells too little."""
-    contexts = {example.context_id for example in examples}
+    """Split off whole contexts: a question on a context that was trained on tells too little.
+
+    What was generated from a held-out question is not trained on either.
+    """
+    contexts = {example.context_id for example in pool}
     held = set(choose(contexts, round(fraction * len(contexts)), seed=seed))
-    return (
-        [example for example in examples if example.context_id not in held],
-        [example for example in examples if example.context_id in held],
-    )
+    held_out = [example for example in pool if example.context_id in held]
+    sources = {example.id for example in held_out}
+    taught = [
+        example
+        for example in examples
+        if example.context_id not in held and example.id.partition("/")[0] not in sources
+    ]
+    return taught, held_out
 
 
 def _lessons(

@@ -1,7 +1,5 @@
 """Fine-tune a context writer on the pool of real examples."""
 
-import hashlib
-import json
 import logging
 import shutil
 from dataclasses import asdict
@@ -9,6 +7,7 @@ from typing import Any
 
 from augqa.context_writer.training import train_context_writer as train
 from augqa.finetuning.language_model import FineTuning
+from augqa.lineage import md5, run_key
 from augqa.metrics import write_metrics
 from augqa.params import load_params
 from augqa.records import QAExample
@@ -21,10 +20,9 @@ log = logging.getLogger("augqa")
 def train_context_writer(pool: Input, model: Output, metrics: Output) -> str:
     """Write the context writer, training.json, which tells its origin, and the losses."""
     settings = load_params().train_context_writer.model_dump()
-    pool_md5 = hashlib.md5(pool.read_bytes()).hexdigest()
-    parts = json.dumps({"pool": pool_md5, "context_writer": settings}, sort_keys=True)
-    run_key = hashlib.sha256(parts.encode()).hexdigest()
-    resume = project_root() / ".cache" / "train" / run_key
+    pool_md5 = md5(pool)
+    key = run_key(pool=pool_md5, context_writer=settings)
+    resume = project_root() / ".cache" / "train" / key
     how, others = FineTuning.parted(settings)
     made, report = train(
         read_table(pool, QAExample),
@@ -39,7 +37,7 @@ def train_context_writer(pool: Input, model: Output, metrics: Output) -> str:
     numbers["loss_per_part"] = list(report.loss_per_part)
     made.save(model)
     left_out = [[row.id, row.reason] for row in report.left_out]
-    lineage = {"run_key": run_key, "pool_md5": pool_md5, "left_out": left_out}
+    lineage = {"run_key": key, "pool_md5": pool_md5, "left_out": left_out}
     write_metrics(model / "training.json", {**numbers, **lineage})
     write_metrics(metrics, numbers)
     shutil.rmtree(resume, ignore_errors=True)

@@ -54,6 +54,20 @@ class TrainingReport:
     held_out_f1: tuple[float, ...]
     best_epoch: int
 
+    @property
+    def numbers(self) -> dict[str, Any]:
+        """Counts, losses and scores, without the ids, as JSON content."""
+        return {
+            "n_examples": self.n_examples,
+            "n_windows": self.n_windows,
+            "n_cut_off": len(self.cut_off),
+            "n_held_out": len(self.held_out),
+            "n_steps": self.n_steps,
+            "loss_per_epoch": list(self.loss_per_epoch),
+            "held_out_f1": list(self.held_out_f1),
+            "best_epoch": self.best_epoch,
+        }
+
 
 def train_reader(
     examples: Sequence[QAExample],

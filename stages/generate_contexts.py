@@ -5,10 +5,11 @@ from collections.abc import Iterator
 
 from tqdm import tqdm
 
-from augqa import llm, prompts
+from augqa import ids, llm, prompts
 from augqa.metrics import write_metrics
 from augqa.params import load_params
 from augqa.records import GeneratedContext, QAExample
+from augqa.sentences import n_words
 from augqa.stage import Input, Output, run
 from augqa.tables import TableWriter, count_rows, iterate_table
 
@@ -29,12 +30,12 @@ def generate_contexts(seeds: Input, contexts: Output, metrics: Output) -> str:
     def requests() -> Iterator[llm.ChatRequest]:
         for seed, number in asked():
             yield llm.ChatRequest(
-                id=f"{seed.id}/c{number}",
+                id=ids.generated_context(seed.id, number),
                 messages=prompts.context_messages(
                     question=seed.question, style=own.style, max_words=own.max_words
                 ),
                 max_tokens=own.max_tokens,
-                seed=llm.request_seed(params.llm.seed, f"{seed.id}/c{number}"),
+                seed=llm.request_seed(params.llm.seed, ids.generated_context(seed.id, number)),
                 sample=number,
             )
 
@@ -60,7 +61,7 @@ def generate_contexts(seeds: Input, contexts: Output, metrics: Output) -> str:
                 style=own.style,
             )
 
-    n_requests = n_good = n_words = prompt_tokens = completion_tokens = 0
+    n_requests = n_good = words = prompt_tokens = completion_tokens = 0
     reasons: Counter[str] = Counter()
     n_by_model: Counter[str] = Counter()
     n_by_finish_reason: Counter[str] = Counter()
@@ -78,7 +79,7 @@ def generate_contexts(seeds: Input, contexts: Output, metrics: Output) -> str:
                     n_by_finish_reason[row.finish_reason] += 1
                 if row.failure is None:
                     n_good += 1
-                    n_words += len(row.text.split())
+                    words += n_words(row.text)
                 else:
                     reasons[row.failure] += 1
         list_cost = client.list_cost(prompt_tokens, completion_tokens)
@@ -92,7 +93,7 @@ def generate_contexts(seeds: Input, contexts: Output, metrics: Output) -> str:
             "n_failed": dict(reasons),
             "n_by_model": dict(n_by_model),
             "n_by_finish_reason": dict(n_by_finish_reason),
-            "mean_words": n_words / n_good if n_good else 0.0,
+            "mean_words": words / n_good if n_good else 0.0,
             "prompt_tokens": prompt_tokens,
             "completion_tokens": completion_tokens,
             # At list price, cache or not: what was paid differs from run to run.

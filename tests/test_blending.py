@@ -101,3 +101,11 @@ def test_context_only_rejects_a_context_without_the_answer() -> None:
         ("q1/c0", "answer_not_in_context"),
         ("q1/c1", "empty"),
     ]
+
+
+def test_a_seed_s_answer_is_no_part_of_a_word_or_number_of_the_context() -> None:
+    seed = example("q1", context="10 men came.", question="How many men came?", answer="10")
+    made, dropped = context_only([generated_context("In 1066 they came.")], [seed])
+    assert (made, [row.reason for row in dropped]) == ([], ["answer_not_in_context"])
+    ((found,), _) = context_only([generated_context("In 1066 came 10 men.")], [seed])
+    assert found.answers[0].start == 13

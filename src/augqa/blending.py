@@ -3,9 +3,11 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from augqa import ids
 from augqa.errors import BlendError
 from augqa.records import GeneratedContext, QAExample, Rejection, context_id
 from augqa.sampling import shuffled
+from augqa.spans import whole_words
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,8 +28,8 @@ def context_only(
 ) -> tuple[list[QAExample], list[Rejection]]:
     """Put each seed's own question and answer on the context generated for it.
 
-    Only where the answer occurs in the context, character for character or but for case; of
-    several occurrences the first is taken, since nothing tells which one the question means.
+    Only where the answer occurs in the context as whole words, character for character or but for
+    case; of several places the first is taken, since nothing tells which the question means.
 
     Returns:
         The examples, and a rejection for each context that failed or lacks the answer.
@@ -49,7 +51,7 @@ def context_only(
         found = context.text[start : start + len(answer.text)]
         examples.append(
             QAExample(
-                id=f"{context.id}/seed",
+                id=ids.seed_on_context(context.id),
                 context_id=context_id(context.text),
                 context=context.text,
                 question=seed.question,
@@ -167,10 +169,5 @@ def _joined(parts: Sequence[Blend], *, seed: int) -> Blend:
 
 
 def _occurrence(context: str, answer: str) -> int | None:
-    start = context.find(answer)
-    if start < 0:
-        # Lower-casing may change the length of a text; then offsets would not carry over.
-        lowered = context.lower()
-        if len(lowered) == len(context):
-            start = lowered.find(answer.lower())
-    return None if start < 0 else start
+    found = whole_words(context, answer) or whole_words(context, answer, ignore_case=True)
+    return found[0][0] if found else None

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 
 from augqa.candidates import Candidate, answer_candidates, choose_candidates
 from augqa.pairs import Draft, Passage, Proposal, Refusal
-from augqa.spans import Span, sentence_spans
+from augqa.sentences import Span, sentence_spans
 
 _AUXILIARY_VERBS = """
     is are was were has have had can could will would should must may might does do did

@@ -7,7 +7,7 @@ from functools import lru_cache
 from datasketch import MinHash, MinHashLSH
 
 from augqa.scoring import normalize_answer
-from augqa.spans import word_spans
+from augqa.sentences import words
 
 _SHINGLE_CHARS = 4
 _N_PERMUTATIONS = 128
@@ -15,11 +15,6 @@ _CANDIDATE_FACTOR = 0.75  # MinHash proposes pairs from here on, as a part of th
 # The seed of the hash functions: any will do, but always the same. To draw them takes longer than
 # to use them.
 _EMPTY = MinHash(num_perm=_N_PERMUTATIONS, seed=1)
-
-
-def words(text: str) -> list[str]:
-    """Return the words of a text, case-folded, without punctuation."""
-    return [text[start:end].casefold() for start, end in word_spans(text)]
 
 
 def word_ngrams(text: str, n: int) -> set[str]:

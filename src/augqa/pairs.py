@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Protocol
 
+from augqa import ids
 from augqa.records import Answer, GeneratedContext, Origin, QAExample, Rejection, context_id
-from augqa.spans import Span, locate_answer
+from augqa.sentences import Span
+from augqa.spans import locate_answer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,7 +19,7 @@ class Passage:
     """A context that pairs are asked on.
 
     Attributes:
-        id: Id of the generated context, or of the first seed on the real one and ``/r``.
+        id: Id of the generated context, or of the real one of the first seed on it.
         text: The context.
         origin: Where it comes from.
     """
@@ -99,7 +101,9 @@ def real_passages(seeds: Iterable[QAExample]) -> Iterator[Passage]:
     for seed in seeds:
         if seed.context_id not in seen:
             seen.add(seed.context_id)
-            yield Passage(id=f"{seed.id}/r", text=seed.context, origin=seed.context_origin)
+            yield Passage(
+                id=ids.real_context(seed.id), text=seed.context, origin=seed.context_origin
+            )
 
 
 def placed(
@@ -119,11 +123,11 @@ def placed(
     passage = proposal.passage
     pairs: list[QAExample] = []
     rejections = [
-        Rejection(id=f"{passage.id}/x{number}", reason=refusal.reason, detail=refusal.detail)
+        Rejection(id=ids.refusal(passage.id, number), reason=refusal.reason, detail=refusal.detail)
         for number, refusal in enumerate(proposal.refusals)
     ]
     for number, draft in enumerate(proposal.drafts):
-        id_ = f"{passage.id}/p{number}"
+        id_ = ids.pair(passage.id, number)
         question = " ".join(draft.question.split())
         answer = _answer(passage.text, draft)
         detail = f"{question} | {draft.answer}"

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from augqa.drift import question_word_fractions
-from augqa.overlap import NearDuplicates, words
+from augqa.overlap import NearDuplicates
 from augqa.quality import (
     answer_positions,
     answer_words,
@@ -27,6 +27,7 @@ from augqa.quality import (
 )
 from augqa.records import QAExample, Rejection, SampledPair
 from augqa.sampling import choose, rank
+from augqa.sentences import words
 
 REAL = "real"
 SHUFFLED = "shuffled"  # real questions and contexts that do not belong together

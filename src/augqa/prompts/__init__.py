@@ -13,6 +13,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from augqa.sentences import QUESTION_MARKS, ends_as_question, first_words, last_sentence_end
+
 Messages = tuple[dict[str, str], ...]
 
 STYLES = ("encyclopedic", "news", "review", "forum")
@@ -149,13 +151,6 @@ def _render(name: str, values: Mapping[str, str]) -> Messages:
     )
 
 
-# A full stop after these ends no sentence.
-_ABBREVIATION_WORDS = """
-    mr mrs ms dr st prof gen col lt sgt capt rev sen rep gov hon jr sr vs vol fig ca
-    approx inc ltd co corp etc e.g i.e u.s u.k a.d b.c a.m p.m
-"""
-_ABBREVIATIONS = frozenset(_ABBREVIATION_WORDS.split())
-_SENTENCE_END = re.compile(r"[.!?…]+[\"'”’»)\]]*(?=\s|$)")
 # A small model that has finished its answer may go on with a question of its own.
 _NEXT_TURN = re.compile(r"^\s*(?:Question|Passage)\s*\d*\s*:", re.MULTILINE)
 
@@ -176,27 +171,16 @@ def finish_context(
     text = " ".join(text.split())
     if not text:
         return "", "empty"
-    words = text.split(" ")
-    too_long = len(words) > max_words
+    shortened = first_words(text, max_words)
+    too_long = shortened != text
     if too_long:
-        text = " ".join(words[:max_words])
+        text = shortened
     elif finish_reason != "length":
         return text, None
-    end = _last_sentence_end(text)
+    end = last_sentence_end(text)
     if end == 0:
         return "", "too_long" if too_long else "truncated"
     return text[:end], None
-
-
-def _last_sentence_end(text: str) -> int:
-    """Return the offset behind the last full sentence of `text`, 0 where there is none."""
-    last = 0
-    for match in _SENTENCE_END.finditer(text):
-        before = text[: match.start()].rsplit(" ", 1)[-1].lstrip("(\"'“‘[").casefold()
-        initial = len(before) == 1 and before.isalpha() and match[0] == "."
-        if not initial and before not in _ABBREVIATIONS:
-            last = match.end()
-    return last
 
 
 # "Question 2:", "**Q:**", "2) Question -", "1. Q." and the like; the same for answers.
@@ -205,9 +189,12 @@ _LABEL_END = r"\s*\d{0,3}\s*[*_]*\s*[:.)\-–]\s*[*_]*\s*"
 _QUESTION = re.compile(rf"^{_DECORATION}(?:questions?|q)(?![a-z]){_LABEL_END}(.*)$", re.IGNORECASE)
 _ANSWER = re.compile(rf"^{_DECORATION}(?:answers?|a)(?![a-z]){_LABEL_END}(.*)$", re.IGNORECASE)
 # "1. Who wrote it?": a numbered question without a label.
-_NUMBERED = re.compile(r"^\s*(?:\d{1,3}\s*[.):]|[-*•])\s+(.+\?)\s*$")
+_MARK = re.compile(f"[{QUESTION_MARKS}]")
+_NUMBERED = re.compile(rf"^\s*(?:\d{{1,3}}\s*[.):]|[-*•])\s+(.+{_MARK.pattern})\s*$")
 # A label in the middle of a line: "Question: Who? Answer: Ada".
-_INLINE_LABEL = re.compile(r"(?<=\S)\s+(?=(?:Question|Answer)\s*\d{0,3}\s*:)|(?<=\?)\s+(?=A:\s)")
+_INLINE_LABEL = re.compile(
+    rf"(?<=\S)\s+(?=(?:Question|Answer)\s*\d{{0,3}}\s*:)|(?<={_MARK.pattern})\s+(?=A:\s)"
+)
 _FENCE = re.compile(r"^\s*```\w*\s*$", re.MULTILINE)
 _QUOTES = {'"': '"', "“": "”", "'": "'", "‘": "’", "«": "»", "`": "`"}
 
@@ -252,9 +239,10 @@ def parse_question(text: str) -> str:
         _clean(match[1] if (match := _QUESTION.match(line)) else line)
         for line in _FENCE.sub("", text).splitlines()
     ]
-    asked = next((line for line in lines if "?" in line), "")
+    asked = next((line for line in lines if _MARK.search(line) or ends_as_question(line)), "")
     if asked:
-        return _clean(asked[: asked.index("?") + 1].lstrip("\"“'"))
+        mark = _MARK.search(asked)
+        return _clean(asked[: mark.end() if mark else len(asked)].lstrip("\"“'"))
     return next((line for line in lines if line), "")
 
 

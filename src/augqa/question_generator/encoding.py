@@ -3,7 +3,8 @@
 from typing import Any
 
 from augqa.question_generator.forms import cue, head
-from augqa.spans import Span, sentence_spans, window_around
+from augqa.sentences import Span, sentence_spans
+from augqa.spans import window_around
 
 # A window may take a token or two more when it is encoded by itself.
 SPARE_TOKENS = 4

@@ -14,7 +14,12 @@ Span = tuple[int, int]  # first character, and one past the last
 
 # Scripts that put no space between words: there a word may begin at any character.
 UNSPACED = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}ー々"
-_UNSPACED_LETTER = regex.compile(rf"(?=\p{{L}})[{UNSPACED}]")
+_LETTER = rf"(?=\p{{L}})[{UNSPACED}]"
+_UNSPACED_LETTER = regex.compile(_LETTER)
+# A letter of such a script, or what stands between them with a letter or digit in it.
+_COUNTED = regex.compile(
+    rf"{_LETTER}\p{{M}}*|(?:(?!{_LETTER})\S)*?(?!{_LETTER})[\p{{L}}\p{{N}}](?:(?!{_LETTER})\S)*"
+)
 _CHUNK = regex.compile(r"\S+")
 # A letter of such a script, or what stands between them with a letter or digit in it.
 _COUNTED = regex.compile(

@@ -21,12 +21,6 @@ _COUNTED = regex.compile(
     rf"{_LETTER}\p{{M}}*|(?:(?!{_LETTER})\S)*?(?!{_LETTER})[\p{{L}}\p{{N}}](?:(?!{_LETTER})\S)*"
 )
 _CHUNK = regex.compile(r"\S+")
-# A letter of such a script, or what stands between them with a letter or digit in it.
-_COUNTED = regex.compile(
-    rf"(?=\p{{L}})[{UNSPACED}]\p{{M}}*"
-    rf"|[^{UNSPACED}\s]*(?![{UNSPACED}])[\p{{L}}\p{{N}}][^{UNSPACED}\s]*"
-)
-_CHUNK = regex.compile(r"\S+")
 _COUNTED = regex.compile(
     rf"(?=\p{{L}})[{UNSPACED}]\p{{M}}*|[^{UNSPACED}]*(?![{UNSPACED}])[\p{{L}}\p{{N}}][^{UNSPACED}]*"
 )

@@ -21,9 +21,6 @@ _COUNTED = regex.compile(
     rf"{_LETTER}\p{{M}}*|(?:(?!{_LETTER})\S)*?(?!{_LETTER})[\p{{L}}\p{{N}}](?:(?!{_LETTER})\S)*"
 )
 _CHUNK = regex.compile(r"\S+")
-_COUNTED = regex.compile(
-    rf"(?=\p{{L}})[{UNSPACED}]\p{{M}}*|[^{UNSPACED}]*(?![{UNSPACED}])[\p{{L}}\p{{N}}][^{UNSPACED}]*"
-)
 
 # Marks that ask: those at the end of a question. The Armenian one stands inside the word asked for.
 QUESTION_MARKS = "?？﹖︖؟⸮⁇⁈⁉‽፧᥅꘏꛷⳺⳻"

@@ -9,7 +9,15 @@ from itertools import zip_longest
 from typing import Protocol
 
 from augqa import ids
-from augqa.records import Answer, GeneratedContext, Origin, QAExample, Rejection, context_id
+from augqa.records import (
+    Answer,
+    GeneratedContext,
+    Origin,
+    QAExample,
+    Rejection,
+    RoundTripAnswer,
+    context_id,
+)
 from augqa.sentences import Span
 from augqa.spans import locate_answer
 
@@ -104,6 +112,26 @@ def real_passages(seeds: Iterable[QAExample]) -> Iterator[Passage]:
             yield Passage(
                 id=ids.real_context(seed.id), text=seed.context, origin=seed.context_origin
             )
+
+
+def in_step(
+    pairs: Iterable[QAExample], answers: Iterable[RoundTripAnswer]
+) -> Iterator[tuple[QAExample, RoundTripAnswer | None]]:
+    """Yield each pair with the round-trip answer to it, None where there is none.
+
+    Both are read one at a time: answers in the order of the pairs take no memory, those of another
+    order are remembered until their pair comes.
+    """
+    rest = iter(answers)
+    waiting: dict[str, RoundTripAnswer] = {}
+    for pair in pairs:
+        found = waiting.pop(pair.id, None)
+        while found is None and (answer := next(rest, None)) is not None:
+            if answer.id == pair.id:
+                found = answer
+            else:
+                waiting[answer.id] = answer
+        yield pair, found
 
 
 def placed(

@@ -168,20 +168,6 @@ class AnswerRoundTrip(Section):
     engine: Literal["float32", "int8"]
 
 
-class FilterPairs(Section):
-    min_round_trip_f1: float = Field(ge=0, le=100)
-    round_trip_exact_match: bool
-    max_answer_words: int = Field(gt=0)
-    min_question_words: int = Field(gt=0)
-    max_question_words: int = Field(gt=0)
-    min_reader_score: float | None
-    min_duplicate_similarity: float | None = Field(gt=0, le=1)
-    test_overlap_words: int = Field(gt=0)
-    max_test_overlap_fraction: float = Fraction
-    max_pairs_per_context: int | None = Field(gt=0)
-    target_kept: int | None = Field(gt=0)
-
-
 class SentenceEncoder(Section):
     checkpoint: str = Field(min_length=1)
     max_tokens: int = Field(gt=2)
@@ -297,7 +283,7 @@ class Params(Section):
     train_question_generator: TrainQuestionGenerator
     generate_pairs: GeneratePairs
     answer_round_trip: AnswerRoundTrip
-    filter_pairs: FilterPairs
+    filter_pairs: Section  # the keys of all filters, see `load_params`
     gates: Gates
     measure_quality: MeasureQuality
     blend: Blend

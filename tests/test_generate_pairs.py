@@ -17,7 +17,7 @@ from augqa.question_generator import Seq2SeqGenerator
 from augqa.records import GeneratedContext, QAExample, Rejection, context_id
 from augqa.tables import read_table, write_table
 from tests.examples import example
-from tests.test_pipeline import function
+from tests.scripts import function
 from tests.test_question_generator import checkpoint  # noqa: F401
 from tests.test_stages import error, run_stage
 

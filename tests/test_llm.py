@@ -26,7 +26,7 @@ from augqa.records import QAExample
 from augqa.tables import write_table
 from tests.examples import example
 from tests.loopback import MODEL, Loopback
-from tests.test_pipeline import function
+from tests.scripts import function
 
 GENERATE_CONTEXTS = function("generate_contexts")
 KEY = "sk-test-1234567890"

@@ -1,188 +1,246 @@
-"""dvc.yaml held against the scripts: names, paths, imports, params and gates."""
+"""The whole pipeline under DVC: ten examples, a scripted language model, a tiny reader."""
 
-import ast
-import importlib.util
-import inspect
+import json
+import os
 import re
-import shlex
-from functools import cache
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from augqa.params import Params
+from augqa.squad import to_squad
+from tests.examples import example
+from tests.tiny import save_encoder
 
-PIPELINE: dict[str, Any] = yaml.safe_load(Path("dvc.yaml").read_text(encoding="utf-8"))["stages"]
-SCRIPTS = {path.stem: path for path in Path("stages").glob("*.py")}
+ROOT = Path(__file__).parents[1]
 
-# They refuse, load and report; no output depends on them. See the head of dvc.yaml.
-NO_DEPS = {"errors", "params", "stage"}
-
-# Whoever reads the table of the first column depends on the gate of the second.
-GATES = {
-    "data/prepared/pool.parquet": "metrics/validation/pool.json",
-    "data/generated/contexts.parquet": "metrics/validation/contexts.json",
-    "data/generated/pairs.parquet": "metrics/validation/pairs.json",
-    "data/filtered/kept.parquet": "metrics/validation/kept.json",
-    "data/blends/${item.regime}.parquet": "metrics/validation/blend-${item.regime}.json",
-    "data/blends/real.parquet": "metrics/validation/blend-real.json",
-}
+PLACES = ["Oslo", "Lima", "Cairo", "Quito", "Paris", "Delhi", "Dakar", "Sofia", "Riga", "Bern"]
 
 
-def script_of(stage: str) -> str:
-    """Return the script's name: `blend_real` and `validate_kept` run blend and validate."""
-    name = stage.removesuffix("_real")
-    return "validate" if name.startswith("validate_") else name
+def town(place: str) -> str:
+    return f"{place} lies on a river. The tower of {place} was built in 1889 by Anna Berg."
 
 
-def body(stage: str) -> dict[str, Any]:
-    """Return the stage's body; of a foreach stage, that of its first item, filled in."""
-    entry = PIPELINE[stage]
-    if "foreach" not in entry:
-        return dict(entry)
-    key, item = next(iter(entry["foreach"].items()))
-    text = yaml.safe_dump(entry["do"], width=10_000).replace("${key}", key)
-    for name, value in item.items():
-        text = text.replace(f"${{item.{name}}}", value)
-    filled: dict[str, Any] = yaml.safe_load(text)
-    return filled
+class ScriptedModel(BaseHTTPRequestHandler):
+    """Answers chat completions: a context to a question, two pairs to a passage."""
+
+    def do_GET(self) -> None:
+        self._send({"object": "list", "data": [{"id": "scripted", "object": "model"}]})
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        prompt = body["messages"][-1]["content"]
+        place = next(place for place in PLACES if place in prompt)
+        text = town(place) + " It opened in May 1890."
+        if prompt.startswith("Passage:"):
+            text = (
+                f"Question: Who built the tower of {place}?\nAnswer: Anna Berg\n"
+                f"Question: What opened in {place} one year later?\nAnswer: a castle"
+            )
+        self._send(
+            {
+                "id": "chatcmpl-1",
+                "object": "chat.completion",
+                "created": 0,
+                "model": "scripted",
+                "choices": [
+                    {
+                        "index": 0,
+                        "finish_reason": "stop",
+                        "message": {"role": "assistant", "content": text},
+                    }
+                ],
+                "usage": {"prompt_tokens": 20, "completion_tokens": 10, "total_tokens": 30},
+            }
+        )
+
+    def _send(self, content: dict[str, Any]) -> None:
+        payload = json.dumps(content).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(payload)))
+        self.end_headers()
+        self.wfile.write(payload)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Say nothing."""
 
 
-def paths(entries: list[Any]) -> set[str]:
-    return {next(iter(entry)) if isinstance(entry, dict) else entry for entry in entries}
+@pytest.fixture(scope="module")
+def base_url() -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), ScriptedModel)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}/v1"
+    server.shutdown()
 
 
-def options(stage: str) -> dict[str, str]:
-    """Return the command line's options: parameter name to value."""
-    words = shlex.split(body(stage)["cmd"])
-    assert words[:2] == ["python", f"stages/{script_of(stage)}.py"]
-    names, values = words[2::2], words[3::2]
-    return {
-        name.removeprefix("--").replace("-", "_"): value
-        for name, value in zip(names, values, strict=True)
-    }
+def words() -> str:
+    """Return each word of the examples once."""
+    text = " ".join(town(place) for place in PLACES) + " who what which when built tower ? opened"
+    return " ".join(sorted(set(re.findall(r"\w+|[^\w\s]", text.lower()))))
 
 
-@cache
-def function(script: str) -> Any:
-    spec = importlib.util.spec_from_file_location(f"stages_{script}", SCRIPTS[script])
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return getattr(module, script)
+def save_squad(path: Path, prefix: str, places: list[str], extra: str = "") -> None:
+    examples = [
+        example(
+            f"{prefix}{n}",
+            context=town(place) + extra,
+            question=f"When was the tower of {place} built?",
+            answer="1889",
+        )
+        for n, place in enumerate(places)
+    ]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(to_squad(examples)), encoding="utf-8")
 
 
-def kinds(script: str) -> dict[str, str]:
-    """Return parameter name to kind, as written in the signature."""
-    tree = ast.parse(SCRIPTS[script].read_text(encoding="utf-8"))
-    (definition,) = (
-        node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == script
+class Project:
+    """A git and DVC repository with a copy of the pipeline."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        binaries = str(Path(sys.executable).parent)
+        outer = ("GIT_", "DVC_", "MLFLOW_")
+        self.env = {k: v for k, v in os.environ.items() if not k.startswith(outer)}
+        self.env |= {
+            "PATH": f"{binaries}{os.pathsep}{os.environ['PATH']}",
+            "DVC_NO_ANALYTICS": "1",
+            "MLFLOW_DISABLE_TELEMETRY": "true",
+            "SCRIPTED_KEY": "any",
+        }
+        for who in ("AUTHOR", "COMMITTER"):
+            self.env[f"GIT_{who}_NAME"] = self.env[f"GIT_{who}_EMAIL"] = "augqa@example.org"
+
+    def run(self, *command: str) -> str:
+        done = subprocess.run(
+            command, cwd=self.folder, env=self.env, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-6000:]
+        return done.stdout + done.stderr
+
+    def stages_run(self, *command: str) -> list[str]:
+        """Run a dvc command; return the stages it ran, in order."""
+        return re.findall(r"Running stage '([^']+)'", self.run(*command))
+
+    def metrics(self, path: str) -> dict[str, Any]:
+        loaded: dict[str, Any] = json.loads((self.folder / path).read_text(encoding="utf-8"))
+        return loaded
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory, base_url: str) -> Project:
+    """Return a project in which `dvc repro` has run once."""
+    folder = tmp_path_factory.mktemp("project")
+    for name in ("stages", "src", "plugins", ".dvc", "data/sample"):
+        shutil.copytree(
+            ROOT / name,
+            folder / name,
+            ignore=shutil.ignore_patterns("tmp", "cache", "__pycache__", "*.egg-info"),
+        )
+    (folder / "data/question_generators").mkdir()
+    for name in ("dvc.yaml", ".gitignore", ".dvcignore", "data/question_generators/README.md"):
+        shutil.copyfile(ROOT / name, folder / name)
+    save_encoder(folder / "encoder", words(), num_hidden_layers=1)
+    external = folder / "data" / "external"
+    save_squad(external / "train.json", "t", PLACES)
+    save_squad(external / "squad.json", "d", PLACES[:3], " It is old.")
+    save_squad(external / "amazon.json", "a", PLACES[3:5], " I liked it a lot.")
+
+    params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    params["regimes"] = ["mix"]
+    params["data"]["source"] = "files"
+    params["prepare"].update(n_pool=10, n_seeds=8)
+    params["llm"].update(
+        provider="openai", base_url=base_url, model="scripted", api_key_env="SCRIPTED_KEY"
     )
-    arguments = [*definition.args.args, *definition.args.kwonlyargs]
-    return {a.arg: ast.unparse(a.annotation) if a.annotation else "" for a in arguments}
+    params["generate_pairs"]["method"] = "llm"
+    # The tiny reader is random: what it answers in the round trip decides nothing here.
+    params["filter_pairs"]["min_round_trip_f1"] = 0.0
+    params["filter_pairs"]["min_duplicate_similarity"] = None
+    params["blend"]["mix"] = {"n_examples": 6, "generated_fraction": 0.5}
+    params["reader"].update(checkpoint="encoder", max_seq_length=64, doc_stride=16)
+    params["measure_quality"]["encoder"].update(checkpoint="encoder", max_tokens=64)
+    params["train"]["epochs"] = 1
+    params["evaluate"]["n_questions"] = 2
+    (folder / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
+
+    made = Project(folder)
+    made.run("git", "init", "--quiet")
+    made.run("git", "add", "--all")
+    made.run("git", "commit", "--quiet", "--message", "start")
+    made.run("dvc", "repro")
+    made.run("git", "add", "--all")
+    made.run("git", "commit", "--quiet", "--message", "results")
+    return made
 
 
-def all_modules(script: Path) -> set[str]:
-    """Return the transitive closure of augqa modules behind a script."""
-    found: set[str] = set()
-    todo = [script]
-    while todo:
-        path = todo.pop()
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            new: set[str] = set()
-            if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "augqa":
-                parts = (node.module or "").split(".")
-                new = {parts[1]} if len(parts) > 1 else {alias.name for alias in node.names}
-            elif isinstance(node, ast.Import):
-                new = {a.name.split(".")[1] for a in node.names if a.name.startswith("augqa.")}
-            for name in new - found:
-                found.add(name)
-                folder = Path("src/augqa") / name
-                todo += folder.glob("**/*.py") if folder.is_dir() else [folder.with_suffix(".py")]
-    return found
+def test_the_pipeline_ends_with_a_summary_of_every_regime_and_set(project: Project) -> None:
+    summary = project.metrics("metrics/summary.json")
+    assert set(summary["regimes"]) == {"real", "mix"}
+    for sets in summary["regimes"].values():
+        assert set(sets) == {"squad", "amazon"}
+        for scores in sets.values():
+            assert set(scores) == {"exact_match", "f1", "n_questions"}
+            assert scores["n_questions"] == 2
+    assert summary["not_available"] == ["new_wiki", "nyt", "reddit"]
 
 
-def test_each_stage_has_one_script_of_its_name() -> None:
-    assert {script_of(stage) for stage in PIPELINE} == set(SCRIPTS)
+def test_each_pair_that_is_not_kept_has_a_row_that_says_why(project: Project) -> None:
+    # Each of eight contexts gives one pair whose answer stands in it and one whose answer does not.
+    generated = project.folder / "data" / "generated"
+    pairs = pq.read_table(generated / "pairs.parquet").to_pylist()
+    rejected = pq.read_table(generated / "pairs_rejected.parquet").to_pylist()
+    assert [pair["answers"][0]["text"] for pair in pairs] == ["Anna Berg"] * 8
+    assert [row["reason"] for row in rejected] == ["answer_not_a_span"] * 8
 
 
-@pytest.mark.parametrize("stage", PIPELINE)
-def test_the_command_line_gives_the_script_s_parameters(stage: str) -> None:
-    signature = inspect.signature(function(script_of(stage)))
-    required = {n for n, p in signature.parameters.items() if p.default is p.empty}
-    assert required <= set(options(stage)) <= set(signature.parameters)
+def test_quality_is_measured_beside_real_data_and_pairs_are_shown(project: Project) -> None:
+    quality = project.metrics("metrics/quality.json")
+    assert set(quality["contexts"]["sets"]) == {"real", "generated", "kept"}
+    assert set(quality["two_sample_auc"]["contexts"]) == {"real", "squad", "amazon"}
+    # The two contexts of this test set do not make five folds.
+    assert quality["two_sample_auc"]["contexts"]["amazon"]["kept"] is None
+    # Each generated context holds its seed's answer, and so does that of any other town.
+    assert quality["seed_questions"]["shuffled"]["seed_answer_fraction"] == 1.0
+    page = (project.folder / "report" / "index.html").read_text(encoding="utf-8")
+    n_kept = project.metrics("metrics/filter_pairs.json")["n_kept"]
+    assert f"{n_kept} kept and {8 - n_kept} rejected ones" in page
 
 
-@pytest.mark.parametrize("stage", PIPELINE)
-def test_each_input_is_a_dep_and_each_output_an_out(stage: str) -> None:
-    entry = body(stage)
-    deps = paths(entry["deps"])
-    outs = paths([*entry.get("outs", []), *entry.get("metrics", []), *entry.get("plots", [])])
-    given = options(stage)
-    for name, annotation in kinds(script_of(stage)).items():
-        if name not in given:
-            continue
-        if annotation in ("Input", "OptionalInput"):
-            assert given[name] in deps
-        elif annotation == "Output":
-            assert given[name] in outs
-        elif annotation == "Untracked":
-            assert given[name] not in deps | outs
-    written = {given[n] for n, a in kinds(script_of(stage)).items() if a == "Output" and n in given}
-    assert outs == written
+def test_predictions_have_a_text_for_each_question(project: Project) -> None:
+    folder = project.folder / "data" / "predictions" / "mix-1"
+    assert {path.stem for path in folder.iterdir()} == {"squad", "amazon"}
+    table = pq.read_table(folder / "amazon.parquet")
+    assert table.schema.names == ["id", "text"]
+    assert table.num_rows == 2
 
 
-@pytest.mark.parametrize("stage", PIPELINE)
-def test_each_module_behind_a_script_is_a_dep(stage: str) -> None:
-    deps = paths(body(stage)["deps"])
-    code = {dep for dep in deps if dep.startswith(("src/", "stages/"))}
-    wanted = {f"stages/{script_of(stage)}.py"}
-    for name in all_modules(SCRIPTS[script_of(stage)]) - NO_DEPS:
-        folder = Path("src/augqa") / name
-        wanted.add(str(folder) if folder.is_dir() else f"{folder}.py")
-    assert code == wanted
+def test_the_mix_has_its_size_and_its_fraction(project: Project) -> None:
+    metrics = project.metrics("metrics/blend/mix.json")
+    assert (metrics["n_examples"], metrics["n_generated"]) == (6, 3)
 
 
-@pytest.mark.parametrize("stage", PIPELINE)
-def test_each_param_that_a_script_reads_is_tracked(stage: str) -> None:
-    # Stages of one script share what it reads: the gate on a blend reads `blend`, the others not.
-    same = [other for other in PIPELINE if script_of(other) == script_of(stage)]
-    tracked = [entry for other in same for entry in body(other).get("params", [])]
-    source = SCRIPTS[script_of(stage)].read_text(encoding="utf-8")
-    read = set(re.findall(r"load_params\(\)\.(\w+)", source))
-    for name in re.findall(r"(\w+) = load_params\(\)\n", source):
-        read |= set(re.findall(rf"\b{name}\.(\w+)", source))
-    for section in read & set(Params.model_fields):
-        assert any(t == section or t.startswith(f"{section}.") for t in tracked), section
-    for entry in tracked:
-        assert entry.split(".")[0] in Params.model_fields
+def test_a_second_repro_runs_nothing_and_leaves_git_clean(project: Project) -> None:
+    assert project.stages_run("dvc", "repro") == []
+    assert "up to date" in project.run("dvc", "status")
+    assert project.run("git", "status", "--porcelain") == ""
 
 
-@pytest.mark.parametrize("stage", [s for s in PIPELINE if script_of(s) != "validate"])
-def test_whoever_reads_a_table_depends_on_its_gate(stage: str) -> None:
-    deps = paths(body(stage)["deps"])
-    # A later gate stands behind an earlier one: kept pairs are checked pairs of checked contexts.
-    behind = {
-        "filter_pairs": {"data/generated/pairs.parquet"},
-        "blend": {"data/prepared/pool.parquet", "data/generated/contexts.parquet"},
-    }
-    for table, gate in GATES.items():
-        if table in deps and table not in behind.get(stage, set()):
-            assert gate in deps
-
-
-def test_every_metrics_file_is_kept_in_git() -> None:
-    for stage in PIPELINE:
-        for entry in body(stage).get("metrics", []):
-            assert list(entry.values()) == [{"cache": False}]
-
-
-def test_every_cached_out_is_ignored_by_git() -> None:
-    ignored = Path(".gitignore").read_text(encoding="utf-8").split()
-    for stage in PIPELINE:
-        for out in body(stage).get("outs", []):
-            if isinstance(out, str):
-                assert any(out.startswith(line.strip("/*")) for line in ignored), out
+def test_another_fraction_runs_only_what_depends_on_it(project: Project) -> None:
+    ran = project.stages_run("dvc", "exp", "run", "-S", "blend.mix.generated_fraction=0.25")
+    assert ran == [
+        "blend@mix",
+        "validate_blend@mix",
+        "train@mix-1",
+        "evaluate@mix-1",
+        "summarize",
+    ]
+    assert project.metrics("metrics/blend/mix.json")["n_generated"] == 2

@@ -158,7 +158,7 @@ def test_where_spaces_part_words_they_alone_count(text: str) -> None:
 
 
 def test_words_are_characters_where_there_are_no_spaces() -> None:
-    assert words("Ada's 谁-写 กิน") == ["ada's", "谁", "写", "กิ", "น"]
+    assert words("Ada's 谁-写 กิน") == ("ada's", "谁", "写", "กิ", "น")
 
 
 @pytest.mark.parametrize(

@@ -47,7 +47,7 @@ from augqa.question_generator.lessons import (
 from augqa.records import GeneratedContext, QAExample
 from augqa.tables import read_table, write_table
 from tests.examples import example
-from tests.test_pipeline import function
+from tests.scripts import function
 from tests.test_question_generator import save_tokenizer
 from tests.test_train import FakeTracking
 from tests.tiny import tiny_t5

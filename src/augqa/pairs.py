@@ -3,12 +3,14 @@
 Every question generator has one face: passages in, one proposal a passage out, in their order.
 """
 
+import dataclasses
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Protocol
 
 from augqa import ids
+from augqa.pointing import lead_in
 from augqa.records import (
     Answer,
     GeneratedContext,
@@ -145,8 +147,9 @@ def placed(
         n_pairs: Most pairs to take; further ones are rejected.
 
     Returns:
-        The pairs, and a rejection for each draft that is none. Draft number k becomes ``.../pk``
-        either way; what the generator itself refused becomes ``.../x0``, ``.../x1``.
+        The pairs, and a rejection for each draft that is none. An answer that begins by naming its
+        passage (``According to the passage, ...``) is taken without that. Draft number k becomes
+        ``.../pk`` either way; what the generator itself refused becomes ``.../x0``, ``.../x1``.
     """
     passage = proposal.passage
     pairs: list[QAExample] = []
@@ -156,13 +159,18 @@ def placed(
     ]
     for number, draft in enumerate(proposal.drafts):
         id_ = ids.pair(passage.id, number)
+        given = draft.answer
+        names_passage = lead_in(draft.answer)
+        if names_passage:
+            draft = _without_beginning(draft, names_passage)
         question = " ".join(draft.question.split())
-        answer = _answer(passage.text, draft)
-        detail = f"{question} | {draft.answer}"
+        answer = _answer(passage.text, draft) if draft.answer.strip() else None
+        detail = f"{question} | {given}"
         if not question:
             rejections.append(Rejection(id=id_, reason="no_question", detail=detail))
         elif not draft.answer.strip():
-            rejections.append(Rejection(id=id_, reason="no_answer", detail=detail))
+            reason = "passage_dependent" if names_passage else "no_answer"
+            rejections.append(Rejection(id=id_, reason=reason, detail=detail))
         elif answer is None:
             rejections.append(Rejection(id=id_, reason="answer_not_a_span", detail=detail))
         elif len(pairs) == n_pairs:
@@ -191,6 +199,11 @@ def _answer(context: str, draft: Draft) -> Answer | None:
     first, past = draft.window or (0, len(context))
     found = locate_answer(context[first:past], draft.answer, question=draft.question)
     return None if found is None else Answer(text=found.text, start=first + found.start)
+
+
+def _without_beginning(draft: Draft, n: int) -> Draft:
+    start = None if draft.start is None else draft.start + n
+    return dataclasses.replace(draft, answer=draft.answer[n:], start=start)
 
 
 def in_turn(parts: Iterable[Sequence[Draft]]) -> tuple[Draft, ...]:

@@ -7,21 +7,16 @@ from pathlib import Path
 from typing import Annotated, Any, Generic, Literal, Self, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, Field, ValidationError, create_model, model_validator
 
+from augqa import filters
 from augqa.errors import ParamsError
 from augqa.records import REGIMES
+from augqa.registry import load_plugins
+from augqa.schema import Fraction, Section
 
 P = TypeVar("P", bound=BaseModel)
 S = TypeVar("S")
-
-Fraction = Field(ge=0, le=1)
-
-
-class Section(BaseModel):
-    """A section of params.yaml: no key may be unknown, missing or of another type."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
 class FileSource(Section):
@@ -83,7 +78,7 @@ class Llm(Section):
     max_in_flight: int = Field(gt=0)
     max_retries: int = Field(ge=0)
     timeout_s: float = Field(gt=0)
-    max_failed_fraction: float = Fraction
+    max_failed_fraction: Fraction
     requests_per_minute: int | None = Field(gt=0)
     tokens_per_minute: int | None = Field(gt=0)
     executor: Literal["online", "batch_file", "openai_batch"]
@@ -155,7 +150,7 @@ class TrainQuestionGenerator(Section):
     pass_tokens: int = Field(gt=0)
     max_source_tokens: int = Field(ge=32)
     max_question_tokens: int = Field(gt=1)
-    warmup_fraction: float = Fraction
+    warmup_fraction: Fraction
     weight_decay: float = Field(ge=0)
     max_grad_norm: float = Field(gt=0)
     threads: int = Field(gt=0)
@@ -195,7 +190,7 @@ class SizedBlend(Section):
 
 class MixBlend(Section):
     n_examples: int = Field(gt=0)
-    generated_fraction: float = Fraction
+    generated_fraction: Fraction
 
 
 class ConsistentMix(MixBlend):
@@ -203,7 +198,7 @@ class ConsistentMix(MixBlend):
 
 
 class ShuffledMix(MixBlend):
-    shuffled_fraction: float = Fraction
+    shuffled_fraction: Fraction
 
 
 class TruncatedMix(MixBlend):
@@ -249,7 +244,7 @@ class Train(Section):
     epochs: int = Field(gt=0)
     batch_size: int = Field(gt=0)
     learning_rate: float = Field(gt=0)
-    warmup_fraction: float = Fraction
+    warmup_fraction: Fraction
     weight_decay: float = Field(ge=0)
     max_grad_norm: float = Field(gt=0)
     precision: Literal["float32", "bfloat16"]
@@ -273,6 +268,7 @@ class Tracking(Section):
 class Params(Section):
     """The whole of params.yaml."""
 
+    plugins: list[str]
     regimes: list[str]
     seeds: list[int] = Field(min_length=1)
     question_generators: list[Literal["causal", "seq2seq"]]
@@ -343,7 +339,15 @@ def load_params(path: Path = Path("params.yaml")) -> Params:
         ) from error
     except yaml.YAMLError as error:
         raise ParamsError(f"{path}: not YAML: {error}") from error
-    return _check(values, Params, where=str(path))
+    return _check(values, _with_catalogues(values), where=str(path))
+
+
+def _with_catalogues(values: Any) -> type[Params]:
+    """Return the schema with the keys of what is registered, the plug-ins of `values` included."""
+    plugins = values.get("plugins") if isinstance(values, dict) else None
+    if isinstance(plugins, list) and all(isinstance(name, str) for name in plugins):
+        load_plugins(plugins)  # of another type: the schema names it
+    return create_model("Params", __base__=Params, filter_pairs=(filters.schema(), ...))
 
 
 def with_value(text: str, key: str, value: int | str) -> str:

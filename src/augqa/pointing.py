@@ -16,20 +16,22 @@ _TELLS = (
 _POINTS = regex.compile(
     rf"""
     # According to the passage, based on this text; not: according to the text of the treaty.
-      \b(?:according\ to|based\ (?:up)?on|judging\ (?:from|by)|as\ \w+\ (?:in|by))\ (?:the|this|that)
-        \ (?:(?:above|given|following|provided|short|whole)\ )*(?:{_TEXT}|{_TELLER})s?\b(?!\ of\b)
+      \b(?:according\ to|based\ (?:up)?on|judging\ (?:from|by)|as\ \w+\ (?:in|by))
+        \ (?:the|this|that)\ (?:(?:above|given|following|provided|short|whole)\ )*
+        (?:{_TEXT}|{_TELLER})s?\b(?!\ of\b)
     # This passage, the above text; not: this article of the law.
     | \b(?:this|these|the\ (?:above|given|following|preceding|previous|provided))
         \ (?:short\ |whole\ )?{_TEXT}s?\b(?!\ of\b)
     # In the text; what does the article say; the passage states. Not: in the text of the treaty.
-    | \b(?:in|from|by|does|did|do|is|was|of|throughout)\ the\ {_TEXT}(?=\ (?:{_TELLS}|about|mainly|mostly
-        |primarily|above|below|is|was)\b|\s*[,;:?.!]|\s*$)
+    | \b(?:in|from|by|does|did|do|is|was|of|throughout)\ the\ {_TEXT}
+        (?=\ (?:{_TELLS}|about|mainly|mostly|primarily|above|below|is|was)\b|\s*[,;:?.!]|\s*$)
     | \bthe\ {_TEXT}\ {_TELLS}\b
     # What does the author say; according to the author; not: who is the author.
-    | \b(?:does|did|do|would|has|according\ to)\ the\ {_TELLER}s?\b(?!\ of\b)
+    | \b(?:does|did|do|would|has|according\ to)\ the\ {_TELLER}s?\b(?!\ (?:of|from|for|who)\b)
     | \bthe\ {_TELLER}s?\ {_TELLS}\b(?!\ by\b)
     # Mentioned above, in the above.
-    | \b(?:mentioned|described|stated|discussed|given|listed|quoted|shown)\ (?:above|below|earlier\b(?!\ than))
+    | \b(?:mentioned|described|stated|discussed|given|listed|quoted|shown)
+        \ (?:above|below|earlier\b(?!\ than))
     | \babove[-\ ]mentioned\b | \bin\ the\ above\b
     """,
     regex.VERBOSE | regex.IGNORECASE,

@@ -34,14 +34,11 @@ _ENDS_AS_QUESTION = regex.compile(
     )[\s"'”’»›)\]」』）】]*$""",
     regex.VERBOSE,
 )
-_QUESTION_WORD = regex.compile(
-    r"\b(?:who|whom|whose|what|which|when|where|why|how)\b", regex.IGNORECASE
-)
-_CLAUSE_START = regex.compile(
-    r"(?:^|[,;:—]\s)\W*(?:is|are|was|were|am|do|does|did|has|have|had|can|could|will|would|shall"
-    r"|should|may|might|must|name|in\swhich)\b",
-    regex.IGNORECASE,
-)
+_ENGLISH_QUESTION_WORDS = "who whom whose what which when where why how"
+_CLAUSE_BEGINNINGS = """
+    is are was were am do does did has have had can could will would shall should may might must
+    name
+"""
 # Question words of other languages in Latin letters: German, French, Spanish, Portuguese, Italian,
 # Dutch, the Scandinavian ones, Polish, Czech, Finnish, Hungarian, Romanian, Turkish, Vietnamese and
 # Indonesian. Without those that are English words or
@@ -65,9 +62,20 @@ _FOREIGN_QUESTION_WORDS = """
     nào đâu gì sao
     siapa kapan mengapa bagaimana berapa dimana
 """
-_FOREIGN_QUESTION_WORD = regex.compile(
-    rf"\b(?:{'|'.join(_FOREIGN_QUESTION_WORDS.split())})\b", regex.IGNORECASE
+ASKING_WORDS = frozenset(
+    (_ENGLISH_QUESTION_WORDS + _CLAUSE_BEGINNINGS + _FOREIGN_QUESTION_WORDS).split()
 )
+
+
+def _any_of(listed: str) -> str:
+    return rf"(?:{'|'.join(listed.split())})\b"
+
+
+_QUESTION_WORD = regex.compile(rf"\b{_any_of(_ENGLISH_QUESTION_WORDS)}", regex.IGNORECASE)
+_CLAUSE_START = regex.compile(
+    rf"(?:^|[,;:—]\s)\W*(?:{_any_of(_CLAUSE_BEGINNINGS)}|in\swhich\b)", regex.IGNORECASE
+)
+_FOREIGN_QUESTION_WORD = regex.compile(rf"\b{_any_of(_FOREIGN_QUESTION_WORDS)}", regex.IGNORECASE)
 _LATIN = regex.compile(r"\p{Latin}")
 _OTHER_LETTER = regex.compile(r"[\p{L}--\p{Latin}]", regex.V1)
 

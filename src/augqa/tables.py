@@ -6,7 +6,7 @@ Only this module reads and writes Parquet.
 import dataclasses
 import types
 import typing
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import (
@@ -191,21 +191,23 @@ def copy_rows(source: Path, path: Path, record: type[Any], *, keep: Callable[[in
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".partial")
     try:
-        with _open_as(source, record) as file:
-            with pq.ParquetWriter(partial, expected, compression="zstd") as writer:
-                waiting = expected.empty_table()
-                n_read = n_groups = 0
-                for batch in file.iter_batches(batch_size=_ROWS_A_GROUP):
-                    wanted = [keep(row) for row in range(n_read, n_read + len(batch))]
-                    n_read += len(batch)
-                    chosen = batch.filter(pa.array(wanted, pa.bool_()))
-                    part = pa.Table.from_batches([chosen]).cast(expected)
-                    waiting = pa.concat_tables([waiting, part])
-                    if len(waiting) >= _ROWS_A_GROUP:
-                        writer.write_table(waiting.slice(0, _ROWS_A_GROUP).combine_chunks())
-                        waiting, n_groups = waiting.slice(_ROWS_A_GROUP), n_groups + 1
-                if len(waiting) or not n_groups:  # an empty table has one empty group
-                    writer.write_table(waiting.combine_chunks())
+        with (
+            _open_as(source, record) as file,
+            pq.ParquetWriter(partial, expected, compression="zstd") as writer,
+        ):
+            waiting = expected.empty_table()
+            n_read = n_groups = 0
+            for batch in file.iter_batches(batch_size=_ROWS_A_GROUP):
+                wanted = [keep(row) for row in range(n_read, n_read + len(batch))]
+                n_read += len(batch)
+                chosen = batch.filter(pa.array(wanted, pa.bool_()))
+                part = pa.Table.from_batches([chosen]).cast(expected)
+                waiting = pa.concat_tables([waiting, part])
+                if len(waiting) >= _ROWS_A_GROUP:
+                    writer.write_table(waiting.slice(0, _ROWS_A_GROUP).combine_chunks())
+                    waiting, n_groups = waiting.slice(_ROWS_A_GROUP), n_groups + 1
+            if len(waiting) or not n_groups:  # an empty table has one empty group
+                writer.write_table(waiting.combine_chunks())
     except (pa.ArrowInvalid, OSError) as error:
         partial.unlink(missing_ok=True)
         raise DataError(f"{source}: cannot be copied to {path}: {error}") from error
@@ -246,15 +248,42 @@ def _open_as(path: Path, record: type[Any]) -> pq.ParquetFile:
     return file
 
 
-def read_arrow(path: Path) -> pa.Table:
-    """Read a table as it stands, its rows unchecked.
+def arrow_schema(path: Path) -> pa.Schema:
+    """Return the schema of a table as it stands.
+
+    Raises:
+        DataError: If the file is missing or is not Parquet.
+    """
+    with _open(path) as file:
+        return file.schema_arrow
+
+
+def arrow_batches(path: Path) -> Iterator[pa.RecordBatch]:
+    """Read a table as it stands, its rows unchecked, in bounded memory.
 
     Raises:
         DataError: If the file is missing or is not Parquet.
     """
     with _open(path) as file:
         try:
-            return file.read()
+            yield from file.iter_batches(batch_size=_ROWS_A_GROUP)
+        except (pa.ArrowInvalid, OSError) as error:
+            raise DataError(f"{path}: not a readable Parquet file: {error}") from error
+
+
+def read_arrow(path: Path, *, columns: Sequence[str] | None = None) -> pa.Table:
+    """Read a table as it stands, its rows unchecked.
+
+    Args:
+        path: The table.
+        columns: Those to read; None for all.
+
+    Raises:
+        DataError: If the file is missing or is not Parquet.
+    """
+    with _open(path) as file:
+        try:
+            return file.read(columns=None if columns is None else list(columns))
         except (pa.ArrowInvalid, OSError) as error:
             raise DataError(f"{path}: not a readable Parquet file: {error}") from error
 

@@ -4,7 +4,7 @@ To add one, register a `Filter` here or in a plug-in; nothing else knows the fil
 """
 
 # The order of the modules, and in them of the entries, is the order of the checks.
-from augqa.filters import alone, among  # noqa: F401, I001
+from augqa.filters import alone, among  # noqa: F401
 from augqa.filters.deciding import Decision, advice, counts, decide, n_seeds_needed
 from augqa.filters.entry import (
     FILTERS,
@@ -14,6 +14,7 @@ from augqa.filters.entry import (
     Promise,
     Settings,
     Surroundings,
+    promises_in_force,
     reasons,
     schema,
 )
@@ -31,6 +32,7 @@ __all__ = [
     "counts",
     "decide",
     "n_seeds_needed",
+    "promises_in_force",
     "reasons",
     "schema",
 ]

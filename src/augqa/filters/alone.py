@@ -1,9 +1,6 @@
 """Filters that judge a pair by itself."""
 
-from collections.abc import Callable, Iterable
 from functools import lru_cache
-
-from pydantic import Field
 
 from augqa.filters.entry import (
     FILTERS,
@@ -32,6 +29,7 @@ class QuestionLength(Section):
 
 
 def question_length(settings: Settings, _: Surroundings) -> Alone:
+    """Drop a question of too few or too many words (see `augqa.sentences.n_words`)."""
     fewest, most = settings["min_question_words"], settings["max_question_words"]
 
     def judge(pair: QAExample, _: RoundTripAnswer) -> Dropped | None:
@@ -69,6 +67,8 @@ FILTERS.register(
 
 
 def question_form(_: Settings, __: Surroundings) -> Alone:
+    """Drop what does not read as a question (see `augqa.sentences.is_question`)."""
+
     def judge(pair: QAExample, _: RoundTripAnswer) -> Dropped | None:
         return None if is_question(pair.question) else ("not_a_question", pair.question)
 
@@ -99,6 +99,8 @@ class PassageDependent(Section):
 
 
 def passage_dependent(settings: Settings, _: Surroundings) -> Alone | None:
+    """Drop a question, or an answer, that leans on a passage nobody sees."""
+
     def judge(pair: QAExample, _: RoundTripAnswer) -> Dropped | None:
         answer = pair.answers[0].text
         if points_at_passage(pair.question):
@@ -134,6 +136,7 @@ class AnswerLength(Section):
 
 
 def answer_length(settings: Settings, _: Surroundings) -> Alone:
+    """Drop an answer of too many words."""
     most = settings["max_answer_words"]
 
     def judge(pair: QAExample, _: RoundTripAnswer) -> Dropped | None:
@@ -170,6 +173,8 @@ def holds_answer(question: str, answer: str) -> bool:
 
 
 def answer_in_question(_: Settings, __: Surroundings) -> Alone:
+    """Drop a question that gives its answer away."""
+
     def judge(pair: QAExample, _: RoundTripAnswer) -> Dropped | None:
         answer = pair.answers[0].text
         return ("answer_in_question", answer) if holds_answer(pair.question, answer) else None
@@ -201,6 +206,7 @@ class Looping(Section):
 
 
 def looping(settings: Settings, _: Surroundings) -> Alone | None:
+    """Drop a pair whose context or question goes round in circles."""
     most = settings["max_repeated_fraction"]
     of_context = lru_cache(maxsize=1)(repeated_fraction)  # pairs on one context come in a row
 
@@ -230,9 +236,11 @@ FILTERS.register(
                 " circles is none that a reader will be asked about.",
                 relied_on_by=("train",),
                 column="repeated_fraction",
-                bounds=lambda s: None
-                if s["max_repeated_fraction"] is None
-                else Bounds(maximum=s["max_repeated_fraction"]),
+                bounds=lambda s: (
+                    None
+                    if s["max_repeated_fraction"] is None
+                    else Bounds(maximum=s["max_repeated_fraction"])
+                ),
             ),
         ),
     )
@@ -245,6 +253,7 @@ class InTestSets(Section):
 
 
 def context_in_test_set(settings: Settings, surroundings: Surroundings) -> Alone:
+    """Drop what was written from a context of a test set, or came out like one."""
     most = settings["max_test_overlap_fraction"]
     shared = lru_cache(maxsize=1)(surroundings.held_out.contexts.shared_fraction)
 
@@ -256,6 +265,7 @@ def context_in_test_set(settings: Settings, surroundings: Surroundings) -> Alone
 
 
 def question_in_test_set(settings: Settings, surroundings: Surroundings) -> Alone:
+    """Drop a question that is asked in a test set."""
     most, shared = settings["max_test_overlap_fraction"], surroundings.held_out.questions
 
     def judge(pair: QAExample, _: RoundTripAnswer) -> Dropped | None:
@@ -294,7 +304,10 @@ class RoundTrip(Section):
 
 
 def round_trip(settings: Settings, _: Surroundings) -> Alone:
-    """Source: round-trip consistency, Alberti et al. 2019 (arXiv:1906.05416)."""
+    """Drop a pair to which the round-trip reader gives another answer.
+
+    Source: round-trip consistency, Alberti et al. 2019 (arXiv:1906.05416).
+    """
     least, exact = settings["min_round_trip_f1"], settings["round_trip_exact_match"]
 
     def judge(pair: QAExample, read: RoundTripAnswer) -> Dropped | None:
@@ -342,6 +355,7 @@ class ReaderScore(Section):
 
 
 def reader_score(settings: Settings, _: Surroundings) -> Alone | None:
+    """Drop a pair that the round-trip reader is not sure of."""
     least = settings["min_reader_score"]
 
     def judge(_: QAExample, read: RoundTripAnswer) -> Dropped | None:
@@ -363,9 +377,9 @@ FILTERS.register(
                 " filter_pairs.min_reader_score, if that is set: below it, the reader guessed.",
                 relied_on_by=BLEND_AND_TRAIN,
                 column="reader_score",
-                bounds=lambda s: None
-                if s["min_reader_score"] is None
-                else Bounds(minimum=s["min_reader_score"]),
+                bounds=lambda s: (
+                    None if s["min_reader_score"] is None else Bounds(minimum=s["min_reader_score"])
+                ),
             ),
         ),
     )

@@ -99,7 +99,7 @@ class PairsPerContext(Section):
 
 
 def pairs_per_context(settings: Settings, _: Surroundings) -> Among | None:
-    """Drop what is beyond the best-scored pairs of a context; of equal scores the earlier is better."""
+    """Drop what is beyond the best-scored pairs of a context; of equals the earlier is better."""
     most = settings["max_pairs_per_context"]
 
     def judge(pairs: Sequence[Candidate]) -> Mapping[int, Dropped]:
@@ -132,9 +132,11 @@ FILTERS.register(
                 " set: none weighs more than others.",
                 relied_on_by=("blend", "train"),
                 column="n_on_context",
-                bounds=lambda s: None
-                if s["max_pairs_per_context"] is None
-                else Bounds(maximum=s["max_pairs_per_context"]),
+                bounds=lambda s: (
+                    None
+                    if s["max_pairs_per_context"] is None
+                    else Bounds(maximum=s["max_pairs_per_context"])
+                ),
             ),
         ),
     )
@@ -175,7 +177,9 @@ FILTERS.register(
                 " size are compared.",
                 relied_on_by=("blend", "summarize"),
                 column="row",
-                bounds=lambda s: None if s["target_kept"] is None else Bounds(below=s["target_kept"]),
+                bounds=lambda s: (
+                    None if s["target_kept"] is None else Bounds(below=s["target_kept"])
+                ),
             ),
         ),
     )

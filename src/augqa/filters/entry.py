@@ -84,8 +84,8 @@ class Promise:
         column: The measured column. Those that the gate knows are `EXAMPLE_COLUMNS` of
             `augqa.expectations.frames`.
         bounds: What the column keeps to under these settings; None where nothing is promised.
-        measure: Value of the column for a row of the table, where the gate does not know it. It must
-            not call what decides: two wrongs would agree.
+        measure: Value of the column for a row of the table, where the gate does not know it. It
+            must not call what decides: two wrongs would agree.
     """
 
     name: str
@@ -128,6 +128,16 @@ def reasons() -> dict[str, str | None]:
     """Return every reason, in the order of the checks, with the param that loosens it."""
     ordered = [f for f in FILTERS if f.alone is not None] + [f for f in FILTERS if f.alone is None]
     return {reason: param for f in ordered for reason, param in f.reasons.items()}
+
+
+def promises_in_force(settings: Settings) -> dict[Promise, Bounds]:
+    """Return what all filters promise under these settings, in the order of the checks."""
+    return {
+        promise: bounds
+        for filter_ in FILTERS
+        for promise in filter_.promises
+        if (bounds := promise.bounds(settings)) is not None
+    }
 
 
 def schema() -> type[Section]:

@@ -1,108 +1,79 @@
-"""Make the training set of one regime."""
+"""Make the training sets of one recipe: one for each training seed, each of its own draw."""
 
 from collections import Counter
-from pathlib import Path
+from functools import partial
 
-from augqa.blending import Blend, augment, context_only, mix, sized
+from augqa.blends import KINDS, Blend, Materials
 from augqa.errors import BlendError
-from augqa.grading import consistent, shuffled_answers, truncated_contexts
 from augqa.metrics import write_metrics
 from augqa.params import load_params
 from augqa.records import GeneratedContext, QAExample, Rejection, RoundTripAnswer
 from augqa.stage import Input, Name, OptionalInput, Output, run
 from augqa.tables import read_table, write_table
 
+RECORDS = {
+    "contexts": GeneratedContext,
+    "rejected": Rejection,
+    "round_trip_answers": RoundTripAnswer,
+}
+
 
 def blend(
     regime: Name,
     pool: Input,
-    blend: Output,
-    dropped: Output,
+    blends: Output,
     metrics: Output,
+    reserve: OptionalInput = None,
     kept: OptionalInput = None,
-    seeds: OptionalInput = None,
+    rejected: OptionalInput = None,
+    pairs: OptionalInput = None,
+    seed_questions: OptionalInput = None,
     contexts: OptionalInput = None,
     round_trip_answers: OptionalInput = None,
 ) -> str:
-    """Choose the regime's examples; write them, what was left out, and the counts."""
-    params = load_params().blend
-    section = getattr(params, regime)
-    real = read_table(pool, QAExample)
-
-    def pairs(*, context_origin: str) -> list[QAExample]:
-        rows = read_table(_needed(kept, "kept", regime), QAExample)
-        return [row for row in rows if row.context_origin == context_origin]
-
-    failed: list[Rejection] = []
-    made: Blend
-    match regime:
-        case "real":
-            made = sized(real, regime=regime, kind="real", seed=params.seed, **dict(section))
-        case "generated":
-            candidates = pairs(context_origin="generated")
-            made = sized(
-                candidates, regime=regime, kind="generated", seed=params.seed, **dict(section)
-            )
-        case "question_only":
-            candidates = pairs(context_origin="real")
-            made = sized(
-                candidates, regime=regime, kind="question-only", seed=params.seed, **dict(section)
-            )
-        case "context_only":
-            candidates, failed = context_only(
-                read_table(_needed(contexts, "contexts", regime), GeneratedContext),
-                read_table(_needed(seeds, "seeds", regime), QAExample),
-            )
-            made = sized(
-                candidates, regime=regime, kind="context-only", seed=params.seed, **dict(section)
-            )
-        case "mix":
-            made = mix(real, pairs(context_origin="generated"), seed=params.seed, **dict(section))
-        case "mix_consistent" | "mix_shuffled" | "mix_truncated":
-            dial = dict(section)
-            size = {key: dial.pop(key) for key in ("n_examples", "generated_fraction")}
-            candidates = pairs(context_origin="generated")
-            if regime == "mix_consistent":
-                table = _needed(round_trip_answers, "round-trip-answers", regime)
-                answers = {row.id: row for row in read_table(table, RoundTripAnswer)}
-                candidates, failed = consistent(candidates, answers, **dial)
-            elif regime == "mix_shuffled":
-                candidates, failed = shuffled_answers(candidates, seed=params.seed, **dial)
-            else:
-                candidates = truncated_contexts(candidates, **dial)
-            made = mix(real, candidates, regime=regime, seed=params.seed, **size)
-        case "augment" | "augment_half":
-            made = augment(
-                real,
-                pairs(context_origin="generated"),
-                regime=regime,
-                seed=params.seed,
-                **dict(section),
-            )
-        case _:
-            raise BlendError(f"{regime!r} is not a regime")
-
-    drop = [*failed, *made.dropped]
-    write_table(blend, made.examples, QAExample)
-    write_table(dropped, drop, Rejection)
-    n_real = sum(row.origin == "real" and row.context_origin == "real" for row in made.examples)
-    write_metrics(
-        metrics,
+    """Choose the examples; write them, what was left out, and the counts."""
+    params = load_params()
+    knobs = params.blend[regime]
+    tables = {
+        "pool": pool,
+        "reserve": reserve,
+        "kept": kept,
+        "rejected": rejected,
+        "pairs": pairs,
+        "seed_questions": seed_questions,
+        "contexts": contexts,
+        "round_trip_answers": round_trip_answers,
+    }
+    materials = Materials(
+        regime,
         {
-            "regime": regime,
-            "n_examples": len(made.examples),
-            "n_real": n_real,
-            "n_generated": len(made.examples) - n_real,
-            "n_dropped": Counter(row.reason for row in drop),
+            name: partial(read_table, path, RECORDS.get(name, QAExample))
+            for name, path in tables.items()
+            if path is not None
         },
     )
-    return f"{regime}: {len(made.examples)} examples, {len(made.examples) - n_real} generated"
+    counts = {}
+    for seed in params.training_seeds:
+        made = KINDS.get(knobs.kind).make(materials, knobs, seed)
+        write_table(blends / f"{seed}.parquet", made.examples, QAExample)
+        write_table(blends / "dropped" / f"{seed}.parquet", made.dropped, Rejection)
+        counts[seed] = _counts(made)
+    first, *others = counts.values()
+    if any(other["n_examples"] != first["n_examples"] for other in others):
+        sizes = {seed: numbers["n_examples"] for seed, numbers in counts.items()}
+        raise BlendError(f"recipe {regime}: its training sets differ in size by seed: {sizes}")
+    write_metrics(metrics, {"regime": regime, "kind": knobs.kind, **first})
+    return f"{regime}: {first['n_examples']} examples, {first['n_generated']} generated"
 
 
-def _needed(path: Path | None, option: str, regime: str) -> Path:
-    if path is None:
-        raise BlendError(f"regime {regime} needs --{option}")
-    return path
+def _counts(made: Blend) -> dict[str, object]:
+    n_real = sum(row.origin == "real" and row.context_origin == "real" for row in made.examples)
+    return {
+        "n_examples": len(made.examples),
+        "n_real": n_real,
+        "n_generated": len(made.examples) - n_real,
+        "n_dropped": dict(Counter(row.reason for row in made.dropped)),
+    }
 
 
 if __name__ == "__main__":

@@ -36,11 +36,14 @@ def summarize(
     regimes = [BASELINE, *params.regimes]
     found = gather(
         {
-            regime: [read_metrics(evaluations / f"{regime}-{seed}.json") for seed in params.seeds]
+            regime: [
+                read_metrics(evaluations / f"{regime}-{seed}.json")
+                for seed in params.training_seeds
+            ]
             for regime in regimes
         },
         {regime: read_metrics(blends / f"{regime}.json") for regime in regimes},
-        seeds=params.seeds,
+        seeds=params.training_seeds,
     )
     steps = [
         step("seed questions", read_metrics(prepare), count="n_seeds", hidden=["test"]),
@@ -48,8 +51,22 @@ def summarize(
         step("pairs", read_metrics(pairs), count="n_pairs", dropped="n_rejected"),
         step("kept pairs", read_metrics(filters), count="n_kept", dropped="n_rejected"),
     ]
-    artefacts = ["pool", "contexts", "pairs", "kept", *(f"blend-{regime}" for regime in regimes)]
-    passed = [gate(name, read_metrics(gates / f"{name}.json")) for name in artefacts]
+    passed = [
+        *(
+            gate(name, [read_metrics(gates / f"{name}.json")])
+            for name in ("pool", "contexts", "pairs", "kept")
+        ),
+        *(
+            gate(
+                f"blend-{regime}",
+                [
+                    read_metrics(gates / f"blend-{regime}" / f"{seed}.json")
+                    for seed in params.training_seeds
+                ],
+            )
+            for regime in regimes
+        ),
+    ]
     measured = read_metrics(quality)
     tables = quality_tables(measured)
     shown = read_table(sampled_pairs, SampledPair)

@@ -53,7 +53,7 @@ def train(regime: Name, seed: Seed, blend: Input, model: Output, metrics: Output
     }
     lineage = {
         "run_key": run_key,
-        "blend": blend.name,
+        "blend": f"{regime}/{blend.name}",
         "blend_md5": blend_md5,
         "cut_off": list(report.cut_off),
         "held_out": list(report.held_out),

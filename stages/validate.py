@@ -1,14 +1,17 @@
 """Hold a table against what its readers rely on; stop the pipeline where it fails."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from augqa.blends import KINDS, Sizes, may_repeat, original_id
 from augqa.errors import ParamsError, ValidationFailed
 from augqa.expectations import (
     ARTEFACTS,
+    ExpectationSuite,
     Filtered,
-    asked_of_blend,
+    Frame,
     blend_suite,
     context_frame,
     contexts_suite,
@@ -35,6 +38,7 @@ def validate(
     data_docs: Untracked,
     test: OptionalInput = None,
     profile: OptionalInput = None,
+    reserve: OptionalInput = None,
     regime: Annotated[str | None, typer.Option()] = None,
 ) -> str:
     """Write what came of each expectation, as JSON and as pages; then stop if one is critical."""
@@ -64,19 +68,46 @@ def validate(
             filtered = Filtered(held_out=held_out, settings=settings)
             frame = example_frame(table, round_trip=reference, filtered=filtered)
             suite = kept_suite(settings=settings, real=read_metrics(profile), **dict(params.gates))
-        case "blend" if regime is not None:
-            pool = ids(reference)
-            frame = example_frame(table, reference_ids=pool)
-            n_examples, n_generated = asked_of_blend(
-                regime, n_pool=len(pool), section=params.blend.model_dump().get(regime, {})
+        case "blend" if regime is not None and reserve is not None:
+            knobs = params.blend[regime]
+            kind = KINDS.get(knobs.kind)
+            pool, reserved = ids(reference), ids(reserve)
+            n_examples, n_generated = kind.asked(
+                knobs, Sizes(n_pool=len(pool), n_reserve=len(reserved))
             )
-            suite = blend_suite(regime, n_examples=n_examples, n_generated=n_generated)
+            suite = blend_suite(
+                regime,
+                origins=kind.origins,
+                n_examples=n_examples,
+                n_generated=n_generated,
+                repeats=may_repeat(kind, knobs),
+            )
+            real = pool | reserved if kind.takes_reserve else pool
+            closings = [
+                _held(
+                    example_frame(own, reference_ids=real, id_of=original_id),
+                    suite,
+                    table=own,
+                    report=report / f"{seed}.json",
+                    data_docs=data_docs / str(seed),
+                )
+                for seed in params.training_seeds
+                for own in [table / f"{seed}.parquet"]
+            ]
+            return "; ".join(dict.fromkeys(closings))
         case _:
             raise ParamsError(
                 f"--artefact is {artefact!r} and --regime {regime!r}: the artefact must be one of"
-                f" {', '.join(ARTEFACTS)}; a blend needs its regime, kept --test and --profile"
+                f" {', '.join(ARTEFACTS)}; a blend needs its regime and --reserve, kept --test and"
+                " --profile"
             )
 
+    return _held(frame, suite, table=table, report=report, data_docs=data_docs)
+
+
+def _held(
+    frame: Frame, suite: ExpectationSuite, *, table: Path, report: Path, data_docs: Path
+) -> str:
     outcome = run_suite(frame, suite, data_docs=data_docs)
     write_metrics(report, outcome.as_metrics())
     n = len(outcome.findings)

@@ -21,8 +21,12 @@ GATES = {
     "data/generated/contexts.parquet": "metrics/validation/contexts.json",
     "data/generated/pairs.parquet": "metrics/validation/pairs.json",
     "data/filtered/kept.parquet": "metrics/validation/kept.json",
-    "data/blends/${item.regime}.parquet": "metrics/validation/blend-${item.regime}.json",
-    "data/blends/real.parquet": "metrics/validation/blend-real.json",
+    **{
+        f"data/blends/{name}/${{item.seed}}.parquet": (
+            f"metrics/validation/blend-{name}/${{item.seed}}.json"
+        )
+        for name in ("real", "${item.regime}")
+    },
 }
 
 
@@ -128,7 +132,11 @@ def test_whoever_reads_a_table_depends_on_its_gate(stage: str) -> None:
     # A later gate stands behind an earlier one: kept pairs are checked pairs of checked contexts.
     behind = {
         "filter_pairs": {"data/generated/pairs.parquet"},
-        "blend": {"data/prepared/pool.parquet", "data/generated/contexts.parquet"},
+        "blend": {
+            "data/prepared/pool.parquet",
+            "data/generated/contexts.parquet",
+            "data/generated/pairs.parquet",
+        },
     }
     for table, gate in GATES.items():
         if table in deps and table not in behind.get(stage, set()):

@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
+from augqa.blends import KINDS, Kind, original_id
 from augqa.drift import ASPECTS, profile
 from augqa.errors import DataError, ParamsError
 from augqa.expectations import (
@@ -26,7 +27,6 @@ from augqa.expectations import (
     Finding,
     Frame,
     Outcome,
-    asked_of_blend,
     blend_suite,
     context_frame,
     contexts_suite,
@@ -39,7 +39,7 @@ from augqa.expectations import (
 )
 from augqa.metrics import write_metrics
 from augqa.overlap import NgramIndex
-from augqa.records import REGIMES, GeneratedContext, QAExample, RoundTripAnswer, context_id
+from augqa.records import GeneratedContext, QAExample, RoundTripAnswer, context_id
 from augqa.tables import schema
 from tests.examples import example
 
@@ -80,7 +80,9 @@ SUITES: Mapping[str, Callable[[], Any]] = {
         max_length_drift=0.5,
         **LENGTHS,
     ),
-    "blend": lambda: blend_suite("mix", n_examples=4, n_generated=2),
+    "blend": lambda: blend_suite(
+        "mix", origins=KINDS.get("mix").origins, n_examples=4, n_generated=2
+    ),
 }
 
 
@@ -409,59 +411,25 @@ def test_a_table_of_another_schema_fails_on_its_columns_alone(
 
 def test_a_blend_of_another_size_or_share_fails(tmp_path: Path) -> None:
     rows = [*sound_rows("blend"), example_row("q9")]
-    suite = blend_suite("mix", n_examples=4, n_generated=3)
+    suite = blend_suite("mix", origins=KINDS.get("mix").origins, n_examples=4, n_generated=3)
     findings = outcome_of("blend", rows, tmp_path, suite)
     assert (findings["row_count"].success, findings["row_count"].observed) == (False, 5)
     share = findings["n_generated_as_asked"]
     assert (share.success, share.observed) == (False, 2)
 
 
-@pytest.mark.parametrize(
-    ("regime", "section", "asked"),
-    [
-        ("real", {"n_examples": None}, (10, None)),
-        ("real", {"n_examples": 6}, (6, None)),
-        ("generated", {"n_examples": None}, (None, None)),
-        ("context_only", {"n_examples": 4}, (4, None)),
-        ("mix", {"n_examples": 60, "generated_fraction": 0.25}, (60, 15)),
-        ("mix", {"n_examples": 60, "generated_fraction": 0.0}, (60, 0)),
-        ("mix_shuffled", {"n_examples": 60, "generated_fraction": 0.5}, (60, 30)),
-        ("augment", {"generated_per_real": 1.0}, (20, 10)),
-        ("augment_half", {"generated_per_real": 0.5}, (15, 5)),
-        ("augment", {"generated_per_real": None}, (None, None)),
-        ("augment_half", {"generated_per_real": None}, (None, None)),
-    ],
-)
-def test_what_a_regime_asks_for(
-    regime: str, section: Mapping[str, Any], asked: tuple[int | None, int | None]
-) -> None:
-    assert asked_of_blend(regime, n_pool=10, section=section) == asked
-
-
-def test_an_unknown_regime_is_refused() -> None:
-    with pytest.raises(ParamsError, match="'half', not one of real"):
-        asked_of_blend("half", n_pool=10, section={})
-
-
-@pytest.mark.parametrize(
-    ("regime", "allowed"),
-    [
-        ("real", {("real", "real")}),
-        ("generated", {("generated", "generated")}),
-        ("mix", {("real", "real"), ("generated", "generated")}),
-        ("augment", {("real", "real"), ("generated", "generated")}),
-        ("augment_half", {("real", "real"), ("generated", "generated")}),
-        ("context_only", {("real", "generated")}),
-        ("question_only", {("generated", "real")}),
-        ("mix_consistent", {("real", "real"), ("generated", "generated")}),
-        ("mix_shuffled", {("real", "real"), ("generated", "generated")}),
-        ("mix_truncated", {("real", "real"), ("generated", "generated")}),
-    ],
-)
-def test_a_regime_allows_its_origins_alone(regime: str, allowed: set[tuple[str, str]]) -> None:
-    suite = blend_suite(regime, n_examples=None, n_generated=None)
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
+def test_a_blend_allows_the_origins_of_its_kind_alone(kind: Kind) -> None:
+    suite = blend_suite("mine", origins=kind.origins, n_examples=None, n_generated=None)
     (origin,) = [e for e in suite.expectations if e.meta["name"] == "origin"]
-    assert set(origin.value_pairs_set) == allowed
+    assert set(origin.value_pairs_set) == set(kind.origins)
+
+
+def test_a_copy_goes_by_the_id_of_its_original(tmp_path: Path) -> None:
+    rows = [example_row("q1"), example_row("q1/copy1"), example_row("q9/copy1")]
+    path = write_rows(tmp_path / "blend.parquet", rows, QAExample)
+    frame = example_frame(path, reference_ids={"q1"}, id_of=original_id)
+    assert frame.data["in_reference_iff_real"].tolist() == [True, True, False]
 
 
 # --- What is written --------------------------------------------------------------------------
@@ -537,7 +505,7 @@ def stage() -> Any:
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Stand in a folder with params.yaml and sound tables, each with what it is held against."""
     params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
-    params["blend"]["mix"] = {"n_examples": 4, "generated_fraction": 0.5}
+    params["blend"]["mix"] = {"kind": "mix", "n_examples": 4, "generated_fraction": 0.5}
     params["filter_pairs"] |= {"max_answer_words": 5, "min_round_trip_f1": 50.0}
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
     for name in SUITES:
@@ -551,6 +519,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     ]
     write_rows(tmp_path / "answers.parquet", answers, RoundTripAnswer)
     write_metrics(tmp_path / "profile.json", REAL)
+    write_rows(tmp_path / "reserve.parquet", [], QAExample)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -561,6 +530,12 @@ def held_against(artefact: str, project: Path) -> dict[str, Path]:
     if artefact == "kept":
         paths |= {"test": "test", "profile": "profile.json"}
     written = {"report": "report.json", "data_docs": "docs", "table": f"{artefact}.parquet"}
+    if artefact == "blend":
+        # A folder with a table, and a report, for each training seed.
+        paths["reserve"] = "reserve.parquet"
+        (project / "blend").mkdir(exist_ok=True)
+        (project / "blend.parquet").rename(project / "blend" / "1.parquet")
+        written |= {"report": "reports", "table": "blend"}
     return {name: project / path for name, path in (paths | written).items()}
 
 
@@ -583,7 +558,8 @@ def test_the_stage_holds_each_table_against_its_reference(
         regime="mix" if artefact == "blend" else None,
     )
     assert "expectations hold for 4 rows" in closing
-    assert json.loads((project / "report.json").read_text(encoding="utf-8"))["success"]
+    report = project / ("reports/1.json" if artefact == "blend" else "report.json")
+    assert json.loads(report.read_text(encoding="utf-8"))["success"]
 
 
 def test_the_stage_reports_a_warning_and_goes_on(stage: Any, project: Path) -> None:
@@ -611,7 +587,7 @@ def test_the_gate_on_kept_pairs_needs_test_sets_and_profile(stage: Any, project:
 
 
 @pytest.mark.parametrize(
-    ("artefact", "regime"), [("pearls", None), ("blend", None), ("blend", "half")]
+    ("artefact", "regime"), [("pearls", None), ("blend", None), ("blend", "mix")]
 )
 def test_a_name_that_is_none_is_refused(
     artefact: str, regime: str | None, stage: Any, project: Path
@@ -655,9 +631,11 @@ def test_the_command_stops_on_broken_pairs_and_says_where(project: Path) -> None
 
 def promises() -> dict[str, list[Any]]:
     suites = {name: list(build().expectations) for name, build in SUITES.items()}
-    for regime in REGIMES:
+    for kind in KINDS:
         known = {e.meta["name"] for e in suites["blend"]}
-        of_regime = blend_suite(regime, n_examples=1, n_generated=None).expectations
+        of_regime = blend_suite(
+            kind.name, origins=kind.origins, n_examples=1, n_generated=None
+        ).expectations
         assert {e.meta["name"] for e in of_regime} <= known
     return suites
 

@@ -60,3 +60,10 @@ def test_the_grammar_is_what_the_tables_have() -> None:
     assert ids.pair(ids.generated_context("q1", 1), 0) == "q1/c1/p0"
     assert ids.pair(ids.real_context("q1"), 2) == "q1/r/p2"
     assert ids.seed_on_context(ids.generated_context("q1", 1)) == "q1/c1/seed"
+
+
+@given(question=QUESTIONS, number=st.integers(min_value=0, max_value=10**9))
+def test_a_copy_leads_back_to_its_original_alone(question: str, number: int) -> None:
+    original = f"{question}/copy"  # whatever it looks like
+    assert ids.original(ids.copy(original, number)) == original
+    assert ids.original(original) == original

@@ -61,9 +61,42 @@ def test_a_value_out_of_range_is_named(values: dict[str, Any], tmp_path: Path) -
         load_params(written(values, tmp_path))
 
 
+def test_a_recipe_of_an_unknown_kind_is_refused_with_the_kinds_there_are(
+    values: dict[str, Any], tmp_path: Path
+) -> None:
+    values["blend"]["mine"] = {"kind": "mixed", "n_examples": 3}
+    with pytest.raises(ParamsError, match=r"blend\.mine: .*'mixed'.*'real', 'generated', 'mix'"):
+        load_params(written(values, tmp_path))
+
+
+def test_two_ratios_are_two_entries(values: dict[str, Any], tmp_path: Path) -> None:
+    for percent in (25, 75):
+        entry = {"kind": "mix", "n_examples": 40, "generated_fraction": percent / 100}
+        values["blend"][f"mix_{percent}"] = entry
+        values["regimes"].append(f"mix_{percent}")
+    assert load_params(written(values, tmp_path)).regimes == [
+        "generated",
+        "mix",
+        "mix_25",
+        "mix_75",
+    ]
+
+
+def test_a_recipe_s_name_can_be_a_file_s(values: dict[str, Any], tmp_path: Path) -> None:
+    values["blend"]["../mix"] = values["blend"]["mix"]
+    with pytest.raises(ParamsError, match="should match pattern"):
+        load_params(written(values, tmp_path))
+
+
+def test_nan_is_no_number(values: dict[str, Any], tmp_path: Path) -> None:
+    values["filter_pairs"]["min_round_trip_f1"] = float("nan")
+    with pytest.raises(ParamsError, match=r"min_round_trip_f1: .*finite"):
+        load_params(written(values, tmp_path))
+
+
 def test_all_faults_stand_in_one_message(values: dict[str, Any], tmp_path: Path) -> None:
     values["train"]["epochs"] = 0
-    values["seeds"] = []
+    values["training_seeds"] = []
     values["nonsense"] = 1
     with pytest.raises(ParamsError) as caught:
         load_params(written(values, tmp_path))
@@ -74,7 +107,7 @@ def test_all_faults_stand_in_one_message(values: dict[str, Any], tmp_path: Path)
     ("regimes", "message"),
     [
         (["real"], "'real' always runs"),
-        (["mixed"], "'mixed' is not one of generated, mix"),
+        (["mixed"], "'mixed' is no recipe of `blend`: .*generated"),
         (["mix", "mix"], "stands twice"),
         (["question_only"], "set generate_pairs.real_contexts to true"),
     ],
@@ -132,7 +165,7 @@ def test_another_value_changes_nothing_else_in_the_file(path: Path) -> None:
     assert "  #" in changed[1]
 
 
-@pytest.mark.parametrize("key", ["prepare.n_seed", "prepare", "seeds.n"])
+@pytest.mark.parametrize("key", ["prepare.n_seed", "prepare", "training_seeds.n"])
 def test_a_key_without_a_plain_value_is_not_changed(key: str) -> None:
     with pytest.raises(ParamsError, match=f"{key}: no such key"):
-        with_value("prepare: {n_seeds: 3}\nseeds: [1]", key, 5)
+        with_value("prepare: {n_seeds: 3}\ntraining_seeds: [1]", key, 5)

@@ -102,3 +102,15 @@ def test_a_prompt_reruns_what_asks_a_model(project: Project) -> None:
     changed = project.stages_of_other_code()
     assert "generate_contexts" in changed
     assert not changed & READERS
+
+
+def test_a_plugin_reruns_what_uses_a_catalogue(project: Project) -> None:
+    project.edit("params.yaml", "plugins: []", "plugins: [mine]")
+    (project.folder / "plugins" / "mine.py").write_text("X = 1\n", encoding="utf-8")
+    project.stages_of_other_code()
+    (project.folder / "plugins" / "mine.py").write_text("X = 1  # one\n", encoding="utf-8")
+    assert project.stages_of_other_code() == set()
+    (project.folder / "plugins" / "mine.py").write_text("X = 2\n", encoding="utf-8")
+    changed = project.stages_of_other_code()
+    assert "blend" in changed
+    assert "train" not in changed

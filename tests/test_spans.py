@@ -237,10 +237,3 @@ def test_whole_words_are_found_and_parts_of_words_are_not(
     text: str, wanted: str, starts: list[int]
 ) -> None:
     assert [start for start, _ in whole_words(text, wanted)] == starts
-
-
-def test_case_is_ignored_only_where_asked_for_and_where_offsets_stay() -> None:
-    assert whole_words("Art and ART.", "art") == []
-    assert whole_words("Art and ART.", "art", ignore_case=True) == [(0, 3), (8, 11)]
-    # The small letter of this capital is two characters.
-    assert whole_words("\u0130 ART", "art", ignore_case=True) == []

@@ -57,7 +57,8 @@ def write_regime(metrics: Path, regime: str, *, above_real: float, seeds: list[i
         metrics / "blend" / f"{regime}.json",
         {"regime": regime, "n_examples": 60, "n_real": 40, "n_generated": 20, "n_dropped": {}},
     )
-    write_gate(metrics, f"blend-{regime}")
+    for seed in seeds:
+        write_gate(metrics, f"blend-{regime}/{seed}")
 
 
 def write_gate(metrics: Path, artefact: str) -> None:
@@ -76,7 +77,7 @@ def write_gate(metrics: Path, artefact: str) -> None:
 def project(tmp_path: Path) -> Path:
     """Return a folder with params and the metrics of three regimes and two seeds."""
     params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
-    params |= {"regimes": ["generated", "mix"], "seeds": [1, 2]}
+    params |= {"regimes": ["generated", "mix"], "training_seeds": [1, 2]}
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
 
     metrics = tmp_path / "metrics"
@@ -198,7 +199,7 @@ def test_files_of_regimes_and_seeds_no_longer_in_force_are_left_alone(project: P
 
 
 @pytest.mark.parametrize(
-    "name", ["evaluate/mix-2.json", "blend/real.json", "validation/blend-generated.json"]
+    "name", ["evaluate/mix-2.json", "blend/real.json", "validation/blend-generated/2.json"]
 )
 def test_a_missing_file_is_named_and_nothing_is_written(project: Path, name: str) -> None:
     (project / "metrics" / name).unlink()

@@ -8,6 +8,7 @@
     request    <context>/w<n>      for pairs on the n-th window of a context
                <context>/a<n>      for the question to the n-th answer of a context
     example    <context>/seed      a seed question on a context written for it
+               <example>/copy<n>   the n-th copy of an example
 
 An id nests by its end, so that it is read from there: whatever a question's id looks like, what was
 added to it is found. Ids are for records and requests; none ever becomes a path.
@@ -18,6 +19,7 @@ from typing import Literal
 
 _CONTEXT = re.compile(r"(?P<question>.+)/(?:c(?P<number>[0-9]+)|r)", re.DOTALL)
 _ON_CONTEXT = re.compile(r"(?P<context>.+)/(?:(?P<kind>[pxwa])[0-9]+|seed)", re.DOTALL)
+_COPY = re.compile(r"/copy[0-9]+\Z")
 
 Ask = Literal["window", "answer"]
 
@@ -50,6 +52,16 @@ def ask(context_id: str, number: int, *, kind: Ask) -> str:
 def seed_on_context(context_id: str) -> str:
     """Return the id of a seed question on a context that was written for it."""
     return f"{context_id}/seed"
+
+
+def copy(example_id: str, number: int) -> str:
+    """Return the id of the `number`-th copy of an example, from 1."""
+    return f"{example_id}/copy{number}"
+
+
+def original(id_: str) -> str:
+    """Return the id of what an example is a copy of; its own where it is none."""
+    return _COPY.sub("", id_)
 
 
 def context_of(id_: str) -> str | None:

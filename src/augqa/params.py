@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Annotated, Any, Generic, Literal, Self, TypeVar
 
 import yaml
-from pydantic import BaseModel, Field, ValidationError, create_model, model_validator
+from pydantic import BaseModel, Field, GetCoreSchemaHandler, ValidationError, model_validator
+from pydantic_core import core_schema
 
 from augqa import filters
+from augqa.blends import KINDS, Recipe
 from augqa.errors import ParamsError
-from augqa.records import REGIMES
 from augqa.registry import load_plugins
-from augqa.schema import Fraction, Section
+from augqa.schema import Fraction, Name, Section
 
 P = TypeVar("P", bound=BaseModel)
 S = TypeVar("S")
@@ -184,43 +185,25 @@ class Gates(Section):
     max_length_drift: float = Field(gt=0)
 
 
-class SizedBlend(Section):
-    n_examples: int | None = Field(gt=0)
+class ByKind:
+    """Validates an entry by the schema that its `kind` has in a catalogue, plug-ins included."""
+
+    def __get_pydantic_core_schema__(
+        self, _source: Any, handler: GetCoreSchemaHandler
+    ) -> core_schema.CoreSchema:
+        return core_schema.tagged_union_schema(
+            {kind.name: handler.generate_schema(kind.knobs) for kind in KINDS},
+            discriminator="kind",
+        )
 
 
-class MixBlend(Section):
-    n_examples: int = Field(gt=0)
-    generated_fraction: Fraction
+class OfFilters:
+    """Validates a section by the keys of all filters, plug-ins included."""
 
-
-class ConsistentMix(MixBlend):
-    min_round_trip_f1: float = Field(ge=0, le=100)
-
-
-class ShuffledMix(MixBlend):
-    shuffled_fraction: Fraction
-
-
-class TruncatedMix(MixBlend):
-    max_context_words: int = Field(gt=0)
-
-
-class AugmentBlend(Section):
-    generated_per_real: float | None = Field(gt=0)
-
-
-class Blend(Section):
-    seed: int
-    real: SizedBlend
-    generated: SizedBlend
-    mix: MixBlend
-    augment: AugmentBlend
-    augment_half: AugmentBlend
-    context_only: SizedBlend
-    question_only: SizedBlend
-    mix_consistent: ConsistentMix
-    mix_shuffled: ShuffledMix
-    mix_truncated: TruncatedMix
+    def __get_pydantic_core_schema__(
+        self, _source: Any, handler: GetCoreSchemaHandler
+    ) -> core_schema.CoreSchema:
+        return handler.generate_schema(filters.schema())
 
 
 class Reader(Section):
@@ -269,8 +252,8 @@ class Params(Section):
     """The whole of params.yaml."""
 
     plugins: list[str]
-    regimes: list[str]
-    seeds: list[int] = Field(min_length=1)
+    regimes: list[Name]
+    training_seeds: list[int] = Field(min_length=1)
     question_generators: list[Literal["causal", "seq2seq"]]
     data: Data
     prepare: Prepare
@@ -279,27 +262,29 @@ class Params(Section):
     train_question_generator: TrainQuestionGenerator
     generate_pairs: GeneratePairs
     answer_round_trip: AnswerRoundTrip
-    filter_pairs: Section  # the keys of all filters, see `load_params`
+    filter_pairs: Annotated[Section, OfFilters()]
     gates: Gates
     measure_quality: MeasureQuality
-    blend: Blend
+    blend: dict[Name, Annotated[Recipe, ByKind()]]
     reader: Reader
     train: Train
     evaluate: Evaluate
     tracking: Tracking
 
     @model_validator(mode="after")
-    def regimes_are_known(self) -> Self:
-        optional = REGIMES[1:]
+    def regimes_are_recipes(self) -> Self:
+        if self.blend.get("real") is None or self.blend["real"].kind != "real":
+            raise ValueError("blend.real: there must be a recipe of this name, of kind real")
         for regime in self.regimes:
             if regime == "real":
                 raise ValueError("regimes: 'real' always runs; leave it out of the list")
-            if regime not in optional:
-                raise ValueError(f"regimes: {regime!r} is not one of {', '.join(optional)}")
+            if regime not in self.blend:
+                known = ", ".join(name for name in self.blend if name != "real")
+                raise ValueError(f"regimes: {regime!r} is no recipe of `blend`: {known}")
         if len(set(self.regimes)) != len(self.regimes):
             raise ValueError(f"regimes: one stands twice in {self.regimes}")
-        if len(set(self.seeds)) != len(self.seeds):
-            raise ValueError(f"seeds: one stands twice in {self.seeds}")
+        if len(set(self.training_seeds)) != len(self.training_seeds):
+            raise ValueError(f"training_seeds: one stands twice in {self.training_seeds}")
         return self
 
     @model_validator(mode="after")
@@ -316,12 +301,14 @@ class Params(Section):
         return self
 
     @model_validator(mode="after")
-    def question_only_has_pairs(self) -> Self:
-        if "question_only" in self.regimes and not self.generate_pairs.real_contexts:
-            raise ValueError(
-                "regime question_only needs pairs on real contexts:"
-                " set generate_pairs.real_contexts to true"
-            )
+    def real_contexts_have_pairs(self) -> Self:
+        for regime in self.regimes:
+            needs = KINDS.get(self.blend[regime].kind).needs_real_contexts
+            if needs and not self.generate_pairs.real_contexts:
+                raise ValueError(
+                    f"regime {regime} needs pairs on real contexts:"
+                    " set generate_pairs.real_contexts to true"
+                )
         return self
 
 
@@ -339,15 +326,11 @@ def load_params(path: Path = Path("params.yaml")) -> Params:
         ) from error
     except yaml.YAMLError as error:
         raise ParamsError(f"{path}: not YAML: {error}") from error
-    return _check(values, _with_catalogues(values), where=str(path))
-
-
-def _with_catalogues(values: Any) -> type[Params]:
-    """Return the schema with the keys of what is registered, the plug-ins of `values` included."""
-    plugins = values.get("plugins") if isinstance(values, dict) else None
-    if isinstance(plugins, list) and all(isinstance(name, str) for name in plugins):
-        load_plugins(plugins)  # of another type: the schema names it
-    return create_model("Params", __base__=Params, filter_pairs=(filters.schema(), ...))
+    if isinstance(values, dict) and isinstance(plugins := values.get("plugins"), list) and plugins:
+        load_plugins([str(name) for name in plugins])
+        # A plug-in may have added to a catalogue since the schema was made.
+        Params.model_rebuild(force=True)
+    return _check(values, Params, where=str(path))
 
 
 def with_value(text: str, key: str, value: int | str) -> str:
@@ -378,7 +361,11 @@ def _check(values: Any, model: type[P], *, where: str) -> P:
 def _message(error: ValidationError, where: str) -> str:
     faults = []
     for fault in error.errors(include_url=False):
-        key = ".".join(str(part) for part in fault["loc"])
+        place = fault["loc"]
+        if place[:1] == ("blend",) and len(place) > 3:
+            # The schema that was chosen by the kind is no key of the file.
+            place = (*place[:2], *place[3:])
+        key = ".".join(str(part) for part in place)
         found = ""
         if fault["type"] not in ("missing", "value_error"):
             found = f", found {fault['input']!r}"

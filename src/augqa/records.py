@@ -13,20 +13,6 @@ Origin = Literal["real", "generated"]
 TEST_SETS = ("squad", "new_wiki", "nyt", "amazon", "reddit")
 SHIFTS = TEST_SETS[1:]
 
-# One regime is one line of the results table.
-REGIMES = (
-    "real",
-    "generated",
-    "mix",
-    "augment",
-    "augment_half",
-    "context_only",
-    "question_only",
-    "mix_consistent",
-    "mix_shuffled",
-    "mix_truncated",
-)
-
 
 def context_id(context: str) -> str:
     """Return the id of a context: the first 16 hex digits of its SHA-256."""

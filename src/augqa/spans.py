@@ -58,20 +58,14 @@ def locate_answer(context: str, answer: str, *, question: str) -> Answer | None:
     return Answer(text=context[start:end], start=start)
 
 
-def whole_words(text: str, wanted: str, *, ignore_case: bool = False) -> list[Span]:
+def whole_words(text: str, wanted: str) -> list[Span]:
     """Return the places where `wanted` stands in `text` as whole words, character for character.
 
     ``10`` does not stand in ``1066``, nor ``art`` in ``party`` (see `cut_points`).
 
-    Args:
-        text: The text.
-        wanted: What is looked for; blanks at its edges count.
-        ignore_case: Take large and small letters as the same; a text in which that would move
-            offsets is left as it is.
+    Blanks at the edges of `wanted` count.
     """
     may_cut = cut_points(text)
-    if ignore_case and len(text.lower()) == len(text) and len(wanted.lower()) == len(wanted):
-        text, wanted = text.lower(), wanted.lower()
     return [
         (start, start + len(wanted))
         for start in _occurrences(text, wanted)

@@ -9,10 +9,11 @@ import os
 # Read at import, which takes six to eight seconds: only the stage `validate` pays for it.
 os.environ["GX_ANALYTICS_ENABLED"] = "false"
 
+from great_expectations import ExpectationSuite
+
 from augqa.expectations.frames import Filtered, Frame, context_frame, example_frame, ids
 from augqa.expectations.gate import Finding, Outcome, run_suite
 from augqa.expectations.suites import (
-    asked_of_blend,
     blend_suite,
     contexts_suite,
     kept_suite,
@@ -24,11 +25,11 @@ ARTEFACTS = ("pool", "contexts", "pairs", "kept", "blend")
 
 __all__ = [
     "ARTEFACTS",
+    "ExpectationSuite",
     "Filtered",
     "Finding",
     "Frame",
     "Outcome",
-    "asked_of_blend",
     "blend_suite",
     "context_frame",
     "contexts_suite",

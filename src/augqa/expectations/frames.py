@@ -134,6 +134,7 @@ def example_frame(
     by: Literal["id", "context_id", "source"] = "id",
     round_trip: Path | None = None,
     filtered: Filtered | None = None,
+    id_of: Callable[[str], str] = str,
 ) -> Frame:
     """Read a table of QAExample without refusing broken rows.
 
@@ -146,6 +147,7 @@ def example_frame(
         round_trip: Table of round-trip answers; a pair without one has no F1 and no reader score in
             its row either, and is not in the reference.
         filtered: What the filters promise is measured against it.
+        id_of: Gives the id that a row is looked for by: a copy goes by that of its original.
 
     Raises:
         DataError: If a file is missing or is not Parquet.
@@ -153,7 +155,8 @@ def example_frame(
     if not _fits(path, QAExample):
         return _misfit(path, QAExample, EXAMPLE_COLUMNS)
     measured = own_measures(filtered.settings) if filtered is not None else {}
-    reading = _Reading(frozenset(reference_ids), by, filtered, _Answered.of(path, round_trip))
+    answered = _Answered.of(path, round_trip)
+    reading = _Reading(frozenset(reference_ids), by, id_of, filtered, answered)
     columns: dict[str, list[Any]] = defaultdict(list)
     similarity = _SimilarityToEarlier()
     n_rows = 0
@@ -269,6 +272,7 @@ class _Reading:
 
     reference: frozenset[str]
     by: Literal["id", "context_id", "source"]
+    id_of: Callable[[str], str]
     filtered: Filtered | None
     answered: _Answered | None
     _contexts: dict[str, dict[str, Any]] = field(init=False, default_factory=dict)
@@ -356,7 +360,10 @@ class _Reading:
             return list(self.answered.places.slice(first_row, len(batch)).is_valid().to_pylist())
         if self.by == "source":
             return [seed_of(id_) in self.reference for id_ in batch.column("id").to_pylist()]
-        return [key in self.reference for key in batch.column(self.by).to_pylist()]
+        keys = batch.column(self.by).to_pylist()
+        if self.by == "id":
+            keys = list(map(self.id_of, keys))
+        return [key in self.reference for key in keys]
 
 
 def _of_kept(

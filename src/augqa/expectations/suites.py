@@ -8,7 +8,6 @@ import great_expectations as gx
 import great_expectations.expectations as gxe
 
 from augqa.drift import ASPECTS, Profile
-from augqa.errors import ParamsError
 from augqa.expectations.frames import (
     CONTEXT_COLUMNS,
     EXAMPLE_COLUMNS,
@@ -24,20 +23,6 @@ Severity = Literal["critical", "warning"]
 # Share of the pairs that should look as asked before any filter; below it the generator, not
 # a pair, is at fault. Our choice.
 MOSTLY = 0.9
-
-# (origin, context_origin) of the rows of each regime.
-ORIGINS: Mapping[str, tuple[tuple[str, str], ...]] = {
-    "real": (REAL,),
-    "generated": (GENERATED,),
-    "mix": (REAL, GENERATED),
-    "augment": (REAL, GENERATED),
-    "augment_half": (REAL, GENERATED),
-    "context_only": (("real", "generated"),),
-    "question_only": (("generated", "real"),),
-    "mix_consistent": (REAL, GENERATED),
-    "mix_shuffled": (REAL, GENERATED),
-    "mix_truncated": (REAL, GENERATED),
-}
 
 
 def pool_suite() -> gx.ExpectationSuite:
@@ -250,15 +235,21 @@ def kept_suite(
 
 
 def blend_suite(
-    regime: str, *, n_examples: int | None, n_generated: int | None
+    regime: str,
+    *,
+    origins: tuple[tuple[str, str], ...],
+    n_examples: int | None,
+    n_generated: int | None,
+    repeats: bool = False,
 ) -> gx.ExpectationSuite:
-    """What data/blends/<regime>.parquet promises; held against the pool.
+    """What each table in data/blends/<regime> promises; held against the pool.
 
     Args:
-        regime: One of records.REGIMES.
+        regime: Name of the recipe.
+        origins: Origins of question and context that its kind allows.
         n_examples: Rows it must have; None for any number above 0.
-        n_generated: How many of them are generated; None where the regime allows but one
-            origin.
+        n_generated: How many of them are generated; None where the recipe leaves it open.
+        repeats: Whether a question may stand on a context several times.
     """
     by = ("train",)
     share = []
@@ -278,7 +269,7 @@ def blend_suite(
     return gx.ExpectationSuite(
         name=f"blend-{regime}",
         expectations=[
-            *_example_promises(by=by, origins=ORIGINS[regime]),
+            *_example_promises(by=by, origins=origins),
             _at_least_one_row(by=by)
             if n_examples is None
             else _promise(
@@ -298,7 +289,7 @@ def blend_suite(
                 by=("train", "summarize"),
                 column="in_reference_iff_real",
             ),
-            _question_unique(by=by),
+            *([] if repeats else [_question_unique(by=by)]),
             _true(
                 "answer_is_whole_words",
                 "A real question on a generated context has its answer there as whole words: 10 is"
@@ -308,37 +299,6 @@ def blend_suite(
             ),
         ],
     )
-
-
-def asked_of_blend(
-    regime: str, *, n_pool: int, section: Mapping[str, Any]
-) -> tuple[int | None, int | None]:
-    """Return how many examples a regime's section of `blend` asks for, and how many generated.
-
-    None for a number that it leaves open. Rounds as the blend does.
-
-    Args:
-        regime: One of records.REGIMES.
-        n_pool: Examples in the pool.
-        section: ``blend.<regime>`` of params.yaml.
-
-    Raises:
-        ParamsError: If there is no such regime.
-    """
-    match regime:
-        case "real":
-            return section["n_examples"] or n_pool, None
-        case "generated" | "context_only" | "question_only":
-            return section["n_examples"], None
-        case "mix" | "mix_consistent" | "mix_shuffled" | "mix_truncated":
-            n = section["n_examples"]
-            return n, round(n * section["generated_fraction"])
-        case "augment" | "augment_half":
-            if section["generated_per_real"] is None:
-                return None, None
-            n_generated = round(section["generated_per_real"] * n_pool)
-            return n_pool + n_generated, n_generated
-    raise ParamsError(f"--regime is {regime!r}, not one of {', '.join(ORIGINS)}")
 
 
 def _of_filter(promise: Promise, bounds: Bounds) -> gxe.Expectation:

@@ -262,25 +262,27 @@ def summary_metrics(found: Results) -> Metrics:
     }
 
 
-def gate(artefact: str, metrics: Metrics) -> Gate:
-    """Read the metrics of a gate.
+def gate(artefact: str, tables: Sequence[Metrics]) -> Gate:
+    """Read the metrics of a gate: of one table, or of the training sets of one recipe.
+
+    An expectation holds where it holds for every table.
 
     Raises:
         DataError: If one lacks a key.
     """
     where = f"gate of {artefact}"
+    held: dict[str, tuple[str, bool]] = {}
+    for metrics in tables:
+        for name, expectation in needed(metrics, "expectations", where).items():
+            place = f"{where}, {name}"
+            success = needed(expectation, "success", place)
+            severity = needed(expectation, "severity", place)
+            held[name] = severity, success and held.get(name, (severity, True))[1]
     return Gate(
         artefact=artefact,
-        success=needed(metrics, "success", where),
-        n_rows=needed(metrics, "n_rows", where),
-        expectations=tuple(
-            (
-                name,
-                needed(expectation, "severity", f"{where}, {name}"),
-                needed(expectation, "success", f"{where}, {name}"),
-            )
-            for name, expectation in sorted(needed(metrics, "expectations", where).items())
-        ),
+        success=all(needed(metrics, "success", where) for metrics in tables),
+        n_rows=sum(needed(metrics, "n_rows", where) for metrics in tables),
+        expectations=tuple((name, *held[name]) for name in sorted(held)),
     )
 
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from augqa.blending import mix
-from augqa.grading import consistent, shuffled_answers, truncated_contexts
+from augqa.blends import joined, sized
+from augqa.blends.degrading import consistent, shuffled_answers, truncated_contexts
 from augqa.records import QAExample, RoundTripAnswer, context_id
 from tests.examples import example
 
@@ -57,7 +57,7 @@ def test_a_blend_has_its_fraction_of_shuffled_answers_whatever_its_size(fraction
     pairs = [pair(f"p{n}") for n in range(40)]
     graded, _ = shuffled_answers(pairs, shuffled_fraction=fraction, seed=7)
     for n in (4, 8, 20, 40):
-        blend = mix([], graded, n_examples=n, generated_fraction=1.0, seed=7)
+        blend = sized(graded, recipe="mix", what="generated", n_examples=n, seed=7)
         wrong = sum(row.answers[0].text != "Mary Shelley" for row in blend.examples)
         assert wrong == n * fraction
 
@@ -70,7 +70,13 @@ def test_the_same_pairs_are_chosen_in_the_same_order_whatever_their_quality() ->
     ids = {
         tuple(row.id for row in made.examples)
         for made in (
-            mix(real, graded, n_examples=12, generated_fraction=0.5, seed=7)
+            joined(
+                [
+                    sized(part, recipe="mix", what="any", n_examples=6, seed=7)
+                    for part in (graded, real)
+                ],
+                seed=7,
+            )
             for graded in (pairs, shuffled_pairs, short)
         )
     }

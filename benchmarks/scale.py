@@ -207,9 +207,7 @@ def main() -> None:
             "start_cpu_s": start,
             "cpu_s": [by_size[n]["cpu_s"] for n in sizes[1:]],
             "peak_mib": [by_size[n]["peak_mib"] for n in sizes[1:]],
-            "exponent": round(
-                _slope([math.log(n) for n in sizes[1:]], list(map(math.log, spent))), 2
-            ),
+            "exponent": round(_slope(logs, list(map(math.log, spent))), 2),
         }
     print(json.dumps(report))
 

@@ -25,6 +25,7 @@ from augqa.pairs import (
 )
 from augqa.params import GeneratePairs, Llm, Params, load_params
 from augqa.records import GeneratedContext, QAExample, Rejection
+from augqa.sentences import not_english, reads_as_english
 from augqa.stage import Input, OptionalInput, Output, run
 from augqa.tables import TableWriter, iterate_table
 
@@ -61,7 +62,7 @@ def generate_pairs(
     n_by_origin: Counter[str] = Counter()
     n_by_model: Counter[str] = Counter()
     reasons: Counter[str] = Counter()
-    n_pairs = n_without_pairs = 0
+    n_pairs = n_without_pairs = n_foreign = 0
     with TableWriter(pairs, QAExample) as pairs_table:
         with TableWriter(rejected, Rejection) as rejected_table:
 
@@ -78,6 +79,7 @@ def generate_pairs(
                     good, bad = placed(proposal, method=own.method, n_pairs=own.pairs_per_context)
                     n_by_origin[proposal.passage.origin] += 1
                     n_without_pairs += not good
+                    n_foreign += not reads_as_english(proposal.passage.text)
                     n_pairs += len(good)
                     n_by_model.update(pair.model for pair in good if pair.model is not None)
                     pairs_table.write_all(good)
@@ -88,6 +90,7 @@ def generate_pairs(
             {
                 "n_contexts": n_by_origin["generated"],
                 "n_real_contexts": n_by_origin["real"],
+                "n_contexts_not_english": n_foreign,
                 "n_contexts_without_pairs": n_without_pairs,
                 "n_pairs": n_pairs,
                 "n_rejected": dict(reasons),
@@ -107,7 +110,10 @@ def generate_pairs(
                 f"{contexts}: {n_passages} contexts gave no pair: {counts}. {rejected} has a row"
                 " for each. Change generate_pairs.method or its settings in params.yaml."
             )
-    return f"{n_pairs} pairs from {n_passages} contexts; rejected: {counts}{usage.line}"
+    foreign = ""
+    if own.method in ("cloze", "hybrid", "trained"):
+        foreign = not_english(n_foreign, n_passages, "contexts", "the rules that choose answers")
+    return f"{n_pairs} pairs from {n_passages} contexts; rejected: {counts}{usage.line}{foreign}"
 
 
 def _trained(params: Params, folder: Path | None) -> Path:

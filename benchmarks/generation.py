@@ -21,7 +21,7 @@ from typing import Any
 
 import loopback
 import yaml
-from command import run_command
+from command import need_packages, run_command
 
 from augqa import llm, prompts
 from augqa.llm import embedded
@@ -263,8 +263,6 @@ def tokens_per_s(base_url: str, model: str, in_flight: int, n: int, first: int) 
 @contextlib.contextmanager
 def xllamacpp(model: str) -> Iterator[str]:
     """Serve the embedded model by xllamacpp; yield the base URL."""
-    if importlib.util.find_spec("xllamacpp") is None:
-        raise SystemExit("xllamacpp is not installed: run `make bench`, which installs it")
     file = str(embedded.model_file(model))
     command = [sys.executable, str(HERE / "xllamacpp_server.py"), file, model]
     with embedded.child(command, name="xllamacpp") as (address, _):
@@ -330,6 +328,8 @@ def main() -> None:
         return
     if unknown := set(options.parts) - set(PARTS):
         parser.error(f"no such part: {', '.join(sorted(unknown))}")
+    if not options.parts or "embedded" in options.parts:
+        need_packages("xllamacpp")
     found: Numbers = {} if options.scale == 1 else {"scale": options.scale}
     for name in options.parts or PARTS:
         found |= PARTS[name](options.scale)

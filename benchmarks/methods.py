@@ -23,7 +23,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from command import run_command
+from command import need_folder, run_command
 from keeping import once
 
 from augqa.metrics import read_metrics
@@ -37,7 +37,7 @@ METHODS: dict[str, dict[str, str]] = {
     "llm": {"generate_pairs.method": "llm"},
     "llm_structured": {
         "generate_pairs.method": "llm",
-        "generate_pairs.structured": "true",
+        "generate_pairs.llm.structured": "true",
         # A small model often ends no JSON within its tokens: a row of the funnel, not a fault.
         "llm.max_failed_fraction": "1.0",
     },
@@ -196,6 +196,8 @@ def main() -> None:
     options = parser.parse_args()
     if "trained" in options.methods and options.trained is None:
         parser.error("method trained needs --trained FOLDER")
+    need_folder("--trained", options.trained)
+    need_folder("--data", options.data)
 
     text = options.params.read_text(encoding="utf-8")
     text = with_value(text, "filter_pairs.target_kept", "null")

@@ -22,25 +22,28 @@ from typing import Any
 import numpy as np
 import sacrebleu
 import torch
-from command import run_command
+from command import need_folder, run_command
 from keeping import once
 from torchmetrics.functional.text.rouge import rouge_score
 
 from augqa import llm
-from augqa.asking import Reply, question_ask, read
 from augqa.candidates import Candidate
 from augqa.finetuning.batches import passes
 from augqa.finetuning.determinism import pinned
-from augqa.pairs import Draft, Passage
+from augqa.finetuning.language_model import FineTuning, FineTuningReport
+from augqa.finetuning.lessons import lengths
+from augqa.formats import read_examples
 from augqa.params import Params, load_params
-from augqa.question_generator import load_trained, train_question_generator
 from augqa.question_generator.checkpoints import load_checkpoint
-from augqa.question_generator.lessons import CausalLessons, lengths
+from augqa.question_generator.lessons import CausalLessons
+from augqa.question_generator.prompting import Reply, question_ask, read
+from augqa.question_generator.proposals import Draft, Passage
+from augqa.question_generator.trained import load_trained
+from augqa.question_generator.training import TrainedModel, train_question_generator
 from augqa.reader import Reader, train_reader
 from augqa.records import Answer, QAExample
 from augqa.sampling import shuffled
 from augqa.scoring import exact_match, f1
-from augqa.squad import read_squad
 
 SEED = 13
 MIN_F1 = 50.0  # round-trip consistent from here on, as in profile cpu
@@ -62,12 +65,20 @@ def settings_of(params: Params) -> dict[str, Any]:
     return {**values, **own.causal.model_dump(), "kind": "causal"}
 
 
+def train_with(
+    examples: Sequence[QAExample], settings: dict[str, Any], **others: Any
+) -> tuple[TrainedModel, FineTuningReport]:
+    """Train with the settings of a params section."""
+    how, own = FineTuning.parted(settings)
+    return train_question_generator(examples, how=how, **own, **others)
+
+
 def rate(examples: Sequence[QAExample], settings: dict[str, Any]) -> dict[str, Any]:
     """Return examples a second, without the time to load."""
     ticks: list[float] = []
-    train_question_generator(
+    train_with(
         examples,
-        **{**settings, "epochs": 1, "n_examples": N_PILOT},
+        {**settings, "epochs": 1, "n_examples": N_PILOT},
         on_part=lambda *_: ticks.append(time.perf_counter()),
     )
     # Each part of so short a training is about one step; the first one warms up.
@@ -77,7 +88,7 @@ def rate(examples: Sequence[QAExample], settings: dict[str, Any]) -> dict[str, A
 
 def trained_questions(folder: Path, params: Params, asked: Sequence[QAExample]) -> list[str]:
     """Return the trained generator's question to each example's answer; empty for none."""
-    own = params.generate_pairs.trained.model_dump(exclude={"checkpoint"})
+    own = params.generate_pairs.own("trained").model_dump(exclude={"checkpoint"})
     generator = load_trained(folder, **own, n_pairs=1)
     found = generator.ask([(example.context, candidate(example)) for example in asked])
     return [part.question if isinstance(part, Draft) else "" for part in found]
@@ -85,7 +96,7 @@ def trained_questions(folder: Path, params: Params, asked: Sequence[QAExample]) 
 
 def prompted_questions(params: Params, asked: Sequence[QAExample]) -> list[str]:
     """Return the question of method hybrid to each example's answer; empty for none."""
-    own, endpoint = params.generate_pairs, params.llm
+    own, endpoint = params.generate_pairs.own("hybrid"), params.llm
     asks = [
         question_ask(
             Passage(id=example.id, text=example.context, origin="real"),
@@ -217,7 +228,7 @@ def dev_loss(
         "learning_rate": float(learning_rate),
     }
     begin = time.perf_counter()
-    made, report = train_question_generator(pool, **settings)
+    made, report = train_with(pool, settings)
     minutes = (time.perf_counter() - begin) / 60
     lessons = lessons_of(made.tokenizer, asked, settings)
     made.model.eval()
@@ -252,14 +263,16 @@ def main() -> None:
         parser.error("--search needs --n-examples: each choice is trained on so many")
     params, out = load_params(options.params), options.out
     settings = settings_of(params)
-    pool = read_squad(find(options.data, "train.json", "squad-train-v1.1.json"))
+    need_folder("--reader", options.reader)
+    dev_file = find(options.data, "squad.json", "squad-dev-v1.1.json")
+    pool = list(read_examples(find(options.data, "train.json", "squad-train-v1.1.json")).examples)
 
     if options.speed:
         by_context = sorted(pool[:400], key=lambda example: example.context_id)[:32]
         print(json.dumps({"cpu_s_per_example": speed(by_context, settings)}))
         return
 
-    dev = read_squad(find(options.data, "squad.json", "squad-dev-v1.1.json"))
+    dev = list(read_examples(dev_file).examples)
     asked = shuffled(dev, seed=SEED)[: options.n_eval]
 
     if options.search:
@@ -277,9 +290,9 @@ def main() -> None:
 
     def train() -> dict[str, Any]:
         begin = time.perf_counter()
-        made, report = train_question_generator(
+        made, report = train_with(
             pool,
-            **{**settings, "n_examples": planned["n_examples"]},
+            {**settings, "n_examples": planned["n_examples"]},
             resume=out / "generator-state",
         )
         made.save(out / "generator")

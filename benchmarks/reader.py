@@ -46,11 +46,11 @@ from transformers import (
 from transformers.utils import logging as transformers_logging
 
 from augqa.errors import AugQAError
+from augqa.formats import read_examples
 from augqa.reader import Reader, train_reader
 from augqa.reader.checkpoints import find_checkpoint
 from augqa.records import QAExample
 from augqa.scoring import score
-from augqa.squad import read_squad
 
 MAX_SEQ_LENGTH = 384
 DOC_STRIDE = 128
@@ -585,8 +585,8 @@ def main() -> None:
     transformers_logging.disable_progress_bar()
     torch.set_num_threads(options.threads)
 
-    train = read_squad(options.data / options.train_file)
-    dev = read_squad(options.data / options.dev_file)
+    train = list(read_examples(options.data / options.train_file).examples)
+    dev = list(read_examples(options.data / options.dev_file).examples)
     random.Random(13).shuffle(train)
     random.Random(13).shuffle(dev)
     # More rounds, seeds or parts are added to what is there; anything else is another benchmark.

@@ -148,12 +148,12 @@ def make(folder: Path, n_pairs: int) -> None:
 
 STAGES = {
     "validate_pairs": "validate.py --artefact pairs --table pairs.parquet --reference seeds.parquet"
-    " --report pairs.json --data-docs docs/pairs",
+    " --report pairs.json --page pairs.html",
     "filter_pairs": "filter_pairs.py --pairs pairs.parquet --round-trip-answers answers.parquet"
     " --test test --seeds seeds.parquet --prepare prepare.json --kept kept.parquet"
     " --rejected rejected.parquet --metrics filter_pairs.json",
     "validate_kept": "validate.py --artefact kept --table kept.parquet --reference answers.parquet"
-    " --test test --profile profile.json --report kept.json --data-docs docs/kept",
+    " --test test --profile profile.json --report kept.json --page kept.html",
     "blend": "blend.py --regime generated --pool pool.parquet --kept kept.parquet --blends blends"
     " --reserve reserve.parquet --metrics blend.json",
 }

@@ -35,8 +35,8 @@ from reader import (
 from torch._C._profiler import _ExperimentalConfig
 from torch.profiler import ProfilerActivity, profile, record_function
 
+from augqa.formats import read_examples
 from augqa.reader import Reader, bert, train_reader
-from augqa.squad import read_squad
 
 # Operation of torch or of numpy -> kind in the table.
 KINDS = {
@@ -149,7 +149,7 @@ def main() -> None:
     parser.add_argument("--lengths", type=int, nargs="+", default=[118, 140, 160, 180, 190, 216])
     options = parser.parse_args()
 
-    train = read_squad(options.data / options.train_file)
+    train = list(read_examples(options.data / options.train_file).examples)
     random.Random(13).shuffle(train)
     settings: dict[str, Any] = {
         **OPTIMISER,

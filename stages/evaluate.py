@@ -7,7 +7,7 @@ from augqa.errors import DataError
 from augqa.metrics import read_metrics, write_metrics
 from augqa.params import load_params
 from augqa.reader import Reader
-from augqa.records import TEST_SETS, Prediction, QAExample
+from augqa.records import GoldTexts, Prediction, QAExample
 from augqa.sampling import choose
 from augqa.scoring import score
 from augqa.stage import Input, Name, Output, Seed, project_root, run
@@ -28,10 +28,8 @@ def evaluate(
     )
 
     sets = {}
-    for name in TEST_SETS:
-        table = test / f"{name}.parquet"
-        if not table.is_file():
-            continue
+    for table in sorted(test.glob("*.parquet")):
+        name = table.stem
         by_id = {example.id: example for example in read_table(table, QAExample)}
         chosen = [by_id[id_] for id_ in choose(by_id, **subset)]
         answers = reader.answer_all(
@@ -43,12 +41,16 @@ def evaluate(
             [Prediction(id=id_, text=text) for id_, text in predicted.items()],
             Prediction,
         )
-        golds = {example.id: [a.text for a in example.answers] for example in chosen}
+        further = test / "golds" / f"{name}.parquet"
+        texts = (
+            {row.id: row.texts for row in read_table(further, GoldTexts)}
+            if further.is_file()
+            else {}
+        )
+        golds = {e.id: [*(a.text for a in e.answers), *texts.get(e.id, ())] for e in chosen}
         sets[name] = dataclasses.asdict(score(golds, predicted))
     if not sets:
-        raise DataError(
-            f"{test}: holds none of the test sets {', '.join(TEST_SETS)}. Run `dvc repro prepare`."
-        )
+        raise DataError(f"{test}: holds no test set. Run `dvc repro prepare`.")
 
     write_metrics(
         metrics,
@@ -56,7 +58,7 @@ def evaluate(
             "regime": regime,
             "seed": seed,
             "sets": sets,
-            "not_available": [name for name in TEST_SETS if name not in sets],
+            "not_available": read_metrics(test / "sets.json")["not_available"],
         },
     )
     tracking.log_evaluation(

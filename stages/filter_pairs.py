@@ -11,10 +11,9 @@ params give the same pairs. Seeds nest and responses are cached: a round pays fo
 from collections.abc import Iterator
 
 from augqa.errors import DataError
-from augqa.filters import Surroundings, advice, counts, decide, n_seeds_needed
+from augqa.filters import Surroundings, advice, counts, decide, in_step, n_seeds_needed
 from augqa.metrics import read_metrics, write_metrics
 from augqa.overlap import HeldOutTexts
-from augqa.pairs import in_step
 from augqa.params import load_params
 from augqa.records import QAExample, Rejection, RoundTripAnswer
 from augqa.sentences import not_english, reads_as_english

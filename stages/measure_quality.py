@@ -1,15 +1,12 @@
 """Measure generated contexts and pairs beside real ones; sample pairs to look at."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeVar
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from augqa.metrics import write_metrics
 from augqa.params import MeasureQuality, load_params
 from augqa.reader import TextEncoder
-from augqa.records import TEST_SETS, GeneratedContext, QAExample, Rejection, SampledPair, context_id
+from augqa.records import GeneratedContext, QAExample, Rejection, SampledPair, context_id
 from augqa.sampling import choose
 from augqa.stage import Input, Output, run
 from augqa.tables import read_table, write_table
@@ -26,6 +23,11 @@ from augqa.yardstick import (
     text_measures,
     two_sample_aucs,
 )
+
+# Not at run time: NumPy is to be loaded after augqa, which may hold it to one arithmetic.
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 GENERATED, KEPT = "generated", "kept"
 
@@ -51,9 +53,8 @@ def measure_quality(
         for name, path in ((REAL, pool), (GENERATED, pairs), (KEPT, kept))
     }
     against = {REAL: one_a_context(examples[REAL], seed=seed)} | {
-        name: one_a_context(read_table(path, QAExample), seed=seed)
-        for name in TEST_SETS
-        if (path := test / f"{name}.parquet").is_file()
+        path.stem: one_a_context(read_table(path, QAExample), seed=seed)
+        for path in sorted(test.glob("*.parquet"))
     }
     good = [row for row in read_table(contexts, GeneratedContext) if row.failure is None]
     kept_ids = {pair.context_id for pair in examples[KEPT]}
@@ -119,7 +120,7 @@ def _seeded(
 
 def _embeddings(
     by_seed: Mapping[str, Sequence[Seeded]], own: MeasureQuality
-) -> dict[str, NDArray[np.float32]]:
+) -> "dict[str, NDArray[np.float32]]":
     settings = own.encoder.model_dump()
     batch_size = settings.pop("batch_size")
     encoder = TextEncoder.load(settings.pop("checkpoint"), **settings)

@@ -4,14 +4,17 @@ import logging
 
 from augqa.metrics import read_metrics, write_metrics
 from augqa.params import Params, load_params
+from augqa.question_generator import question_generator_title
 from augqa.records import SampledPair
-from augqa.report.page import Provenance, page, write_page
+from augqa.report.page import Provenance, page
 from augqa.report.plots import by_generated_fraction, f1_by_set, funnel, question_words
 from augqa.report.quality import quality_tables
-from augqa.report.results import BASELINE, gate, gather, step, summary_metrics
+from augqa.report.results import BASELINE, gate, gather, needed, step, summary_metrics
 from augqa.report.table import report_text
+from augqa.report.template import write_page
 from augqa.stage import Input, Output, run
 from augqa.tables import read_table
+from augqa.test_sets import FileSource, SampleSource, Source, published_as, reported_sets
 
 log = logging.getLogger("augqa")
 
@@ -34,6 +37,8 @@ def summarize(
     params = load_params()
     # The folders may hold files of regimes that are no longer in force.
     regimes = [BASELINE, *params.regimes]
+    prepared = read_metrics(prepare)
+    content = needed(prepared, "content", str(prepare))
     found = gather(
         {
             regime: [
@@ -44,33 +49,29 @@ def summarize(
         },
         {regime: read_metrics(blends / f"{regime}.json") for regime in regimes},
         seeds=params.training_seeds,
+        test_sets=reported_sets(params.data.test_sets, content),
     )
     steps = [
-        step("seed questions", read_metrics(prepare), count="n_seeds", hidden=["test"]),
+        step("seed questions", prepared, count="n_seeds", hidden=["test", "content", "n_repaired"]),
         step("contexts", read_metrics(contexts), count="n_contexts", dropped="n_failed"),
         step("pairs", read_metrics(pairs), count="n_pairs", dropped="n_rejected"),
         step("kept pairs", read_metrics(filters), count="n_kept", dropped="n_rejected"),
     ]
+    checked = {name: [name] for name in ("pool", "contexts", "pairs", "kept")} | {
+        f"blend-{regime}": [f"blend-{regime}/{seed}" for seed in params.training_seeds]
+        for regime in regimes
+    }
     passed = [
-        *(
-            gate(name, [read_metrics(gates / f"{name}.json")])
-            for name in ("pool", "contexts", "pairs", "kept")
-        ),
-        *(
-            gate(
-                f"blend-{regime}",
-                [
-                    read_metrics(gates / f"blend-{regime}" / f"{seed}.json")
-                    for seed in params.training_seeds
-                ],
-            )
-            for regime in regimes
-        ),
+        gate(
+            artefact,
+            {f"gates/{name}.html": read_metrics(gates / f"{name}.json") for name in names},
+        )
+        for artefact, names in checked.items()
     ]
     measured = read_metrics(quality)
     tables = quality_tables(measured)
     shown = read_table(sampled_pairs, SampledPair)
-    provenance = _provenance(params)
+    provenance = _provenance(params, trained_on=published_as(content.get("train")))
 
     write_metrics(summary, summary_metrics(found))
     write_metrics(plots / "f1_by_set.json", {"f1_by_set": f1_by_set(found)})
@@ -90,26 +91,39 @@ def summarize(
             sampled_pairs=shown,
         ),
     )
-    log.info("\n%s\n", report_text(found, source=provenance.source, reader=provenance.reader))
-    return f"{len(regimes)} regimes on {len(found.sets)} test sets; the page is {report}"
+    text = report_text(
+        found,
+        sample=provenance.sample,
+        trained_on=provenance.trained_on,
+        reader=provenance.reader,
+    )
+    log.info("\n%s\n", text)
+    return f"{len(regimes)} regimes on {len(found.n_questions)} test sets; the page is {report}"
 
 
-def _provenance(params: Params) -> Provenance:
-    # What made the pairs: the names of the models, or that there was none.
-    generators = {
-        "llm": params.llm.model,
-        "hybrid": f"rules choose the answer, {params.llm.model} asks for it",
-        "cloze": "cloze, by rules",
-        "t5": params.generate_pairs.t5.checkpoint,
-        "trained": "rules choose the answer, a question generator trained here asks for it",
-    }
+def _provenance(params: Params, *, trained_on: str | None) -> Provenance:
+    own = params.generate_pairs
     return Provenance(
-        source=params.data.source,
+        source=_words(params.data.train),
+        sample=params.data.train.kind == "sample",
+        trained_on=trained_on,
         reader=params.reader.checkpoint,
         language_model=params.llm.model,
         provider=params.llm.provider,
-        question_generator=generators[params.generate_pairs.method],
+        question_generator=question_generator_title(
+            own.method, own.own(own.method), llm=params.llm.model
+        ),
     )
+
+
+def _words(source: Source) -> str:
+    """Return where data comes from, in words."""
+    match source:
+        case SampleSource():
+            return "the project's own sample"
+        case FileSource():
+            return f"the user's file {source.name}"
+    return f"{source.path} ({source.config or 'default'}, {source.split}) of the hub"
 
 
 if __name__ == "__main__":

@@ -8,10 +8,10 @@ from typing import Any
 
 from augqa import tracking
 from augqa.errors import ParamsError
+from augqa.finetuning.language_model import FineTuning
 from augqa.metrics import write_metrics
 from augqa.params import load_params
-from augqa.question_generator import Lora
-from augqa.question_generator import train_question_generator as train
+from augqa.question_generator.training import train_question_generator as train
 from augqa.records import QAExample
 from augqa.stage import Input, Name, Output, project_root, run
 from augqa.tables import read_table
@@ -29,7 +29,7 @@ def train_question_generator(kind: Name, pool: Input, model: Output, metrics: Ou
     resume = project_root() / ".cache" / "train" / run_key
     examples = read_table(pool, QAExample)
 
-    lora = None if settings["lora"] is None else Lora(**settings["lora"])
+    how, others = FineTuning.parted(settings)
     with tracking.training_run(
         run_key=run_key,
         regime=f"question_generator_{kind}",
@@ -38,9 +38,7 @@ def train_question_generator(kind: Name, pool: Input, model: Output, metrics: Ou
         blend=pool,
         n_examples=len(examples),
     ) as tracked:
-        made, report = train(
-            examples, on_part=tracked.log_epoch, resume=resume, **{**settings, "lora": lora}
-        )
+        made, report = train(examples, how=how, on_part=tracked.log_epoch, resume=resume, **others)
 
     numbers: dict[str, Any] = asdict(report)
     numbers["n_left_out"] = len(numbers.pop("left_out"))

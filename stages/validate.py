@@ -26,7 +26,8 @@ from augqa.metrics import read_metrics, write_metrics
 from augqa.overlap import HeldOutTexts
 from augqa.params import load_params
 from augqa.records import QAExample
-from augqa.stage import Input, Name, OptionalInput, Output, Untracked, run
+from augqa.report.gate_page import write_gate_page
+from augqa.stage import Input, Name, OptionalInput, Output, run
 from augqa.tables import iterate_tables
 
 
@@ -35,13 +36,13 @@ def validate(
     table: Input,
     reference: Input,
     report: Output,
-    data_docs: Untracked,
+    page: Output,
     test: OptionalInput = None,
     profile: OptionalInput = None,
     reserve: OptionalInput = None,
     regime: Annotated[str | None, typer.Option()] = None,
 ) -> str:
-    """Write what came of each expectation, as JSON and as pages; then stop if one is critical."""
+    """Write what came of each expectation, as JSON and as a page; then stop if one is critical."""
     params = load_params()
     lengths = params.filter_pairs.model_dump(
         include={"max_answer_words", "min_question_words", "max_question_words"}
@@ -89,7 +90,7 @@ def validate(
                     suite,
                     table=own,
                     report=report / f"{seed}.json",
-                    data_docs=data_docs / str(seed),
+                    page=page / f"{seed}.html",
                 )
                 for seed in params.training_seeds
                 for own in [table / f"{seed}.parquet"]
@@ -102,20 +103,21 @@ def validate(
                 " --profile"
             )
 
-    return _held(frame, suite, table=table, report=report, data_docs=data_docs)
+    return _held(frame, suite, table=table, report=report, page=page)
 
 
-def _held(
-    frame: Frame, suite: ExpectationSuite, *, table: Path, report: Path, data_docs: Path
-) -> str:
-    outcome = run_suite(frame, suite, data_docs=data_docs)
+def _held(frame: Frame, suite: ExpectationSuite, *, table: Path, report: Path, page: Path) -> str:
+    outcome = run_suite(frame, suite)
     write_metrics(report, outcome.as_metrics())
+    write_gate_page(
+        page, name=suite.name, table=table, n_rows=outcome.n_rows, findings=outcome.findings
+    )
     n = len(outcome.findings)
     if outcome.failures:
         raise ValidationFailed(
             f"{table}: {len(outcome.failures)} of {n} expectations do not hold:\n"
             + "".join(f"  {finding}\n" for finding in outcome.failures)
-            + f"The rows are in {data_docs / 'index.html'}, the counts in {report}. Mend what"
+            + f"The rows are on the page {page}, the counts in {report}. Mend what"
             f" {table} is made from, or change its params, and run `dvc repro` again."
         )
     if outcome.warnings:

@@ -1,8 +1,34 @@
 """Short ways to make records and metrics in tests."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from augqa.records import Answer, GeneratedContext, Origin, QAExample, context_id
+from augqa.test_sets import PUBLISHED, ReportedSet, Role
+
+# The test sets of the committed params, in their order: home first.
+SETS = ("squad", "new_wiki", "nyt", "amazon", "reddit")
+SHIFTS = SETS[1:]
+
+
+def reported(
+    names: Iterable[str] = SETS, *, published: bool = True, stress: Iterable[str] = ()
+) -> tuple[ReportedSet, ...]:
+    """Return test sets by name: `squad` is home, those of `stress` stress tests, others shifts.
+
+    Each has the content of the published set of its name, if there is one; none with `published`
+    false.
+    """
+    roles: dict[str, Role] = {"squad": "home", **dict.fromkeys(stress, "stress")}
+    return tuple(
+        ReportedSet(
+            name=name,
+            title=f"Title of {name}",
+            role=roles.get(name, "shift"),
+            published=name if published and name in PUBLISHED else None,
+        )
+        for name in (*names, *stress)
+    )
 
 
 def example(

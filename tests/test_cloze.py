@@ -2,8 +2,8 @@ import pytest
 from hypothesis import given
 
 from augqa.candidates import answer_candidates
-from augqa.cloze import ClozeGenerator, cloze_question
-from augqa.pairs import Passage
+from augqa.question_generator.cloze import ClozeGenerator, cloze_question
+from augqa.question_generator.proposals import Passage
 from tests.test_spans import ODD_TEXT
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from augqa.squad import to_squad
+from augqa.formats import to_squad
 from tests.examples import example
 
 ROOT = Path(__file__).parents[1]
@@ -56,18 +56,20 @@ def test_a_profile_does_not_overwrite_params_that_stand_nowhere_else(project: Pa
 def test_an_unknown_profile_names_the_known_ones(project: Path) -> None:
     done = augqa(project, "profile", "gpu")
     assert done.returncode == 1
-    assert "choose one of cpu, embedded, paper" in done.stderr
+    assert "choose one of cpu, embedded, paper, tydi" in done.stderr
     assert "Traceback" not in done.stderr
 
 
 def test_data_brings_checked_files_and_names_missing_sets(project: Path) -> None:
+    shutil.copyfile(project / "profiles/cpu.yaml", project / "params.yaml")
     mine = project / "mine"
     mine.mkdir()
     for name in ("train-v1.1.json", "dev-v1.1.json"):
         (mine / name).write_text(json.dumps(to_squad([example()])))
     done = augqa(project, "data", "mine")
     assert done.returncode == 0, done.stderr
-    assert "reddit    not available" in done.stdout
+    assert "reddit: not available (reddit.json)" in done.stdout
+    assert "squad.json: SQuAD JSON, 1 questions\n  from dev-v1.1.json" in done.stdout
     assert (project / "data/external/squad.json").is_file()
 
 
@@ -142,3 +144,77 @@ def test_grow_without_a_target_asks_for_one(project: Path) -> None:
     done = augqa(project, "grow")
     assert done.returncode == 1
     assert "target_kept is null" in done.stderr
+
+
+# Stands in for dvc: three stages, one of them up to date; the last one fails where asked to.
+TALKING_DVC = """\
+#!{python}
+import pathlib, sys
+if sys.argv[1] == "stage":
+    print("prepare\\nblend@mix\\ntrain@mix-1")
+    sys.exit(0)
+print("Stage 'prepare' didn't change, skipping")
+print("Running stage 'blend@mix':")
+print("> python stages/blend.py --regime mix --pool data/prepared/pool.parquet")
+print("blend: mix: 40 examples")
+print("Running stage 'train@mix-1':")
+print("Updating lock file 'dvc.lock'")
+if pathlib.Path("fail").exists():
+    print("train: error: no such table")
+    sys.exit(255)
+"""
+
+
+def set_up_talking(project: Path) -> None:
+    (project / "bin").mkdir()
+    dvc = project / "bin" / "dvc"
+    dvc.write_text(TALKING_DVC.format(python=sys.executable))
+    dvc.chmod(0o755)
+
+
+def test_run_tells_how_far_it_is_without_long_command_lines(project: Path) -> None:
+    set_up_talking(project)
+    done = augqa(project, "run")
+    assert done.returncode == 0, done.stderr
+    assert "[stage 2 of 3] blend@mix\nblend: mix: 40 examples\n[stage 3 of 3]" in done.stdout
+    assert "> python" not in done.stdout
+    assert "Updating lock" not in done.stdout
+    assert "2 stages ran, 0 s" in done.stdout
+
+
+def test_run_fails_where_a_stage_fails_and_shows_what_it_said(project: Path) -> None:
+    set_up_talking(project)
+    (project / "fail").touch()
+    done = augqa(project, "run")
+    assert done.returncode == 1
+    assert "train: error: no such table" in done.stdout
+    assert "a stage stopped after 0 s" in done.stderr
+
+
+def test_run_looks_at_params_before_dvc_does(project: Path) -> None:
+    set_up_talking(project)
+    text = (project / "params.yaml").read_text()
+    (project / "params.yaml").write_text(text.replace("training_seeds: [1]", "training_seeds: 1"))
+    done = augqa(project, "run")
+    assert done.returncode == 1
+    assert "training_seeds: Input should be a valid list, found 1" in done.stderr
+    assert "Running" not in done.stdout
+
+
+def test_check_tells_what_a_run_would_do(project: Path) -> None:
+    done = augqa(project, "check")
+    assert done.returncode == 0, done.stderr
+    assert "3 recipes (real, generated, mix), 1 training seeds, so 3 trainings" in done.stdout
+
+
+@pytest.mark.parametrize("name", ["", "gpu", "../profiles/cpu"])
+def test_results_are_kept_under_the_name_of_a_profile_alone(project: Path, name: str) -> None:
+    done = augqa(project, "results", name)
+    assert done.returncode == 1
+    assert "choose one of cpu, embedded, paper" in done.stderr
+
+
+def test_results_are_kept_for_the_profile_in_force_alone(project: Path) -> None:
+    done = augqa(project, "results", "cpu")
+    assert done.returncode == 1
+    assert "params.yaml is not profiles/cpu.yaml" in done.stderr

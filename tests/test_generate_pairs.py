@@ -2,9 +2,7 @@
 
 import json
 import shutil
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,79 +11,19 @@ import yaml
 
 from augqa import prompts
 from augqa.errors import DataError, GenerationError, QuestionGeneratorError
-from augqa.question_generator import Seq2SeqGenerator
+from augqa.question_generator.seq2seq import Seq2SeqGenerator
 from augqa.records import GeneratedContext, QAExample, Rejection, context_id
 from augqa.tables import read_table, write_table
+from tests.chat_server import Model
 from tests.examples import example
 from tests.scripts import function
 from tests.test_question_generator import checkpoint  # noqa: F401
 from tests.test_stages import error, run_stage
 
+pytest_plugins = ["tests.chat_server"]
+
 GENERATE_PAIRS = function("generate_pairs")
 SHELLEY = "Mary Shelley wrote Frankenstein in 1818. It was printed in London in 1818."
-Answerer = Callable[[str], str]
-
-
-class Model:
-    """An OpenAI-compatible server that answers by `answer`, and notes what it was asked."""
-
-    def __init__(self) -> None:
-        self.answer: Answerer = lambda _: ""
-        self.finish_reason = "stop"
-        self.asked: list[dict[str, Any]] = []
-        model = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                model.asked.append(body)
-                self.reply(
-                    {
-                        "id": "1",
-                        "object": "chat.completion",
-                        "created": 0,
-                        "model": "tiny-2026",
-                        "choices": [
-                            {
-                                "index": 0,
-                                "finish_reason": model.finish_reason,
-                                "message": {
-                                    "role": "assistant",
-                                    "content": model.answer(body["messages"][-1]["content"]),
-                                },
-                            }
-                        ],
-                        "usage": {"prompt_tokens": 7, "completion_tokens": 5, "total_tokens": 12},
-                    }
-                )
-
-            def do_GET(self) -> None:
-                self.reply({"object": "list", "data": []})
-
-            def reply(self, content: dict[str, Any]) -> None:
-                text = json.dumps(content).encode()
-                self.send_response(200)
-                self.send_header("Content-Type", "application/json")
-                self.send_header("Content-Length", str(len(text)))
-                self.end_headers()
-                self.wfile.write(text)
-
-            def log_message(self, *_: Any) -> None:
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_port}/v1"
-
-
-@pytest.fixture
-def model() -> Iterator[Model]:
-    made = Model()
-    thread = threading.Thread(target=made.server.serve_forever, args=(0.01,), daemon=True)
-    thread.start()
-    yield made
-    made.server.shutdown()
-    made.server.server_close()
-    thread.join()
 
 
 @pytest.fixture
@@ -96,7 +34,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: Model) -> Pa
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
     monkeypatch.setenv("OPENAI_API_KEY", "none")
     set_params(tmp_path, "llm", provider="openai", base_url=model.url, model="tiny", max_retries=0)
-    set_params(tmp_path, "generate_pairs", method="llm", structured=False, pairs_per_context=2)
+    set_params(tmp_path, "generate_pairs", method="llm", pairs_per_context=2)
     return tmp_path
 
 
@@ -105,6 +43,13 @@ def set_params(project: Path, section: str, **changes: Any) -> None:
     values = yaml.safe_load(path.read_text(encoding="utf-8"))
     values[section] |= changes
     path.write_text(yaml.safe_dump(values), encoding="utf-8")
+
+
+def set_own(project: Path, generator: str, **changes: Any) -> None:
+    """Change the section of one question generator."""
+    values = yaml.safe_load((project / "params.yaml").read_text(encoding="utf-8"))
+    own = values["generate_pairs"][generator] | changes
+    set_params(project, "generate_pairs", **{generator: own})
 
 
 def context(id_: str, text: str = SHELLEY, failure: str | None = None) -> GeneratedContext:
@@ -169,7 +114,8 @@ def test_the_estimate_comes_before_the_run_and_the_list_cost_after_it(
 ) -> None:
     price = {"prompt": 1000.0, "completion": 10_000.0, "as_of": "2026-11-01"}
     set_params(project, "llm", prices={"tiny": price})
-    set_params(project, "generate_pairs", method=method, pairs_per_context=1, max_tokens=50)
+    set_params(project, "generate_pairs", method=method, pairs_per_context=1)
+    set_own(project, method, max_tokens=50)
     estimate = project / ".cache/llm/estimate-generate_pairs.json"
 
     def answer(_: str) -> str:
@@ -253,7 +199,7 @@ def test_the_last_pair_of_a_text_cut_off_is_refused(project: Path, model: Model)
 
 
 def test_structured_output_asks_with_a_schema(project: Path, model: Model) -> None:
-    set_params(project, "generate_pairs", structured=True)
+    set_own(project, "llm", structured=True)
     model.answer = lambda _: json.dumps({"pairs": [{"question": "When?", "answer": "1818"}]})
     pairs, _, _ = generate(project, [context("s1/c1")])
     assert pairs[0].prompt_sha256 == prompts.pairs_prompt_sha256(structured=True)
@@ -263,7 +209,7 @@ def test_structured_output_asks_with_a_schema(project: Path, model: Model) -> No
 def test_a_long_context_is_shown_in_windows_and_answered_from_its_own(
     project: Path, model: Model
 ) -> None:
-    set_params(project, "generate_pairs", max_context_words=7)
+    set_own(project, "llm", max_context_words=7)
     model.answer = lambda _: lines(("When was that?", "1818"))
     pairs, _, _ = generate(project, [context("s1/c1")])
     assert len(model.asked) == 2

@@ -439,7 +439,7 @@ def test_a_stage_killed_at_random_moments_repeats_nothing_that_had_arrived(
             with contextlib.closing(sqlite3.connect(cache)) as db:
                 assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
                 n_stored = len(stored)
-                stored = {seed_of[key] for (key,) in db.execute("SELECT key FROM responses")}
+                stored = {seed_of[key.hex()] for (key,) in db.execute("SELECT key FROM responses")}
             assert len(stored) >= n_stored
             # Whose answer is not in the file was under way: its place is not free before.
             assert len(set(asked) - stored) <= (IN_FLIGHT if process.exitcode else 0)

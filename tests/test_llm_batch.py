@@ -87,7 +87,7 @@ def test_a_run_stopped_at_any_point_goes_on_from_there(
                 # the batch is made, and its id does not reach the ledger
                 def lose(self: Any, part: Any) -> None:
                     submit(self, part)
-                    self._db.execute("UPDATE submissions SET batch = NULL")
+                    self._cache.execute("UPDATE submissions SET batch = NULL")
                     raise Stopped
 
                 patch.setattr(batch_module._OpenAIBatch, "_submit", lose)

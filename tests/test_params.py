@@ -20,12 +20,12 @@ def values() -> dict[str, Any]:
 
 def written(values: dict[str, Any], tmp_path: Path) -> Path:
     path = tmp_path / "params.yaml"
-    path.write_text(yaml.safe_dump(values), encoding="utf-8")
+    path.write_text(yaml.safe_dump(values, sort_keys=False), encoding="utf-8")
     return path
 
 
-def test_there_are_the_three_profiles() -> None:
-    assert {path.stem for path in PROFILES} == {"embedded", "cpu", "paper"}
+def test_there_are_the_four_profiles() -> None:
+    assert {path.stem for path in PROFILES} == {"embedded", "cpu", "paper", "tydi"}
 
 
 @pytest.mark.parametrize("path", PROFILES, ids=lambda path: path.stem)
@@ -169,3 +169,45 @@ def test_another_value_changes_nothing_else_in_the_file(path: Path) -> None:
 def test_a_key_without_a_plain_value_is_not_changed(key: str) -> None:
     with pytest.raises(ParamsError, match=f"{key}: no such key"):
         with_value("prepare: {n_seeds: 3}\ntraining_seeds: [1]", key, 5)
+
+
+@pytest.mark.parametrize("name", ["My set", "a-b", "../x", "", "Ä", "train", "real", "manifest"])
+def test_a_test_set_s_name_must_do_for_files(
+    name: str, values: dict[str, Any], tmp_path: Path
+) -> None:
+    values["data"]["test_sets"][name] = values["data"]["test_sets"]["squad"]
+    with pytest.raises(ParamsError, match=r"data\.test_sets: .*(use a to z|is taken)"):
+        load_params(written(values, tmp_path))
+
+
+def test_one_more_entry_is_one_more_test_set(values: dict[str, Any], tmp_path: Path) -> None:
+    source = {"kind": "file", "name": "mine.csv", "sha256": None}
+    values["data"]["test_sets"]["mine"] = {"title": "Mine", "role": "shift", "source": source}
+    assert list(load_params(written(values, tmp_path)).data.test_sets)[-1] == "mine"
+
+
+def test_a_home_set_is_not_needed_but_some_test_set_is(
+    values: dict[str, Any], tmp_path: Path
+) -> None:
+    del values["data"]["test_sets"]["squad"]
+    load_params(written(values, tmp_path))
+    values["data"]["test_sets"] = {}
+    with pytest.raises(ParamsError, match=r"data\.test_sets: .*at least 1"):
+        load_params(written(values, tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ({"kind": "file", "name": "../x.json", "sha256": None}, "must name a file below"),
+        ({"kind": "file", "name": "x.json"}, r"source\.file\.sha256: is missing"),
+        ({"kind": "disk", "name": "x"}, "'sample', 'file', 'hub'"),
+        ({"kind": "hub", "path": "a/b", "config": None, "split": "test"}, "revision: is missing"),
+    ],
+)
+def test_a_source_that_cannot_be_is_named(
+    source: dict[str, Any], message: str, values: dict[str, Any], tmp_path: Path
+) -> None:
+    values["data"]["test_sets"]["squad"]["source"] = source
+    with pytest.raises(ParamsError, match=message):
+        load_params(written(values, tmp_path))

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from augqa.squad import to_squad
+from augqa.formats import to_squad
 from tests.examples import example
 from tests.tiny import save_encoder
 
@@ -156,7 +156,10 @@ def project(tmp_path_factory: pytest.TempPathFactory, base_url: str) -> Project:
 
     params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
     params["regimes"] = ["mix"]
-    params["data"]["source"] = "files"
+    file = {"kind": "file", "sha256": None}
+    params["data"]["train"] = {**file, "name": "train.json"}
+    for name, entry in params["data"]["test_sets"].items():
+        entry["source"] = {**file, "name": f"{name}.json"}
     params["prepare"].update(n_pool=10, n_seeds=8)
     params["llm"].update(
         provider="openai", base_url=base_url, model="scripted", api_key_env="SCRIPTED_KEY"
@@ -170,7 +173,7 @@ def project(tmp_path_factory: pytest.TempPathFactory, base_url: str) -> Project:
     params["measure_quality"]["encoder"].update(checkpoint="encoder", max_tokens=64)
     params["train"]["epochs"] = 1
     params["evaluate"]["n_questions"] = 2
-    (folder / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
+    (folder / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False), encoding="utf-8")
 
     made = Project(folder)
     made.run("git", "init", "--quiet")

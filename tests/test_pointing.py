@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 from augqa.expectations.measures import names_its_passage
 from augqa.expectations.measures import repeated_fraction as measured_fraction
 from augqa.looping import repeated_fraction
-from augqa.pairs import Draft, Passage, Proposal, placed
 from augqa.pointing import lead_in, points_at_passage
+from augqa.question_generator.placing import placed
+from augqa.question_generator.proposals import Draft, Passage, Proposal
 
 POINTING = [
     "According to the passage, who wrote it?",

@@ -20,8 +20,8 @@ from transformers import (
 )
 
 from augqa.errors import QuestionGeneratorError
-from augqa.pairs import Draft, Passage, Refusal
-from augqa.question_generator import Seq2SeqGenerator, parse_end_to_end
+from augqa.question_generator.proposals import Draft, Passage, Refusal
+from augqa.question_generator.seq2seq import Seq2SeqGenerator, parse_end_to_end
 from tests.tiny import tiny_t5
 
 TEXT = "generate question and answer : , . | ? who when what wrote in Mary Shelley Ada 1818"

@@ -1,3 +1,4 @@
+import dataclasses
 import re
 from math import sqrt
 from typing import Any
@@ -5,7 +6,7 @@ from typing import Any
 import pytest
 
 from augqa.errors import DataError
-from augqa.records import SHIFTS, TEST_SETS, SampledPair
+from augqa.records import SampledPair
 from augqa.report import table_text
 from augqa.report.page import Provenance, fact_texts, page
 from augqa.report.plots import by_generated_fraction, f1_by_set, funnel, question_words
@@ -21,8 +22,7 @@ from augqa.report.results import (
     summary_metrics,
 )
 from augqa.report.robustness import (
-    ANCHORS,
-    LINES,
+    anchor_mean_shift,
     difference,
     effective_robustness,
     finding,
@@ -31,7 +31,8 @@ from augqa.report.robustness import (
     not_comparable,
 )
 from augqa.report.table import is_best, report_text, signed
-from tests.examples import quality_metrics
+from augqa.test_sets import ANCHORS, LINES, SQUAD_TRAIN, ReportedSet
+from tests.examples import SETS, SHIFTS, quality_metrics, reported
 
 Scores = dict[str, float]
 
@@ -41,7 +42,7 @@ def evaluation(f1s: Scores, *, n: int = 52) -> dict[str, Any]:
         "sets": {
             name: {"exact_match": f1 / 2, "f1": f1, "n_questions": n} for name, f1 in f1s.items()
         },
-        "not_available": [name for name in TEST_SETS if name not in f1s],
+        "not_available": [name for name in SETS if name not in f1s],
     }
 
 
@@ -49,12 +50,18 @@ def blend(n_real: int = 30, n_generated: int = 10) -> dict[str, Any]:
     return {"n_real": n_real, "n_generated": n_generated, "n_dropped": {"not_chosen": 7}}
 
 
-def found(per_regime: dict[str, list[Scores]], *, n: int = 52) -> Results:
+def found(
+    per_regime: dict[str, list[Scores]],
+    *,
+    n: int = 52,
+    test_sets: tuple[ReportedSet, ...] = reported(),
+) -> Results:
     n_seeds = len(next(iter(per_regime.values())))
     return gather(
         {regime: [evaluation(f1s, n=n) for f1s in runs] for regime, runs in per_regime.items()},
         {regime: blend() for regime in per_regime},
         seeds=range(1, n_seeds + 1),
+        test_sets=test_sets,
     )
 
 
@@ -63,7 +70,9 @@ TWO = {
     "mix": [{"squad": 39.0, "new_wiki": 33.0, "amazon": 21.2}],
 }
 PROVENANCE = Provenance(
-    source="sample",
+    source="the project's own sample",
+    sample=True,
+    trained_on=None,
     reader="all-MiniLM-L6-v2",
     language_model="SmolLM2-135M-Instruct",
     provider="embedded",
@@ -102,29 +111,23 @@ GATES = [
     gate(
         "kept",
         {
-            "success": True,
-            "n_rows": 57,
-            "expectations": {
-                "ids_are_unique": {"success": True, "severity": "critical"},
-                "questions_look_asked": {"success": False, "severity": "warning"},
-            },
+            "gates/kept.html": {
+                "success": True,
+                "n_rows": 57,
+                "expectations": {
+                    "ids_are_unique": {"success": True, "severity": "critical"},
+                    "questions_look_asked": {"success": False, "severity": "warning"},
+                },
+            }
         },
     )
 ]
 
 
-def page_of(results: Results, **provenance: str) -> str:
-    made = {
-        "source": PROVENANCE.source,
-        "reader": PROVENANCE.reader,
-        "language_model": PROVENANCE.language_model,
-        "provider": PROVENANCE.provider,
-        "question_generator": PROVENANCE.question_generator,
-        **provenance,
-    }
+def page_of(results: Results, **provenance: Any) -> str:
     return page(
         results,
-        provenance=Provenance(**made),
+        provenance=dataclasses.replace(PROVENANCE, **provenance),
         steps=STEPS,
         gates=GATES,
         quality=quality_tables(quality_metrics()),
@@ -175,32 +178,33 @@ def test_other_questions_are_not_averaged_with_these() -> None:
             },
             {"real": blend(), "mix": blend()},
             seeds=[1],
+            test_sets=reported(),
         )
 
 
 def test_a_set_that_is_neither_scored_nor_named_as_missing_is_an_error() -> None:
     metrics = {**evaluation({"squad": 1.0}), "not_available": ["nyt"]}
     with pytest.raises(DataError, match="evaluation of real, seed 1: without scores are"):
-        gather({"real": [metrics]}, {"real": blend()}, seeds=[1])
+        gather({"real": [metrics]}, {"real": blend()}, seeds=[1], test_sets=reported())
 
 
 def test_an_unknown_set_is_an_error_that_names_it() -> None:
     metrics = evaluation({"squad": 1.0, "bioasq": 2.0})
     with pytest.raises(DataError, match="found bioasq"):
-        gather({"real": [metrics]}, {"real": blend()}, seeds=[1])
+        gather({"real": [metrics]}, {"real": blend()}, seeds=[1], test_sets=reported())
 
 
 def test_a_missing_key_is_named_with_its_place() -> None:
     metrics = evaluation({"squad": 1.0})
     del metrics["sets"]["squad"]["f1"]
     with pytest.raises(DataError, match="real, seed 1, set squad: no 'f1' in it"):
-        gather({"real": [metrics]}, {"real": blend()}, seeds=[1])
+        gather({"real": [metrics]}, {"real": blend()}, seeds=[1], test_sets=reported())
 
 
 def test_a_summary_reads_back_with_real_first() -> None:
     summary = summary_metrics(found({"real": TWO["real"], "augment": TWO["mix"]}))
     sorted_as_written = {**summary, "regimes": dict(sorted(summary["regimes"].items()))}
-    back = results_of_summary(sorted_as_written)
+    back = results_of_summary(sorted_as_written, reported())
     assert [row.regime for row in back.regimes] == ["real", "augment"]
     assert summary_metrics(back) == summary
 
@@ -221,7 +225,8 @@ def test_a_step_shows_what_it_does_not_know_and_sorts_reasons_by_count() -> None
 
 
 def test_the_half_width_is_the_variance_bound_of_scores_between_0_and_100() -> None:
-    row = RegimeResult(regime="real", runs=({"squad": SetScore(exact_match=0, f1=50.0)},))
+    scores = {"squad": SetScore(exact_match=0, f1=50.0)}
+    row = RegimeResult(regime="real", runs=(scores,), shifts=())
     # At a mean of 50 the bound is 50 / sqrt(n) standard errors.
     assert half_width(row, "squad", 100) == pytest.approx(1.96 * 5)
 
@@ -245,29 +250,92 @@ def test_the_noise_joins_questions_and_seeds() -> None:
 
 
 def test_effective_robustness_is_the_distance_from_the_line() -> None:
-    row = found({"real": [{"squad": 90.0, "nyt": 90.0, "amazon": 80.0}]}).baseline
-    assert effective_robustness(row, "nyt") == pytest.approx(90 - (1.090 * 90 - 9.82))
-    assert effective_robustness(row, "amazon") == pytest.approx(80 - (1.488 * 90 - 54.29))
+    results = found({"real": [{"squad": 90.0, "nyt": 90.0, "amazon": 80.0}]})
+    row = results.baseline
+    assert effective_robustness(results, row, "nyt") == pytest.approx(90 - (1.090 * 90 - 9.82))
+    assert effective_robustness(results, row, "amazon") == pytest.approx(80 - (1.488 * 90 - 54.29))
 
 
 @pytest.mark.parametrize("squad", [22.0, 70.0])
 def test_no_number_where_the_line_does_not_hold(squad: float) -> None:
     results = found({"real": [{"squad": squad, "nyt": 60.0}]})
-    assert effective_robustness(results.baseline, "nyt") is None
-    reason = no_line(results, results.baseline, source="files")
+    assert effective_robustness(results, results.baseline, "nyt") is None
+    reason = no_line(results, results.baseline)
     assert reason == f"the line does not hold: F1 on squad is {squad:.1f}, not above 70"
 
 
-def test_the_lines_are_not_for_the_sample() -> None:
-    results = found({"real": [{"squad": 90.0, "nyt": 90.0}]})
-    assert no_line(results, results.baseline, source="files") is None
-    text = report_text(results, source="sample", reader="roberta-base")
-    assert "none: the lines are of SQuAD and its shifts, not of the sample" in text
+def test_the_lines_are_for_the_content_that_they_were_published_for() -> None:
+    scores = {"real": [{"squad": 90.0, "nyt": 90.0}]}
+    results = found(scores)
+    assert no_line(results, results.baseline) is None
+    other = found(scores, test_sets=reported(published=False))
+    text = report_text(other, sample=False, trained_on=None, reader="roberta-base")
+    assert "none: no test set here is SQuAD dev, by its content" in text
+
+
+def test_a_line_starts_from_squad_dev_whatever_it_is_called_here() -> None:
+    squad, nyt = reported(["squad", "nyt"])
+    mine = (
+        dataclasses.replace(squad, name="one", role="shift"),
+        dataclasses.replace(nyt, name="squad"),
+    )
+    metrics = {**evaluation({"one": 90.0, "squad": 90.0}), "not_available": []}
+    results = gather({"real": [metrics]}, {"real": blend()}, seeds=[1], test_sets=mine)
+    robustness = effective_robustness(results, results.baseline, "squad")
+    assert robustness == pytest.approx(90 - (1.090 * 90 - 9.82))
+    assert effective_robustness(results, results.baseline, "one") is None
+
+
+def with_own_shift(f1: float = 50.0) -> Results:
+    names = [*SETS, "mine"]
+    metrics = evaluation({**dict.fromkeys(SETS, 91.0), "mine": f1})
+    return gather(
+        {"real": [metrics], "mix": [metrics]},
+        {"real": blend(), "mix": blend()},
+        seeds=[1],
+        test_sets=reported(names),
+    )
+
+
+def test_where_nothing_was_published_there_is_a_dash() -> None:
+    results = with_own_shift()
+    text = report_text(results, sample=False, trained_on=SQUAD_TRAIN, reader="roberta-base")
+    lines = {line.split()[0]: line.split() for line in text.splitlines() if line}
+    assert lines["bert-base-uncased"][1:] == ["88.2", "86.8", "85.8", "75.1", "77.0", "–", "–"]
+    robustness = text[text.index("Effective robustness") :].splitlines()
+    assert robustness[2].split() == ["real", "+1.6", "+1.6", "+9.9", "+9.6", "–"]
+    html = page_of(results, sample=False, trained_on=SQUAD_TRAIN, reader="roberta-base")
+    assert "<td>–</td>" in html
+    assert all(anchor_mean_shift(anchor, results) is None for anchor in ANCHORS)
+
+
+def test_an_own_shift_counts_in_the_mean() -> None:
+    assert with_own_shift(50.0).baseline.mean_shift_f1 == (4 * 91 + 50) / 5
+
+
+def test_a_stress_test_is_in_no_mean_and_stands_apart() -> None:
+    metrics = {**evaluation({"squad": 40.0, "nyt": 30.0, "noise": 5.0}), "not_available": []}
+    results = gather(
+        {"real": [metrics]},
+        {"real": blend()},
+        seeds=[1],
+        test_sets=reported(["squad", "nyt"], stress=["noise"]),
+    )
+    assert results.baseline.mean_shift_f1 == 30.0
+    assert (results.sets, results.stress) == (("squad", "nyt"), ("noise",))
+    text = report_text(results, sample=True, trained_on=None, reader="x").splitlines()
+    assert "noise" not in text[0]
+    (n,) = (n for n, line in enumerate(text) if line.split() == ["stress", "tests", "noise"])
+    assert text[n + 2].split() == ["real", "2.5/5.0"]
+    html = page_of(results)
+    assert '<h3 id="stress">Stress tests</h3>' in html
+    assert "Title of noise" in html
+    assert [record["set"] for record in f1_by_set(results)] == ["squad", "nyt"]
 
 
 def test_every_shift_has_a_line_and_every_anchor_its_shifts() -> None:
     assert set(LINES) == set(SHIFTS)
-    assert all(set(SHIFTS) <= set(anchor.f1) <= set(TEST_SETS) for anchor in ANCHORS)
+    assert all(set(SHIFTS) <= set(anchor.f1) <= set(SETS) for anchor in ANCHORS)
 
 
 @pytest.mark.parametrize(
@@ -285,11 +353,25 @@ def test_every_shift_has_a_line_and_every_anchor_its_shifts() -> None:
     ],
 )
 def test_anchors_stand_beside_readers_of_their_size_alone(reader: str, comparable: bool) -> None:
-    assert (not_comparable(source="hub", reader=reader) is None) is comparable
+    reason = not_comparable(found(TWO), sample=False, trained_on=SQUAD_TRAIN, reader=reader)
+    assert (reason is None) is comparable
 
 
-def test_anchors_do_not_stand_beside_the_sample() -> None:
-    assert not_comparable(source="sample", reader="roberta-base") is not None
+@pytest.mark.parametrize(
+    ("published", "sample", "trained_on", "reason"),
+    [
+        (True, True, None, "own sample"),
+        (True, False, None, "the real training set is not SQuAD's"),
+        (False, False, SQUAD_TRAIN, "no test set here is one that scores were published for"),
+    ],
+)
+def test_anchors_stand_beside_the_same_task_alone(
+    published: bool, sample: bool, trained_on: str | None, reason: str
+) -> None:
+    results = found(TWO, test_sets=reported(published=published))
+    said = not_comparable(results, sample=sample, trained_on=trained_on, reader="roberta-base")
+    assert said is not None
+    assert reason in said
 
 
 @pytest.mark.parametrize(
@@ -341,7 +423,7 @@ def test_the_finding_is_what_the_numbers_allow(
 
 
 def test_the_text_is_this_table() -> None:
-    text = report_text(found(TWO), source="sample", reader="all-MiniLM-L6-v2")
+    text = report_text(found(TWO), sample=True, trained_on=None, reader="all-MiniLM-L6-v2")
     assert text.splitlines()[:9] == [
         "        train       squad    new_wiki      amazon  mean shift",
         "regime      n      EM/F1       EM/F1       EM/F1          F1",
@@ -357,26 +439,28 @@ def test_the_text_is_this_table() -> None:
 
 
 def test_real_data_is_not_called_a_sample() -> None:
-    assert "Sample" not in report_text(found(TWO), source="files", reader="all-MiniLM-L6-v2")
+    text = report_text(found(TWO), sample=False, trained_on=None, reader="all-MiniLM-L6-v2")
+    assert "Sample" not in text
 
 
 def test_several_seeds_get_a_line_of_deviations() -> None:
     runs = [{"squad": 40.0, "nyt": 10.0}, {"squad": 42.0, "nyt": 14.0}]
-    text = report_text(found({"real": runs}), source="files", reader="x")
+    text = report_text(found({"real": runs}), sample=False, trained_on=None, reader="x")
     (line,) = (line for line in text.splitlines() if line.startswith("  std over seeds"))
     assert line.split()[3:] == ["0.7/1.4", "1.4/2.8", "2.8"]
     assert "One seed" not in text
 
 
 def test_anchors_are_printed_beside_comparable_readers() -> None:
-    text = report_text(found(TWO), source="hub", reader="roberta-base")
+    settings: dict[str, Any] = {"sample": False, "trained_on": SQUAD_TRAIN}
+    text = report_text(found(TWO), reader="roberta-base", **settings)
     (line,) = (line for line in text.splitlines() if line.startswith("bert-base-uncased"))
     assert line.split() == ["bert-base-uncased", "88.2", "86.8", "75.1", "80.9"]
-    assert "bert-base-uncased" not in report_text(found(TWO), source="hub", reader="x")
+    assert "bert-base-uncased" not in report_text(found(TWO), reader="x", **settings)
 
 
 def test_a_summary_alone_gives_the_same_rows_without_sizes() -> None:
-    text = table_text(summary_metrics(found(TWO)))
+    text = table_text(summary_metrics(found(TWO)), reported())
     assert "mix     19.5/39.0   16.5/33.0*  10.6/21.2*       27.1*" in text.splitlines()
     assert "not available: nyt, reddit" in text
     assert "seeds" not in text
@@ -385,7 +469,7 @@ def test_a_summary_alone_gives_the_same_rows_without_sizes() -> None:
 @pytest.mark.parametrize("summary", [{}, {"regimes": {}, "not_available": []}])
 def test_what_is_no_summary_is_refused(summary: dict[str, Any]) -> None:
     with pytest.raises(DataError, match="summary: no "):
-        table_text(summary)
+        table_text(summary, reported())
 
 
 @pytest.mark.parametrize(
@@ -439,7 +523,7 @@ def test_the_page_needs_nothing_beside_it() -> None:
     assert not re.search(
         r"https?:|//[a-z]|@import|url\(|<link(?! rel=\"icon\" href=\"data:,\")", html
     )
-    assert re.findall(r'(?:href|src)="([^"]*)"', html) == ["data:,", "data_docs/kept/index.html"]
+    assert re.findall(r'(?:href|src)="([^"]*)"', html) == ["data:,", "gates/kept.html"]
 
 
 def test_equal_results_give_equal_pages() -> None:
@@ -454,12 +538,12 @@ def test_the_page_escapes_names() -> None:
 
 def test_the_page_says_when_the_scores_mean_nothing() -> None:
     assert "say nothing about the method" in page_of(found(TWO))
-    assert "say nothing about the method" not in page_of(found(TWO), source="files")
+    assert "say nothing about the method" not in page_of(found(TWO), sample=False)
 
 
 def test_the_page_marks_anchors_that_are_not_comparable() -> None:
     assert "Published, not comparable" in page_of(found(TWO))
-    html = page_of(found(TWO), source="hub", reader="roberta-base")
+    html = page_of(found(TWO), sample=False, trained_on=SQUAD_TRAIN, reader="roberta-base")
     assert ">Published</th>" in html
     assert "not comparable" not in html
 
@@ -476,7 +560,7 @@ def test_the_page_shows_finding_drops_and_warnings() -> None:
     "per_regime", [{"real": [{"squad": 5.0}]}, {"real": [{"nyt": 80.0}], "mix": [{"nyt": 0.0}]}]
 )
 def test_the_page_stands_with_little_to_show(per_regime: dict[str, list[Scores]]) -> None:
-    assert page_of(found(per_regime), source="files").endswith("</html>\n")
+    assert page_of(found(per_regime), sample=False).endswith("</html>\n")
 
 
 def test_bars_stay_inside_the_chart() -> None:

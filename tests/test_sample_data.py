@@ -5,17 +5,23 @@ from pathlib import Path
 
 import pytest
 
-from augqa.records import SHIFTS, QAExample
-from augqa.sources import SETS, find_set
-from augqa.squad import read_squad
+from augqa.formats import read_examples
+from augqa.params import load_params
+from augqa.records import QAExample
+from augqa.test_sets import SampleSource
+from tests.examples import SETS
 
 SAMPLE = Path("data/sample")
 
 
 @pytest.fixture(scope="module")
 def sets() -> dict[str, list[QAExample]]:
-    found = {name: find_set(SAMPLE, name) for name in SETS}
-    return {name: read_squad(path) for name, path in found.items() if path is not None}
+    sources = load_params().data.sources()
+    return {
+        name: list(read_examples(SAMPLE / source.name).examples)
+        for name, source in sources.items()
+        if isinstance(source, SampleSource)
+    }
 
 
 def contexts(examples: list[QAExample]) -> set[str]:
@@ -23,7 +29,7 @@ def contexts(examples: list[QAExample]) -> set[str]:
 
 
 def test_every_set_is_there(sets: dict[str, list[QAExample]]) -> None:
-    assert set(sets) == set(SETS)
+    assert set(sets) == {"train", *SETS}
 
 
 def test_the_training_set_has_60_contexts_and_300_questions(
@@ -33,7 +39,7 @@ def test_the_training_set_has_60_contexts_and_300_questions(
     assert len(sets["train"]) >= 300
 
 
-@pytest.mark.parametrize("name", ["squad", *SHIFTS])
+@pytest.mark.parametrize("name", SETS)
 def test_a_test_set_has_12_contexts_and_48_questions(
     sets: dict[str, list[QAExample]], name: str
 ) -> None:
@@ -41,7 +47,7 @@ def test_a_test_set_has_12_contexts_and_48_questions(
     assert len(sets[name]) >= 48
 
 
-@pytest.mark.parametrize("name", ["squad", *SHIFTS])
+@pytest.mark.parametrize("name", SETS)
 def test_people_differ_on_half_the_questions_of_a_test_set(
     sets: dict[str, list[QAExample]], name: str
 ) -> None:

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 import yaml
 
+from augqa.formats import to_squad
 from augqa.records import GeneratedContext, QAExample, Rejection, RoundTripAnswer
-from augqa.squad import to_squad
 from augqa.tables import read_table, write_table
-from tests.examples import example, generated_context
+from tests.examples import SETS, example, generated_context
 
 ROOT = Path(__file__).parents[1]
 
@@ -58,7 +58,17 @@ def set_params(project: Path, **changes: Any) -> None:
         for parent in parents:
             section = section[parent]
         section[last] = value
-    path.write_text(yaml.safe_dump(values), encoding="utf-8")
+    path.write_text(yaml.safe_dump(values, sort_keys=False), encoding="utf-8")
+
+
+def files_only(project: Path) -> None:
+    """Let every set come from data/external, under its own name."""
+    source = {"kind": "file", "sha256": None}
+    set_params(project, data__train={**source, "name": "train.json"})
+    for name in SETS:
+        set_params(
+            project, **{f"data__test_sets__{name}__source": {**source, "name": f"{name}.json"}}
+        )
 
 
 def raw_files(project: Path, train: list[QAExample], **sets: list[QAExample]) -> None:
@@ -66,22 +76,21 @@ def raw_files(project: Path, train: list[QAExample], **sets: list[QAExample]) ->
     raw.mkdir()
     for name, examples in {"train": train, **sets}.items():
         (raw / f"{name}.json").write_text(json.dumps(to_squad(examples)), encoding="utf-8")
-    absent = [n for n in ("squad", "new_wiki", "nyt", "amazon", "reddit") if n not in sets]
-    (raw / "manifest.json").write_text(json.dumps({"source": "files", "not_available": absent}))
+    entries = {
+        name: {"file": f"{name}.json", "content": f"sha256:{name}"} for name in ("train", *sets)
+    }
+    manifest = {
+        "sets": entries,
+        "test_sets": list(SETS),
+        "not_available": [name for name in SETS if name not in sets],
+    }
+    (raw / "manifest.json").write_text(json.dumps(manifest))
 
 
 PREPARE = (
     *("--raw", "raw", "--pool", "pool.parquet", "--seeds", "seeds.parquet"),
-    *(
-        "--test",
-        "test",
-        "--dropped",
-        "dropped.parquet",
-        "--profile",
-        "profile.json",
-        "--metrics",
-        "m.json",
-    ),
+    *("--reserve", "reserve.parquet", "--test", "test", "--clusters", "clusters"),
+    *("--dropped", "dropped.parquet", "--profile", "profile.json", "--metrics", "m.json"),
 )
 
 
@@ -89,7 +98,7 @@ def test_fetch_raw_copies_the_sample_and_names_no_missing_set(project: Path) -> 
     sample = ROOT / "data" / "sample"
     done = run_stage(project, "fetch_raw", "--sample", str(sample), "--raw", "raw")
     assert done.returncode == 0, done.stderr
-    assert "fetch_raw: 6 sets from sample (" in done.stderr
+    assert "fetch_raw: 6 sets (" in done.stderr
     assert (project / "raw" / "squad.json").read_bytes() == (sample / "dev.json").read_bytes()
 
 
@@ -98,10 +107,14 @@ def test_fetch_raw_names_the_shifts_that_are_not_there(project: Path) -> None:
     external.mkdir(parents=True)
     for name in ("train", "squad", "nyt"):
         (external / f"{name}.json").write_text(json.dumps(to_squad([example()])))
-    set_params(project, data__source="files")
+    files_only(project)
     done = run_stage(project, "fetch_raw", "--sample", ".", "--raw", "raw")
     assert done.returncode == 0, done.stderr
-    assert "not available: new_wiki, amazon, reddit" in done.stderr
+    for name in ("new_wiki", "amazon", "reddit"):
+        assert f"{name} ({external / name}.json)" in done.stderr
+    manifest = json.loads((project / "raw/manifest.json").read_text())
+    assert manifest["not_available"] == ["new_wiki", "amazon", "reddit"]
+    assert manifest["test_sets"] == list(SETS)
 
 
 def test_fetch_raw_finds_a_user_s_files_from_a_temporary_workspace(
@@ -111,7 +124,7 @@ def test_fetch_raw_finds_a_user_s_files_from_a_temporary_workspace(
     external.mkdir(parents=True)
     for name in ("train", "squad"):
         (external / f"{name}.json").write_text(json.dumps(to_squad([example()])))
-    set_params(project, data__source="files")
+    files_only(project)
     workspace = tmp_path_factory.mktemp("workspace")
     shutil.copyfile(project / "params.yaml", workspace / "params.yaml")
     done = run_stage(
@@ -121,9 +134,10 @@ def test_fetch_raw_finds_a_user_s_files_from_a_temporary_workspace(
 
 
 def test_fetch_raw_without_the_training_file_says_how_to_get_it(project: Path) -> None:
-    set_params(project, data__source="files")
+    files_only(project)
     message = error(run_stage(project, "fetch_raw", "--sample", ".", "--raw", "raw"))
-    assert "no file for set train" in message
+    assert "no file for the training set" in message
+    assert "train.json is not there" in message
     assert "make data FROM=DIR" in message
 
 

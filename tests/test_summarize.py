@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 import yaml
 
-from augqa.records import TEST_SETS, SampledPair
+from augqa.records import SampledPair
 from augqa.tables import write_table
-from tests.examples import quality_metrics
+from tests.examples import SETS, quality_metrics
 
 ROOT = Path(__file__).parents[1]
 OPTIONS = {
@@ -48,7 +48,7 @@ def write_regime(metrics: Path, regime: str, *, above_real: float, seeds: list[i
             name: {"exact_match": f1 / 2, "f1": f1 + above_real + seed, "n_questions": 52}
             for name, f1 in F1S.items()
         }
-        missing = [name for name in TEST_SETS if name not in sets]
+        missing = [name for name in SETS if name not in sets]
         write(
             metrics / "evaluate" / f"{regime}-{seed}.json",
             {"regime": regime, "seed": seed, "sets": sets, "not_available": missing},
@@ -78,7 +78,7 @@ def project(tmp_path: Path) -> Path:
     """Return a folder with params and the metrics of three regimes and two seeds."""
     params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
     params |= {"regimes": ["generated", "mix"], "training_seeds": [1, 2]}
-    (tmp_path / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False), encoding="utf-8")
 
     metrics = tmp_path / "metrics"
     for regime, above_real in ABOVE_REAL.items():
@@ -88,7 +88,7 @@ def project(tmp_path: Path) -> Path:
     write(
         metrics / "prepare.json",
         {
-            "source": "sample",
+            "content": {name: f"sha256:{name}" for name in ("train", *F1S)},
             "n_pool": 120,
             "n_seeds": 60,
             "n_dropped": {"repeated_question": 5},
@@ -159,7 +159,7 @@ def test_summary_plots_page_and_table_are_made(project: Path) -> None:
     assert "Regime mix, the best of 2, is 2.0 F1 above real" in finished.stderr
     page = (project / "report/index.html").read_text(encoding="utf-8")
     assert "Regime mix, the best of 2, is 2.0 F1 above real" in page
-    assert 'href="data_docs/blend-mix/index.html"' in page
+    assert 'href="gates/blend-mix/2.html"' in page
     assert "Who won the boat race?" in page
 
 
@@ -176,7 +176,7 @@ def test_the_page_names_what_made_the_pairs(project: Path, method: str, shown: s
     path = project / "params.yaml"
     params = yaml.safe_load(path.read_text(encoding="utf-8"))
     params["generate_pairs"]["method"] = method
-    path.write_text(yaml.safe_dump(params), encoding="utf-8")
+    path.write_text(yaml.safe_dump(params, sort_keys=False), encoding="utf-8")
     assert summarize(project).returncode == 0
     assert shown in (project / "report/index.html").read_text(encoding="utf-8")
 

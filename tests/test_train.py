@@ -17,7 +17,7 @@ import yaml
 from mlflow.tracking import MlflowClient
 
 from augqa.errors import DataError
-from augqa.records import Prediction, QAExample, RoundTripAnswer
+from augqa.records import GoldTexts, Prediction, QAExample, RoundTripAnswer
 from augqa.tables import read_table, write_table
 from tests.examples import example
 from tests.test_reader import lessons
@@ -76,6 +76,8 @@ def project(encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> P
     write_table(tmp_path / "blend.parquet", lessons(), QAExample)
     for name in ("squad", "amazon"):
         write_table(tmp_path / f"test/{name}.parquet", lessons(), QAExample)
+    absent = {"not_available": ["new_wiki", "nyt", "reddit"]}
+    (tmp_path / "test/sets.json").write_text(json.dumps(absent))
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
     return tmp_path
@@ -211,11 +213,26 @@ def test_evaluate_measures_a_subset_of_each_set_and_names_the_absent_ones(projec
     assert tracking.evaluations[0]["run_key"] == lineage["run_key"]
 
 
+def test_evaluate_scores_by_further_gold_texts_too(project: Path) -> None:
+    train(project)
+    before = evaluate(project, FakeTracking())["sets"]["squad"]
+    rows = read_table(project / "predictions/squad.parquet", Prediction)
+    # What was answered, but not what a gold span says.
+    texts = [GoldTexts(id=row.id, texts=(row.text or "none",)) for row in rows]
+    write_table(project / "test/golds/squad.parquet", texts, GoldTexts)
+    after = evaluate(project, FakeTracking())["sets"]
+    answered = [row for row in rows if row.text]
+    assert before["exact_match"] < 100
+    assert answered
+    assert after["squad"]["exact_match"] == 100 * len(answered) / len(rows)
+    assert set(after) == {"squad", "amazon"}
+
+
 def test_evaluate_without_any_test_set_is_refused(project: Path) -> None:
     train(project)
     shutil.rmtree(project / "test")
     (project / "test").mkdir()
-    with pytest.raises(DataError, match="none of the test sets"):
+    with pytest.raises(DataError, match="holds no test set"):
         evaluate(project, FakeTracking())
 
 

@@ -31,19 +31,14 @@ ROOT = Path(__file__).parents[1]
 # --- What is written --------------------------------------------------------------------------
 
 
-def test_the_report_is_the_same_bytes_on_each_run_and_keeps_one_run_of_pages(
-    tmp_path: Path,
-) -> None:
+def test_the_report_is_the_same_bytes_on_each_run(tmp_path: Path) -> None:
     rows, _ = broken_rows("pool")
     written = []
     for name in ("one.json", "two.json"):
-        outcome = run_suite(
-            frame_of("pool", rows, tmp_path), pool_suite(), data_docs=tmp_path / "docs"
-        )
+        outcome = run_suite(frame_of("pool", rows, tmp_path), pool_suite())
         write_metrics(tmp_path / name, outcome.as_metrics())
         written.append((tmp_path / name).read_bytes())
     assert written[0] == written[1]
-    assert len(list((tmp_path / "docs" / "validations").rglob("*.html"))) == 1
     report = json.loads(written[0])
     assert (report["success"], report["n_rows"]) == (False, len(rows))
     assert report["expectations"]["answer_present"] == {
@@ -65,20 +60,11 @@ def test_a_warning_alone_does_not_fail_a_gate() -> None:
         n_unexpected=1,
         fraction=0.1,
         observed=None,
-        rows=("'a' (row 0)",),
+        bound="",
+        broken=((0, "a"),),
     )
     report = Outcome(n_rows=10, findings=(finding,)).as_metrics()
     assert (report["success"], report["n_warnings"]) == (True, 1)
-
-
-def test_data_docs_that_cannot_be_written_are_one_plain_error(tmp_path: Path) -> None:
-    (tmp_path / "docs").write_text("a file stands here", encoding="utf-8")
-    with pytest.raises(DataError, match="Data Docs cannot be written"):
-        run_suite(
-            frame_of("pool", sound_rows("pool"), tmp_path),
-            pool_suite(),
-            data_docs=tmp_path / "docs",
-        )
 
 
 def test_ids_of_an_empty_folder_are_refused(tmp_path: Path) -> None:
@@ -125,13 +111,13 @@ def held_against(artefact: str, project: Path) -> dict[str, Path]:
     paths = {"reference": REFERENCES[artefact]}
     if artefact == "kept":
         paths |= {"test": "test", "profile": "profile.json"}
-    written = {"report": "report.json", "data_docs": "docs", "table": f"{artefact}.parquet"}
+    written = {"report": "report.json", "page": "page.html", "table": f"{artefact}.parquet"}
     if artefact == "blend":
         # A folder with a table, and a report, for each training seed.
         paths["reserve"] = "reserve.parquet"
         (project / "blend").mkdir(exist_ok=True)
         (project / "blend.parquet").rename(project / "blend" / "1.parquet")
-        written |= {"report": "reports", "table": "blend"}
+        written |= {"report": "reports", "page": "pages", "table": "blend"}
     return {name: project / path for name, path in (paths | written).items()}
 
 
@@ -194,7 +180,7 @@ def test_a_name_that_is_none_is_refused(
             table=project / "pool.parquet",
             reference=project / "pool.parquet",
             report=project / "report.json",
-            data_docs=project / "docs",
+            page=project / "page.html",
             regime=regime,
         )
 
@@ -204,7 +190,7 @@ def test_the_command_stops_on_broken_pairs_and_says_where(project: Path) -> None
     rows[2]["answers"] = ANSWERED_ELSEWHERE
     write_rows(project / "pairs.parquet", rows, QAExample)
     tables = ("--artefact", "pairs", "--table", "pairs.parquet", "--reference", "seeds.parquet")
-    written = ("--report", "pairs.json", "--data-docs", "docs/pairs")
+    written = ("--report", "pairs.json", "--page", "gates/pairs.html")
     done = subprocess.run(
         [sys.executable, str(ROOT / "stages/validate.py"), *tables, *written],
         capture_output=True,
@@ -213,13 +199,11 @@ def test_the_command_stops_on_broken_pairs_and_says_where(project: Path) -> None
     )
     assert (done.returncode, done.stdout) == (1, "")
     assert "Traceback" not in done.stderr
-    for said in ("answer_at_its_start", "'seed2/c0/p0' (row 2)", "docs/pairs/index.html"):
+    for said in ("answer_at_its_start", "'seed2/c0/p0' (row 2)", "gates/pairs.html"):
         assert said in done.stderr
     report = json.loads((project / "pairs.json").read_text(encoding="utf-8"))
     assert not report["success"]
-    assert (project / "docs/pairs/index.html").is_file()
-    (page,) = (project / "docs/pairs/validations").rglob("*.html")
-    assert "seed2/c0/p0" in page.read_text(encoding="utf-8")
+    assert "seed2/c0/p0" in (project / "gates/pairs.html").read_text(encoding="utf-8")
 
 
 # --- The page on the gates --------------------------------------------------------------------

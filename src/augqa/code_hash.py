@@ -18,7 +18,14 @@ from augqa.errors import DataError
 # They refuse, load, show and report; no result depends on them. The values of params.yaml are
 # tracked key by key, and what tracking writes goes to MLflow alone.
 REPORTING = frozenset(
-    {"augqa.errors", "augqa.params", "augqa.schema", "augqa.stage", "augqa.tracking"}
+    {
+        "augqa.errors",
+        "augqa.params",
+        "augqa.report.gate_page",
+        "augqa.schema",
+        "augqa.stage",
+        "augqa.tracking",
+    }
 )
 # Whoever imports it looks things up in a catalogue, to which a plug-in may add.
 CATALOGUE = "augqa.registry"

@@ -25,8 +25,12 @@ class QuestionGeneratorError(AugQAError):
     """A question generator could not be loaded or does not fit its method."""
 
 
+class ContextWriterError(AugQAError):
+    """A writer of contexts could not be loaded, or has nothing to write from."""
+
+
 class TrainingError(AugQAError):
-    """A training cannot go on from what it left behind."""
+    """A training cannot be run as asked, or cannot go on from what it left behind."""
 
 
 class ReaderError(AugQAError):
@@ -35,6 +39,10 @@ class ReaderError(AugQAError):
 
 class BlendError(AugQAError):
     """A training set cannot be made as asked."""
+
+
+class EvidenceError(AugQAError):
+    """Scores that are to be compared do not fit together, or do not answer what is asked."""
 
 
 class ValidationFailed(AugQAError):

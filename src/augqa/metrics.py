@@ -2,12 +2,26 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from augqa.errors import DataError
 
 Metrics = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """What a generator of contexts or pairs has used.
+
+    Attributes:
+        metrics: Numbers that are the same in every run, such as tokens.
+        line: One line for the log, on what this run did.
+    """
+
+    metrics: Mapping[str, Any] = field(default_factory=dict)
+    line: str = ""
 
 
 def write_metrics(path: Path, metrics: Metrics) -> None:

@@ -4,59 +4,62 @@ A stage loads its own sections alone, so that DVC can track them key by key.
 """
 
 from pathlib import Path
-from typing import Annotated, Any, Generic, Literal, Self, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 import yaml
-from pydantic import BaseModel, Field, GetCoreSchemaHandler, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    Field,
+    GetCoreSchemaHandler,
+    ValidationError,
+    create_model,
+    field_validator,
+    model_validator,
+)
 from pydantic_core import core_schema
 
 from augqa import filters
 from augqa.blends import KINDS, Recipe
 from augqa.errors import ParamsError
-from augqa.registry import load_plugins
+from augqa.question_generator import QUESTION_GENERATORS
+from augqa.registry import Registry, load_plugins
 from augqa.schema import Fraction, Name, Section
+from augqa.test_sets import Data
 
 P = TypeVar("P", bound=BaseModel)
-S = TypeVar("S")
 
 
-class FileSource(Section):
-    """One SQuAD-format file under data/external."""
+class Sections:
+    """Adds to a section a key for each entry of a catalogue that has settings of its own."""
 
-    name: str = Field(min_length=1)
-    sha256: str | None = Field(pattern="^[0-9a-f]{64}$")
+    def __init__(self, registry: Registry[Any]) -> None:
+        self._registry = registry
 
-
-class HubSource(Section):
-    """One split of a dataset on the Hugging Face hub."""
-
-    path: str = Field(min_length=1)
-    config: str | None
-    split: str = Field(min_length=1)
-    revision: str = Field(min_length=1)
-
-
-class PerSet(Section, Generic[S]):
-    """One source for the training set and for each test set."""
-
-    train: S
-    squad: S
-    new_wiki: S
-    nyt: S
-    amazon: S
-    reddit: S
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> core_schema.CoreSchema:
+        keys: dict[str, Any] = {
+            entry.name: (entry.settings, ...)
+            for entry in self._registry
+            if entry.settings is not None
+        }
+        return handler.generate_schema(create_model(source.__name__, __base__=source, **keys))
 
 
-class Data(Section):
-    source: Literal["sample", "files", "hub"]
-    files: PerSet[FileSource]
-    hub: PerSet[HubSource]
+def _registered(registry: Registry[Any], name: str) -> str:
+    """Return a name that is registered; a ValueError, as pydantic wants it, lists the others."""
+    try:
+        registry.get(name)
+    except ParamsError as error:
+        raise ValueError(str(error)) from error
+    return name
 
 
 class Prepare(Section):
     seed: int
     n_pool: int | None = Field(gt=0)
     n_seeds: int = Field(gt=0)
+    n_reserve: int = Field(ge=0)
 
 
 class ModelPrice(Section):
@@ -95,33 +98,21 @@ class GenerateContexts(Section):
     max_tokens: int = Field(gt=0)
 
 
-class T5(Section):
-    checkpoint: str = Field(min_length=1)
-    form: Literal["answer_aware", "end_to_end"]
-    num_beams: int = Field(gt=0)
-    max_source_tokens: int = Field(gt=0)
-    max_new_tokens: int = Field(gt=0)
-    batch_size: int = Field(gt=0)
-    threads: int = Field(gt=0)
-
-
-class TrainedGenerator(Section):
-    checkpoint: str | None
-    num_beams: int = Field(gt=0)
-    max_new_tokens: int = Field(gt=0)
-    batch_size: int = Field(gt=0)
-    threads: int = Field(gt=0)
-
-
 class GeneratePairs(Section):
-    method: Literal["llm", "t5", "cloze", "hybrid", "trained"]
+    """What every question generator is given; the sections of their own come from their room."""
+
+    method: str
     pairs_per_context: int = Field(gt=0)
-    max_context_words: int | None = Field(gt=0)
-    structured: bool
-    max_tokens: int = Field(gt=0)
     real_contexts: bool
-    t5: T5
-    trained: TrainedGenerator
+
+    @field_validator("method")
+    @classmethod
+    def method_is_registered(cls, method: str) -> str:
+        return _registered(QUESTION_GENERATORS, method)
+
+    def own(self, name: str) -> Any:
+        """Return the section of one question generator; None where it has none."""
+        return getattr(self, name, None)
 
 
 class LoraAdapters(Section):
@@ -252,6 +243,7 @@ class Params(Section):
     """The whole of params.yaml."""
 
     plugins: list[str]
+    reproducible: Literal["machine", "x86_64"]
     regimes: list[Name]
     training_seeds: list[int] = Field(min_length=1)
     question_generators: list[Literal["causal", "seq2seq"]]
@@ -260,7 +252,7 @@ class Params(Section):
     llm: Llm
     generate_contexts: GenerateContexts
     train_question_generator: TrainQuestionGenerator
-    generate_pairs: GeneratePairs
+    generate_pairs: Annotated[GeneratePairs, Sections(QUESTION_GENERATORS)]
     answer_round_trip: AnswerRoundTrip
     filter_pairs: Annotated[Section, OfFilters()]
     gates: Gates
@@ -292,8 +284,8 @@ class Params(Section):
         if len(set(self.question_generators)) != len(self.question_generators):
             raise ValueError(f"question_generators: one stands twice in {self.question_generators}")
         own = self.generate_pairs
-        has_none = own.trained.checkpoint is None and not self.question_generators
-        if own.method == "trained" and has_none:
+        needs_one = own.method == "trained" and own.own("trained").checkpoint is None
+        if needs_one and not self.question_generators:
             raise ValueError(
                 "generate_pairs.method trained needs a question generator: name its kind in"
                 " question_generators, or a folder in generate_pairs.trained.checkpoint"

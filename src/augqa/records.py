@@ -8,11 +8,6 @@ from augqa.errors import RecordError
 
 Origin = Literal["real", "generated"]
 
-# The sets a reader is measured on, in the order of every table: SQuAD dev, then the four
-# shifts of Miller et al. 2020 (arXiv:2004.14444).
-TEST_SETS = ("squad", "new_wiki", "nyt", "amazon", "reddit")
-SHIFTS = TEST_SETS[1:]
-
 
 def context_id(context: str) -> str:
     """Return the id of a context: the first 16 hex digits of its SHA-256."""
@@ -84,6 +79,34 @@ class QAExample:
                 raise RecordError(
                     f"{self.id}: answer {answer.text!r} is not at {answer.start}, found {found!r}"
                 )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GoldTexts:
+    """Further right answers to a question of a test set, that need not be spans of its context.
+
+    Attributes:
+        id: Id of the question.
+        texts: The answers, beside those of the example.
+    """
+
+    id: str
+    texts: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cluster:
+    """What a question of a test set belongs to: scores of questions on one article go together.
+
+    Attributes:
+        id: Id of the question.
+        context_id: Id of its context.
+        article: Title of the article that the context is of; the context's id where it has none.
+    """
+
+    id: str
+    context_id: str
+    article: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,31 +1,30 @@
-"""Where raw data comes from: the sample shipped here, a user's files, or the hub."""
+"""Where raw data comes from: a file of the sample or of the user's, or the Hugging Face hub."""
 
 import hashlib
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Collection
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import datasets
+import httpx2
+from datasets.exceptions import DatasetsError
 
 from augqa.errors import DataError
-from augqa.records import TEST_SETS, Answer, QAExample, context_id
-from augqa.squad import read_squad, to_squad
+from augqa.formats import Reading, Unanswerable, read_examples
+from augqa.test_sets import PUBLISHED
 
-SETS = ("train", *TEST_SETS)
+# The branch on which the hub keeps every data set as Parquet, one folder a configuration: also
+# those that are made by a script, which `datasets` runs no longer.
+PARQUET_BRANCH = "refs/convert/parquet"
 
-# Without these two there is nothing to learn from or to measure on; a shift may be missing.
-REQUIRED_SETS = ("train", "squad")
+_KEPT = ("id", "title", "context", "question", "answers", "is_impossible")
+_NEEDED = ("context", "question", "answers")
 
-# Names under which each set is known, ours first, then those of the publishers.
-KNOWN_NAMES: Mapping[str, tuple[str, ...]] = {
-    "train": ("train.json", "train-v1.1.json", "squad-train-v1.1.json"),
-    "squad": ("squad.json", "dev.json", "dev-v1.1.json", "squad-dev-v1.1.json"),
-    "new_wiki": ("new_wiki.json", "new_wiki_v1.0.json"),
-    "nyt": ("nyt.json", "nyt_v1.0.json"),
-    "amazon": ("amazon.json", "amazon_reviews_v1.0.json"),
-    "reddit": ("reddit.json", "reddit_v1.0.json"),
-}
+# What loading from the hub raises for a wrong name, a wrong schema, or a hub out of reach.
+_HUB_FAULTS = (OSError, ValueError, RuntimeError, DatasetsError, httpx2.HTTPError)
 
 
 def sha256(path: Path) -> str:
@@ -34,20 +33,7 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def find_set(folder: Path, set_name: str) -> Path | None:
-    """Return the file of a set in a folder, under any of its known names; None if absent.
-
-    Raises:
-        DataError: If two files claim to be the set and differ.
-    """
-    found = [folder / name for name in KNOWN_NAMES[set_name] if (folder / name).is_file()]
-    if len({sha256(path) for path in found}) > 1:
-        names = " and ".join(str(path) for path in found)
-        raise DataError(f"{names} both look like set {set_name}, and differ: keep one of them")
-    return found[0] if found else None
-
-
-def copy_set(origin: Path, copy: Path, *, expected_sha256: str | None) -> None:
+def copy_file(origin: Path, copy: Path, *, expected_sha256: str | None) -> None:
     """Copy a raw file byte for byte, after its checksum has been compared.
 
     Raises:
@@ -57,81 +43,156 @@ def copy_set(origin: Path, copy: Path, *, expected_sha256: str | None) -> None:
     if expected_sha256 is not None and found != expected_sha256:
         raise DataError(
             f"{origin}: SHA-256 is {found}, params.yaml expects {expected_sha256}: the file is not"
-            " the one these params were made for. Put that one there, or change data.files."
+            " the one these params were made for. Put that one there, or change the source of the"
+            " set under data."
         )
     copy.parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(origin, copy)
 
 
-def import_files(folder: Path, external: Path) -> dict[str, str]:
-    """Bring a user's SQuAD-format files to where the profiles look for them.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Imported:
+    """A file that `import_files` brought.
 
-    Every file is read and checked before the first one is copied.
+    Attributes:
+        origin: Where it was.
+        name: What it is called now.
+        sha256: Its checksum.
+        reading: What it holds.
+    """
+
+    origin: Path
+    name: str
+    sha256: str
+    reading: Reading
+
+
+def import_files(
+    folder: Path,
+    external: Path,
+    *,
+    wanted: Collection[str],
+    training: Collection[str],
+    repair: bool,
+    unanswerable: Unanswerable,
+) -> tuple[list[Imported], dict[str, str]]:
+    """Bring a user's files to where the profiles look for them, each one read first.
+
+    A file under a name that the publisher of a known set uses gets our name for it; any other one
+    keeps its own.
 
     Args:
-        folder: Where the user has them, under any of `KNOWN_NAMES`.
-        external: Where they go, as ``<set>.json``.
+        folder: Where the user has them; folders in it are left alone.
+        external: Where they go.
+        wanted: Names that params ask for: what has one of them must be sound.
+        training: Those of them that are trained on: their answers must be at their very place.
+        repair: As in `read_examples`.
+        unanswerable: As in `read_examples`.
 
     Returns:
-        The SHA-256 of each set that was found.
+        What was brought, by name, and for each other file why it was not.
 
     Raises:
-        DataError: If a required set is missing, or a file is not sound SQuAD v1.1.
+        DataError: If the folder is missing, a file under a wanted or known name cannot be read or
+            has faults, two files claim one name, or no file can be used. Nothing is copied then.
     """
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder. Say `make data FROM=DIR`.")
-    found = {name: path for name in SETS if (path := find_set(folder, name)) is not None}
-    for name in REQUIRED_SETS:
-        if name not in found:
-            wanted = " or ".join(KNOWN_NAMES[name])
-            raise DataError(f"{folder}: no file for set {name}: expected {wanted}")
-    for path in found.values():
-        read_squad(path)
+    found: dict[str, Imported] = {}
+    left: dict[str, str] = {}
+    for path in sorted(folder.iterdir()):
+        if path.name.startswith(".") or path.is_dir():
+            continue
+        name = _our_name(path.name)
+        known = name in wanted or name != path.name
+        try:
+            reading = read_examples(
+                path,
+                repair=repair,
+                unanswerable=unanswerable,
+                starts_matter=name in training,
+            )
+        except DataError as error:
+            if known:
+                raise
+            left[path.name] = str(error).removeprefix(f"{path}: ")
+            continue
+        digest = sha256(path)
+        if name in found and found[name].sha256 != digest:
+            raise DataError(
+                f"{found[name].origin} and {path} both look like {name}, and differ: keep one of"
+                " them"
+            )
+        found[name] = Imported(origin=path, name=name, sha256=digest, reading=reading)
+    if not found:
+        why = "".join(f"\n  {name}: {reason}" for name, reason in left.items()) or " it is empty"
+        raise DataError(f"{folder}: no file in it can be used:{why}")
     external.mkdir(parents=True, exist_ok=True)
-    for name, path in found.items():
-        partial = external / f"{name}.json.partial"
-        shutil.copyfile(path, partial)
-        partial.replace(external / f"{name}.json")
-    return {name: sha256(external / f"{name}.json") for name in found}
+    for one in found.values():
+        partial = external / f"{one.name}.partial"
+        shutil.copyfile(one.origin, partial)
+        partial.replace(external / one.name)
+    return sorted(found.values(), key=lambda one: one.name), left
+
+
+def _our_name(name: str) -> str:
+    for known in PUBLISHED.values():
+        if name in known.file_names:
+            return known.file_names[0]
+    return name
 
 
 def fetch_hub(path: str, config: str | None, split: str, revision: str, copy: Path) -> None:
-    """Write one split of a SQuAD-like hub dataset as a SQuAD v1.1 file.
+    """Write one split of a hub data set as JSON lines, its rows as they stand.
 
     Args:
         path: Name on the hub, or a local folder.
+        config: Its configuration; None where it has one alone.
+        split: Name of the split.
+        revision: A commit, tag or branch, slashes included. On `PARQUET_BRANCH` the configuration
+            is a folder.
+        copy: The file to write.
 
     Raises:
-        DataError: If the hub cannot be reached or the split has another schema.
+        DataError: If the hub cannot be reached, there is no such data set, configuration, split or
+            revision, it is made by a script, or its rows have another schema.
     """
+    where = f"hub data set {path!r}, config {config!r}, split {split!r}, revision {revision!r}"
+    chosen: dict[str, Any] = {"name": config}
+    if revision == PARQUET_BRANCH:
+        chosen = {"data_dir": config}
     try:
-        rows = datasets.load_dataset(path, config, split=split, revision=revision)
-    except (OSError, ValueError) as error:
-        raise DataError(
-            f"hub dataset {path!r}, config {config!r}, split {split!r}, revision {revision!r}:"
-            f" {error}. Check the network and data.hub, or set data.source to files."
-        ) from error
-    missing = {"id", "context", "question", "answers"} - set(rows.column_names)
-    if missing:
-        raise DataError(
-            f"hub dataset {path!r}: no column {sorted(missing)}; it has {rows.column_names}"
+        rows = datasets.load_dataset(path, split=split, revision=revision, **chosen)
+        missing = [name for name in _NEEDED if name not in rows.column_names]
+        if missing:
+            raise DataError(
+                f"{where}: no column {missing[0]!r}; it has {', '.join(rows.column_names)}"
+            )
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        partial = copy.with_name(copy.name + ".partial")
+        with partial.open("w", encoding="utf-8", newline="\n") as file:
+            for row in rows:
+                kept = {name: row[name] for name in _KEPT if name in row}
+                file.write(json.dumps(kept, ensure_ascii=False, default=str) + "\n")
+        partial.replace(copy)
+    except _HUB_FAULTS as error:
+        raise DataError(f"{where}: {_cause(error)}") from error
+
+
+def _cause(error: BaseException) -> str:
+    """Return what went wrong on the way to the hub, on one line, and what to do about it."""
+    text = (str(error).strip() or type(error).__name__).splitlines()[0]
+    if "scripts are no longer supported" in text:
+        return (
+            "it is made by a script, which `datasets` runs no longer: set its revision to"
+            f" {PARQUET_BRANCH}, where the hub keeps it as Parquet"
         )
-    examples = (
-        QAExample(
-            id=row["id"],
-            context_id=context_id(row["context"]),
-            context=row["context"],
-            question=row["question"],
-            answers=tuple(
-                Answer(text=text, start=start)
-                for text, start in zip(
-                    row["answers"]["text"], row["answers"]["answer_start"], strict=True
-                )
-            ),
-            origin="real",
-            context_origin="real",
-        )
-        for row in rows
-    )
-    copy.parent.mkdir(parents=True, exist_ok=True)
-    copy.write_text(json.dumps(to_squad(examples), ensure_ascii=False), encoding="utf-8")
+    link: BaseException | None = error
+    while link is not None:
+        if isinstance(link, ConnectionError | TimeoutError | httpx2.TransportError):
+            return (
+                f"the hub cannot be reached ({text}). Check the network, or take the set from a"
+                " file: source: {kind: file, name: ..., sha256: null}"
+            )
+        link = link.__cause__
+    return f"{text}. Check its path, config, split and revision under data in params.yaml"

@@ -11,13 +11,13 @@ from typing import Annotated
 
 import typer
 
+from augqa import processor
 from augqa.errors import AugQAError
 
 # Without `Option`, a parameter without a default would become positional.
 Input = Annotated[Path, typer.Option(exists=True)]  # must stand under deps: in dvc.yaml
 Output = Annotated[Path, typer.Option()]  # must stand under outs:, metrics: or plots:
 OptionalInput = Annotated[Path | None, typer.Option(exists=True)]  # some regimes need none
-Untracked = Annotated[Path, typer.Option()]  # git-ignored; differs from run to run, so no out
 Seed = Annotated[int, typer.Option()]  # a matrix item, never a default
 Name = Annotated[str, typer.Option()]  # a matrix item, or a name that dvc.yaml gives
 
@@ -30,6 +30,18 @@ def project_root() -> Path:
     DVC sets DVC_ROOT to the repository the user stands in, in every mode.
     """
     return Path(os.environ.get("DVC_ROOT", ".")).resolve()
+
+
+def _refuse_late_switches() -> None:
+    """Refuse to compute with libraries that were loaded before they were held to one arithmetic.
+
+    Raises:
+        AugQAError: If one was.
+    """
+    if late := processor.late():
+        raise AugQAError(
+            f"params.yaml: reproducible: x86_64, but {', '.join(late)} was imported before augqa"
+        )
 
 
 def run(stage: Callable[..., str]) -> None:
@@ -47,6 +59,7 @@ def run(stage: Callable[..., str]) -> None:
     def command(*args: object, **kwargs: object) -> None:
         started = time.perf_counter()
         try:
+            _refuse_late_switches()
             closing = stage(*args, **kwargs)
         except AugQAError as error:
             log.error("%s: error: %s", stage.__name__, error)

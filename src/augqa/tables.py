@@ -214,6 +214,16 @@ def copy_rows(source: Path, path: Path, record: type[Any], *, keep: Callable[[in
     partial.replace(path)
 
 
+class Anew(Generic[R]):
+    """Rows that are read anew each time they are gone through: they may not fit in the memory."""
+
+    def __init__(self, read: Callable[[], Iterator[R]]) -> None:
+        self._read = read
+
+    def __iter__(self) -> Iterator[R]:
+        return self._read()
+
+
 def count_rows(path: Path) -> int:
     """Return the number of rows of a table.
 
@@ -285,6 +295,34 @@ def read_arrow(path: Path, *, columns: Sequence[str] | None = None) -> pa.Table:
         try:
             return file.read(columns=None if columns is None else list(columns))
         except (pa.ArrowInvalid, OSError) as error:
+            raise DataError(f"{path}: not a readable Parquet file: {error}") from error
+
+
+def iterate_rows(
+    path: Path, *, needed: Sequence[str], optional: Sequence[str] = ()
+) -> Iterator[dict[str, Any]]:
+    """Read some columns of anybody's Parquet file, as plain values, in bounded memory.
+
+    Args:
+        path: The file.
+        needed: Columns that it must have.
+        optional: Columns that are read where it has them.
+
+    Raises:
+        DataError: If the file is not Parquet, cannot be read, or lacks a column.
+    """
+    with _open(path) as file:
+        found = file.schema_arrow.names
+        missing = [name for name in needed if name not in found]
+        if missing:
+            raise DataError(
+                f"{path}: no column {missing[0]!r}; it has {', '.join(found) or 'none'}"
+            )
+        columns = [name for name in (*needed, *optional) if name in found]
+        try:
+            for batch in file.iter_batches(batch_size=_ROWS_A_GROUP, columns=columns):
+                yield from batch.to_pylist()
+        except (pa.ArrowException, OSError, ValueError) as error:
             raise DataError(f"{path}: not a readable Parquet file: {error}") from error
 
 

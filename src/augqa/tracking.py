@@ -40,7 +40,6 @@ from mlflow.utils.validation import (
 
 from augqa.errors import AugQAError, TrackingError
 from augqa.params import load_params
-from augqa.records import SHIFTS
 from augqa.stage import project_root
 
 CHAMPION = "champion"
@@ -174,7 +173,7 @@ def log_evaluation(
             for set_name, values in scores.items()
             for name, value in values.items()
         }
-        shifts = [scores[name]["f1"] for name in SHIFTS if name in scores]
+        shifts = [scores[name]["f1"] for name in _shifts() if name in scores]
         if shifts:
             numbers[MEAN_SHIFT_F1] = sum(shifts) / len(shifts)
         now = _now()
@@ -207,12 +206,19 @@ def log_evaluation(
 def asked_digest(test: Path, scores: Scores) -> str:
     """Return a digest of what was asked: the test tables and how many questions of each."""
     asked = {
-        "tables": {path.name: _md5(path) for path in sorted(test.glob("*.parquet"))},
+        "tables": {
+            path.relative_to(test).as_posix(): _md5(path)
+            for path in sorted(test.rglob("*.parquet"))
+        },
         "n_questions": {name: values["n_questions"] for name, values in scores.items()},
         # Another seed asks other questions, but only where not all are asked.
         "seed": (own := load_params().evaluate).n_questions and own.seed,
     }
     return hashlib.md5(json.dumps(asked, sort_keys=True).encode()).hexdigest()
+
+
+def _shifts() -> list[str]:
+    return [name for name, entry in load_params().data.test_sets.items() if entry.role == "shift"]
 
 
 def init() -> str:

@@ -1,17 +1,13 @@
-"""Hold a frame against a suite with Great Expectations, and write its Data Docs."""
+"""Hold a frame against a suite with Great Expectations."""
 
 import logging
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import great_expectations as gx
-from great_expectations.checkpoint import UpdateDataDocsAction
 from great_expectations.data_context.types.base import ProgressBarsConfig
 
-from augqa.errors import DataError
 from augqa.expectations.frames import CONTEXT_COLUMNS, EXAMPLE_COLUMNS, Frame
 from augqa.expectations.suites import Severity
 
@@ -20,8 +16,9 @@ logging.getLogger("great_expectations.data_context.types.base").setLevel(logging
 
 _COUNTS = ("expect_table_row_count_to_be_between", "expect_column_sum_to_be_between")
 
-# Rows named in a message and in the JSON; the pages name all.
+# Rows named in a message and in the JSON; the page shows more, with their text.
 N_NAMED = 5
+N_SHOWN = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +34,8 @@ class Finding:
         n_unexpected: Rows that break it; None if it is about the whole table.
         fraction: Share of all rows that break it; None as above.
         observed: What was found, where it is about the whole table.
-        rows: The first `N_NAMED` rows that break it, as ``id (row number)``.
+        bound: What it is held against, such as ``from 1 to 40``; empty where the promise says it.
+        broken: Number of the row and id of the first `N_SHOWN` rows that break it.
     """
 
     name: str
@@ -48,7 +46,21 @@ class Finding:
     n_unexpected: int | None
     fraction: float | None
     observed: Any
-    rows: tuple[str, ...]
+    bound: str
+    broken: tuple[tuple[int, str], ...]
+
+    @property
+    def rows(self) -> tuple[str, ...]:
+        """The first `N_NAMED` rows that break it, as ``id (row number)``."""
+        return tuple(f"{id_!r} (row {row})" for row, id_ in self.broken[:N_NAMED])
+
+    @property
+    def found(self) -> str:
+        """What was found, in words."""
+        if self.n_unexpected is None:
+            return str(self.observed)
+        rows = "row breaks it" if self.n_unexpected == 1 else "rows break it"
+        return f"{self.n_unexpected:,} {rows}" if self.n_unexpected else "no row breaks it"
 
     def __str__(self) -> str:
         if self.n_unexpected is None:
@@ -100,16 +112,8 @@ class Outcome:
         }
 
 
-def run_suite(
-    frame: Frame, suite: gx.ExpectationSuite, *, data_docs: Path | None = None
-) -> Outcome:
-    """Hold `frame` against `suite`; write Data Docs to the folder `data_docs`, if one is given.
-
-    Data Docs carry the time of the run in their paths; those of the run before are removed.
-
-    Raises:
-        DataError: If Data Docs cannot be written.
-    """
+def run_suite(frame: Frame, suite: gx.ExpectationSuite) -> Outcome:
+    """Hold `frame` against `suite`."""
     asked = list(suite.expectations)
     if not frame.fits:
         asked = [expectation for expectation in asked if expectation.meta["name"] == "columns"]
@@ -125,53 +129,22 @@ def run_suite(
     definition = context.validation_definitions.add(
         gx.ValidationDefinition(name=suite.name, data=batch, suite=held)
     )
-    checkpoint = context.checkpoints.add(
-        gx.Checkpoint(
-            name=suite.name,
-            validation_definitions=[definition],
-            actions=[] if data_docs is None else [_data_docs_action(context, data_docs)],
-            result_format={
-                # Only this one makes the pages name the rows.
-                "result_format": "COMPLETE",
-                "unexpected_index_column_names": [
-                    name for name in ("row", "id") if name in frame.data.columns
-                ],
-            },
-        )
+    validation = definition.run(
+        batch_parameters={"dataframe": frame.data},
+        result_format={
+            "result_format": "SUMMARY",
+            "partial_unexpected_count": N_SHOWN,
+            "unexpected_index_column_names": [
+                name for name in ("row", "id") if name in frame.data.columns
+            ],
+        },
     )
-    try:
-        result = checkpoint.run(batch_parameters={"dataframe": frame.data})
-    except OSError as error:
-        raise DataError(f"{data_docs}: Data Docs cannot be written there: {error}") from error
-    (validation,) = result.run_results.values()
     by_name = {item.expectation_config.meta["name"]: item for item in validation.results}
     return Outcome(
         n_rows=frame.n_rows,
         # GX gives the results in an order of its own.
         findings=tuple(_finding(by_name[e.meta["name"]], frame) for e in asked),
     )
-
-
-def _data_docs_action(context: Any, data_docs: Path) -> UpdateDataDocsAction:
-    """Add a site in the folder `data_docs` to `context`; return the action that builds it."""
-    try:
-        for pages in ("validations", "expectations"):
-            if (data_docs / pages).is_dir():
-                shutil.rmtree(data_docs / pages)
-    except OSError as error:
-        raise DataError(f"{data_docs}: old Data Docs cannot be removed: {error}") from error
-    context.add_data_docs_site(
-        "data_docs",
-        {
-            "class_name": "SiteBuilder",
-            "site_index_builder": {"class_name": "DefaultSiteIndexBuilder"},
-            "store_backend": {
-                "class_name": "TupleFilesystemStoreBackend",
-                "base_directory": str(data_docs.resolve()),
-            },
-        },
-    )
-    return UpdateDataDocsAction(name="data_docs", site_names=["data_docs"])
 
 
 def _finding(item: Any, frame: Frame) -> Finding:
@@ -189,7 +162,9 @@ def _finding(item: Any, frame: Frame) -> Finding:
             # Rows, a sum over them, or a divergence; of a type of numpy's.
             observed = round(float(observed), 4)
             observed = int(observed) if config.type in _COUNTS else observed
-    broken = sorted(result.get("unexpected_index_list") or [], key=lambda place: place["row"])
+    broken = sorted(
+        result.get("partial_unexpected_index_list") or [], key=lambda place: place["row"]
+    )
     return Finding(
         name=config.meta["name"],
         promise=config.description,
@@ -199,10 +174,28 @@ def _finding(item: Any, frame: Frame) -> Finding:
         n_unexpected=int(result["unexpected_count"]) if counted else None,
         fraction=result["unexpected_count"] / max(frame.n_rows, 1) if counted else None,
         observed=observed,
-        rows=()
+        bound=_bound(config.kwargs),
+        broken=()
         if item.success
-        else tuple(f"{place['id']!r} (row {place['row']})" for place in broken[:N_NAMED]),
+        else tuple((int(place["row"]), str(place["id"])) for place in broken[:N_SHOWN]),
     )
+
+
+def _bound(kwargs: Mapping[str, Any]) -> str:
+    low, high = kwargs.get("min_value"), kwargs.get("max_value")
+    if low is not None and low == high:
+        return f"exactly {low:,}"
+    if low is not None and high is not None:
+        return f"from {low:,} to {high:,}"
+    if low is not None:
+        return f"at least {low:,}"
+    if high is not None:
+        return f"at most {high:,}"
+    if (values := kwargs.get("value_set")) is not None and len(values) <= N_NAMED:
+        return "one of " + ", ".join(str(value) for value in values)
+    if (mostly := kwargs.get("mostly")) is not None and mostly < 1:
+        return f"for at least {mostly:.0%} of the rows"
+    return ""
 
 
 def _exception_message(info: Mapping[str, Any]) -> str:

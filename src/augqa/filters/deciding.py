@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from augqa.filters.entry import FILTERS, Candidate, Settings, Surroundings, reasons
@@ -72,6 +72,26 @@ def decide(
             rows = [number for place, number in enumerate(rows) if place not in dropped]
             left = [candidate for place, candidate in enumerate(left) if place not in dropped]
     return Decision(n_pairs=row + 1, rejected=dict(sorted(rejected.items())))
+
+
+def in_step(
+    pairs: Iterable[QAExample], answers: Iterable[RoundTripAnswer]
+) -> Iterator[tuple[QAExample, RoundTripAnswer | None]]:
+    """Yield each pair with the round-trip answer to it, None where there is none.
+
+    Both are read one at a time: answers in the order of the pairs take no memory, those of another
+    order are remembered until their pair comes.
+    """
+    rest = iter(answers)
+    waiting: dict[str, RoundTripAnswer] = {}
+    for pair in pairs:
+        found = waiting.pop(pair.id, None)
+        while found is None and (answer := next(rest, None)) is not None:
+            if answer.id == pair.id:
+                found = answer
+            else:
+                waiting[answer.id] = answer
+        yield pair, found
 
 
 def n_seeds_needed(*, n_kept: int, target_kept: int, n_seeds: int, n_pool: int) -> int | None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from safetensors.torch import save_file
+from transformers import GenerationConfig
 from transformers.utils import logging as transformers_logging
 
 # Of the machine it was loaded on, or of one call; no part of the tokenizer.
@@ -45,6 +46,18 @@ def save_checkpoint(folder: Path, model: Any, tokenizer: Any) -> None:
     for key in _NOT_KEPT:
         kept.pop(key, None)
     _write_json(settings, kept)
+
+
+def save_language_model(folder: Path, model: Any, tokenizer: Any) -> None:
+    """Write a checkpoint and how its texts end; its own sampling defaults stay behind."""
+    save_checkpoint(folder, model, tokenizer)
+    own = model.generation_config
+    GenerationConfig(
+        decoder_start_token_id=own.decoder_start_token_id,
+        bos_token_id=own.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+    ).save_pretrained(folder)
 
 
 @contextlib.contextmanager

@@ -11,11 +11,13 @@ what the ones before it, alive or killed, have left.
 
 import contextlib
 import fcntl
-import json
 import logging
+import re
 import time
 import uuid
-from collections.abc import Iterable, Iterator, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
+from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
@@ -23,10 +25,12 @@ import openai
 
 from augqa.errors import GenerationError
 from augqa.llm import cost, verdict
-from augqa.llm.cache import Response, ResponseCache, transaction
+from augqa.llm.batch_results import Unread, read_results
+from augqa.llm.cache import Response, ResponseCache, Stored
+from augqa.llm.cache_file import key_in_file, put_in_place
 from augqa.llm.cost import Budget, Usage
 from augqa.llm.request import ChatRequest, ChatResult, Rendered, Renderer, canonical_json
-from augqa.llm.wire import Again, read_completion
+from augqa.llm.tries import Found, look_up
 
 log = logging.getLogger("augqa.llm")
 
@@ -40,30 +44,49 @@ _METADATA_KEY = "augqa_submission"
 _CHUNK = 500
 # Tries to make a batch of an uploaded file.
 _TRIES_TO_CREATE = 3
+# Lines that a message names.
+_MAX_NAMED = 3
 
-_LEDGER = """
-CREATE TABLE IF NOT EXISTS submissions (
-    submission TEXT PRIMARY KEY,
-    endpoint TEXT NOT NULL,
-    batch TEXT,
-    collected INTEGER NOT NULL DEFAULT 0
-);
-CREATE TABLE IF NOT EXISTS submitted (
-    key TEXT NOT NULL,
-    submission TEXT NOT NULL,
-    PRIMARY KEY (key, submission)
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS batch_failures (
-    key TEXT NOT NULL,
-    submission TEXT NOT NULL,
-    reason TEXT NOT NULL,
-    PRIMARY KEY (key, submission)
-) WITHOUT ROWID;
-"""
+_LEDGER = (
+    """
+    CREATE TABLE IF NOT EXISTS submissions (
+        submission TEXT PRIMARY KEY,
+        endpoint TEXT NOT NULL,
+        batch TEXT,
+        collected INTEGER NOT NULL DEFAULT 0
+    )
+    """,
+    """
+    CREATE TABLE IF NOT EXISTS submitted (
+        key TEXT NOT NULL,
+        submission TEXT NOT NULL,
+        PRIMARY KEY (key, submission)
+    ) WITHOUT ROWID
+    """,
+    """
+    CREATE TABLE IF NOT EXISTS batch_failures (
+        key TEXT NOT NULL,
+        submission TEXT NOT NULL,
+        reason TEXT NOT NULL,
+        run INTEGER,
+        PRIMARY KEY (key, submission)
+    ) WITHOUT ROWID
+    """,
+)
 # A batch that ends so gives no further lines; what it has answered is in its files.
 _ENDED = ("completed", "expired", "cancelled", "failed")
 # An answer with one of these statuses may be another one the next time.
 _PASSING = (408, 409, 425, 429)
+_PASSING_REASONS = frozenset(
+    (
+        *("expired", "cancelled", "malformed_response", "empty_choices", "no_answer"),
+        *("server_error", "internal_error", "internal_server_error", "rate_limit_exceeded"),
+        *("timeout", "request_timeout"),
+    )
+)
+# More tokens wait in the account's batches than it may have there.
+_TOO_MANY_TOKENS = "token_limit_exceeded"
+_NAME = re.compile(r"[^\w.-]+")
 
 
 def jsonl_line(rendered: Rendered) -> str:
@@ -106,15 +129,15 @@ def complete_in_batches(
         GenerationError: If results are still to come (``batch_file``), a batch is refused, or
             what is missing could cost more than the budget leaves.
     """
-    asked = [renderer.render(request) for request in requests]
+    asked = list(requests)
     work: _Executor
     if executor == "batch_file":
-        work = _BatchFile(cache, renderer.endpoint, folder)
+        work = _BatchFile(cache, renderer, folder)
     else:
         client = openai.OpenAI(base_url=base_url, api_key=api_key)
         work = _OpenAIBatch(
             cache,
-            renderer.endpoint,
+            renderer,
             client,
             folder=folder,
             poll_s=poll_s,
@@ -123,144 +146,193 @@ def complete_in_batches(
         )
     fresh: set[str] = set()
     work.collect()
-    while missing := _missing(asked, renderer, cache, work.failures(), max_retries):
-        fresh.update(each.key for each in missing)
-        work.answer(missing)
+
+    def missing() -> list[Rendered]:
+        found = _missing(asked, renderer, cache, work.failures(), max_retries)
+        fresh.update(each.key for each in found)
+        return found
+
+    while work.has_work(missing):
+        work.answer()
     failures = work.failures()
-    for each in asked:
-        yield _result(each, renderer, cache, failures, fresh)
+    for found in _stand(asked, renderer, cache):
+        yield _result(found, failures, fresh)
+
+
+def _stand(
+    asked: Iterable[ChatRequest], renderer: Renderer, cache: ResponseCache
+) -> Iterator[Found]:
+    feed = iter(asked)
+    while chunk := list(islice(feed, _CHUNK)):
+        yield from look_up(chunk, renderer=renderer, cache=cache)
 
 
 def _missing(
-    asked: Sequence[Rendered],
+    asked: Sequence[ChatRequest],
     renderer: Renderer,
     cache: ResponseCache,
     failures: dict[str, list[str]],
     max_retries: int,
 ) -> list[Rendered]:
-    """Return what still needs an answer: of each request, the first try without one."""
+    """Return what still needs an answer, once each."""
     missing: dict[str, Rendered] = {}
-    current = list(asked)
-    while current:
-        later: list[Rendered] = []
-        for start in range(0, len(current), _CHUNK):
-            chunk = current[start : start + _CHUNK]
-            at_hand = cache.find(each.key for each in chunk)
-            for each in chunk:
-                response = at_hand.get(each.key)
-                if response is None:
-                    reasons = failures.get(each.key, [])
-                    if not reasons or (_may_pass(reasons[-1]) and len(reasons) <= max_retries):
-                        missing[each.key] = each
-                    continue
-                reason = verdict.fault(each.request, response, renderer.model)
-                if not verdict.is_final(reason, each):
-                    later.append(renderer.render(each.request, each.try_number + 1))
-        current = later
+    for found in _stand(asked, renderer, cache):
+        if found.response is None:
+            reasons = failures.get(found.rendered.key, [])
+            if not reasons or (_may_pass(reasons[-1]) and len(reasons) <= max_retries):
+                missing[found.rendered.key] = found.rendered
     return list(missing.values())
 
 
-def _result(
-    rendered: Rendered,
-    renderer: Renderer,
-    cache: ResponseCache,
-    failures: dict[str, list[str]],
-    fresh: set[str],
-) -> ChatResult:
-    while True:
-        response = cache.find([rendered.key]).get(rendered.key)
-        if response is None:
-            return verdict.no_result(rendered.request, failures[rendered.key][-1])
-        reason = verdict.fault(rendered.request, response, renderer.model)
-        if verdict.is_final(reason, rendered):
-            cached = rendered.key not in fresh
-            return verdict.result_of(rendered.request, response, reason, cached=cached)
-        rendered = renderer.render(rendered.request, rendered.try_number + 1)
+def _result(found: Found, failures: dict[str, list[str]], fresh: Set[str]) -> ChatResult:
+    request = found.rendered.request
+    response = found.response or found.former
+    if response is None:
+        return verdict.no_result(request, failures.get(found.rendered.key, ["no_answer"])[-1])
+    cached = found.rendered.key not in fresh
+    return verdict.result_of(request, response, found.reason, cached=cached)
 
 
 def _may_pass(reason: str) -> bool:
-    if reason in ("expired", "cancelled", "malformed_response", "empty_choices"):
+    if reason in _PASSING_REASONS:
         return True
     status = reason.removeprefix("http_")
     return status.isdigit() and (int(status) in _PASSING or int(status) >= 500)
 
 
+@dataclass(slots=True)
+class _Taken:
+    """What one results file has given: the keys in it, the first answer to each, other lines."""
+
+    keys: set[str] = field(default_factory=set)
+    answers: list[Response] = field(default_factory=list)
+    unread: list[str] = field(default_factory=list)
+
+
 class _Executor:
     """Answers requests by files; keeps what comes back."""
 
-    def __init__(self, cache: ResponseCache, endpoint: str) -> None:
+    def __init__(self, cache: ResponseCache, renderer: Renderer) -> None:
         self._cache = cache
-        self._endpoint = endpoint
-        self._db = cache.connection
-        self._db.executescript(_LEDGER)
+        self._renderer = renderer
+        self._endpoint = renderer.endpoint
+        # What this run has asked, by key.
+        self._asked: dict[str, Rendered] = {}
+        with cache.together():
+            for statement in _LEDGER:
+                cache.execute(statement)
+            # A ledger of before had no runs.
+            columns = {row[1] for row in cache.execute("PRAGMA table_info(batch_failures)")}
+            if "run" not in columns:
+                cache.execute("ALTER TABLE batch_failures ADD COLUMN run INTEGER")
+
+    def has_work(self, missing: Callable[[], list[Rendered]]) -> bool:
+        """Whether something is missing still.
+
+        Args:
+            missing: Looks what is; `answer` looks again where another process may have changed it.
+        """
+        self._missing = missing
+        self._wanted = missing()
+        self._asked.update((each.key, each) for each in self._wanted)
+        return bool(self._wanted)
 
     def collect(self) -> None:
         """Keep the answers to what a former run has asked."""
         raise NotImplementedError
 
-    def answer(self, missing: Sequence[Rendered]) -> None:
-        """Get answers: each of `missing` is in the cache or among the failures afterwards."""
+    def answer(self) -> None:
+        """Get answers: what was missing is in the cache or among the failures afterwards."""
         raise NotImplementedError
 
     def failures(self) -> dict[str, list[str]]:
-        """Return why requests got no answer, by key, once for each time."""
+        """Return why requests got no answer, by key, once for each time.
+
+        Those of this run, and those that a finished run has taken for its results.
+        """
         found: dict[str, list[str]] = {}
-        for key, reason in self._db.execute(
+        for key, reason in self._cache.execute(
             "SELECT f.key, f.reason FROM batch_failures f JOIN submissions s"
-            " ON s.submission = f.submission ORDER BY s.rowid"
+            " ON s.submission = f.submission"
+            " WHERE f.run = ? OR f.run IN (SELECT id FROM runs WHERE finished) ORDER BY s.rowid",
+            (self._cache.run,),
         ):
             found.setdefault(key, []).append(reason)
         return found
 
-    def _keep(self, line: str, where: str, submission: str) -> Response | None:
-        """Keep one line of a results file: an answer, or the reason why there is none.
+    def _take(
+        self, content: bytes, where: str, submission: str, known: Set[str] | None = None
+    ) -> _Taken:
+        """Keep the lines of a results file: answers, and the reasons where there are none.
 
-        Returns:
-            The answer.
+        Args:
+            content: The file.
+            where: Its name, for messages.
+            submission: What its failures are counted for.
+            known: Keys that may stand in it; None for any.
         """
-        try:
-            row = json.loads(line)
-            key = row["custom_id"]
-            reply = row.get("response") or {}
-            status = reply.get("status_code", 200 if reply else None)
-            body = reply.get("body")
-            fault = row.get("error") or {}
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise GenerationError(
-                f"{where}: a line is no batch result: {line[:200]!r}. It wants custom_id and"
-                " response or error"
-            ) from error
-        if status == 200:
-            try:
-                response = read_completion(
-                    json.dumps(body).encode("utf-8"), latency_s=0.0, attempts=1
-                )
-            except Again as again:
-                self._fail(key, submission, again.reason)
+        taken = _Taken()
+        odd: list[str] = []
+        seen = taken.keys
+        answers: list[Stored] = []
+        for row in read_results(content):
+            if isinstance(row, Unread):
+                taken.unread.append(f"line {row.line} {row.fault}")
+                continue
+            if not isinstance(key_in_file(row.key), bytes) or (
+                known is not None and row.key not in known
+            ):
+                odd.append(f"line {row.line} has the unknown custom_id {row.key[:70]!r}")
+                continue
+            if row.key in seen:
+                odd.append(f"line {row.line} has the custom_id {row.key} of an earlier one")
+            if row.response is None:
+                self._fail(row.key, submission, row.reason or "no_answer")
             else:
-                self._cache.store(key, self._endpoint, response)
-                return response
-        elif status is not None:
-            self._fail(key, submission, f"http_{status}")
-        else:
-            code = str(fault.get("code") or "no_answer")
-            self._fail(key, submission, "expired" if code == "batch_expired" else code)
-        return None
+                answers.append(
+                    Stored(
+                        row.key,
+                        row.response,
+                        self._is_valid(row.key, row.response),
+                        self._cache.run,
+                    )
+                )
+                if row.key not in seen:
+                    taken.answers.append(row.response)
+            seen.add(row.key)
+        for start in range(0, len(answers), _CHUNK):
+            self._cache.store_all(answers[start : start + _CHUNK], self._endpoint)
+        for what, lines in (("were not used", odd), ("could not be read", taken.unread)):
+            if lines:
+                log.warning("%s: %d lines %s: %s", where, len(lines), what, _some(lines))
+        return taken
+
+    def _is_valid(self, key: str, response: Response) -> bool | None:
+        asked = self._asked.get(key)
+        if asked is None:
+            return None
+        return verdict.fault(asked.request, response, self._renderer.model) is None
 
     def _fail(self, key: str, submission: str, reason: str) -> None:
-        self._db.execute(
-            "INSERT OR REPLACE INTO batch_failures (key, submission, reason) VALUES (?,?,?)",
-            (key, submission, reason),
+        self._cache.execute(
+            "INSERT OR REPLACE INTO batch_failures (key, submission, reason, run) VALUES (?,?,?,?)",
+            (key, submission, reason, self._cache.run),
         )
+
+
+def _some(lines: Sequence[str]) -> str:
+    more = "" if len(lines) <= _MAX_NAMED else f"; and {len(lines) - _MAX_NAMED} more"
+    return "; ".join(lines[:_MAX_NAMED]) + more
 
 
 class _BatchFile(_Executor):
     """Writes requests to ``requests.jsonl``; reads every other JSONL file of the folder."""
 
-    def __init__(self, cache: ResponseCache, endpoint: str, folder: Path) -> None:
-        super().__init__(cache, endpoint)
+    def __init__(self, cache: ResponseCache, renderer: Renderer, folder: Path) -> None:
+        super().__init__(cache, renderer)
         self._folder = folder
         self._requests = folder / "requests.jsonl"
+        self._unread: list[str] = []
 
     def collect(self) -> None:
         if not self._folder.is_dir():
@@ -268,25 +340,29 @@ class _BatchFile(_Executor):
         for path in sorted(self._folder.glob("*.jsonl")):
             if path == self._requests:
                 continue
-            self._db.execute(
-                "INSERT OR IGNORE INTO submissions (submission, endpoint, collected)"
-                " VALUES (?,?,1)",
-                (path.name, self._endpoint),
-            )
-            for line in path.read_text(encoding="utf-8").splitlines():
-                if line.strip():
-                    self._keep(line, str(path), path.name)
+            try:
+                content = path.read_bytes()
+            except OSError as error:
+                raise GenerationError(f"{path}: cannot be read: {error}") from error
+            # A file's lines together: one commit, and all of it or nothing.
+            with self._cache.together():
+                self._cache.execute(
+                    "INSERT OR IGNORE INTO submissions (submission, endpoint, collected)"
+                    " VALUES (?,?,1)",
+                    (path.name, self._endpoint),
+                )
+                taken = self._take(content, str(path), path.name)
+            self._unread.extend(f"{path}, {line}" for line in taken.unread)
 
-    def answer(self, missing: Sequence[Rendered]) -> None:
-        self._folder.mkdir(parents=True, exist_ok=True)
-        partial = self._requests.with_name(self._requests.name + ".partial")
-        with partial.open("w", encoding="utf-8") as file:
-            file.writelines(f"{jsonl_line(each)}\n" for each in missing)
-        partial.replace(self._requests)
+    def answer(self) -> None:
+        wanted = self._wanted
+        put_in_place(self._requests, (f"{jsonl_line(each)}\n".encode() for each in wanted))
+        unread = f" Of the answers there, {_some(self._unread)}." if self._unread else ""
         raise GenerationError(
-            f"{self._requests}: {len(missing)} requests wait for answers. Have them answered,"
-            f" for example by `vllm run-batch -i {self._requests} -o {self._folder}/results.jsonl"
-            " --model MODEL`, and run the stage again: it reads every other .jsonl file there."
+            f"{self._requests}: {len(wanted)} requests wait for answers.{unread} Have them"
+            f" answered, for example by `vllm run-batch -i {self._requests}"
+            f" -o {self._folder}/results.jsonl --model MODEL`, and run the stage again: it reads"
+            " every other .jsonl file there."
         )
 
 
@@ -296,7 +372,7 @@ class _OpenAIBatch(_Executor):
     def __init__(
         self,
         cache: ResponseCache,
-        endpoint: str,
+        renderer: Renderer,
         client: openai.OpenAI,
         *,
         folder: Path,
@@ -304,18 +380,27 @@ class _OpenAIBatch(_Executor):
         budget: Budget,
         usage: Usage,
     ) -> None:
-        super().__init__(cache, endpoint)
+        super().__init__(cache, renderer)
         self._client = client
+        self._folder = folder
         self._lock = folder / "submitting.lock"
         self._poll_s = poll_s
         self._budget = budget
         self._usage = usage
+        # Requests of each submission of this run that is not collected yet.
+        self._mine: dict[str, int] = {}
+        # Most requests of one batch; fewer once a batch that was alone had too many tokens.
+        self._largest = MAX_REQUESTS
 
     @contextlib.contextmanager
     def _alone(self) -> Iterator[None]:
         """Let one process at a time change what is submitted; freed however it ends."""
-        self._lock.parent.mkdir(parents=True, exist_ok=True)
-        with self._lock.open("w") as file:
+        try:
+            self._lock.parent.mkdir(parents=True, exist_ok=True)
+            file = self._lock.open("w")
+        except OSError as error:
+            raise GenerationError(f"{self._lock}: cannot be written: {error}") from error
+        with file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
 
@@ -335,47 +420,87 @@ class _OpenAIBatch(_Executor):
         """Wait for every batch of this endpoint that the ledger knows, and keep its lines."""
         with self._alone():
             self._adopt()
-        while True:
-            open_batches = self._db.execute(
-                "SELECT submission, batch FROM submissions"
-                " WHERE endpoint = ? AND collected = 0 AND batch IS NOT NULL",
-                (self._endpoint,),
-            ).fetchall()
-            if not open_batches:
-                return
+        n_waiting = -1
+        while open_batches := self._cache.execute(
+            "SELECT submission, batch FROM submissions"
+            " WHERE endpoint = ? AND collected = 0 AND batch IS NOT NULL",
+            (self._endpoint,),
+        ):
             still_open = 0
+            refusals: list[str] = []
             for submission, batch_id in open_batches:
                 with self._calls():
                     batch = self._client.batches.retrieve(batch_id)
-                if batch.status in _ENDED:
-                    self._collect_one(submission, batch)
-                else:
+                if batch.status not in _ENDED:
                     still_open += 1
+                elif batch.status == "failed":
+                    refusals.extend(self._refused(submission, batch))
+                else:
+                    self._collect_one(submission, batch)
+            if refusals:
+                raise GenerationError("; ".join(refusals))
             if still_open:
-                log.info("%d batches are being answered", still_open)
+                if still_open != n_waiting:
+                    log.info("%d batches are being answered", still_open)
+                n_waiting = still_open
                 time.sleep(self._poll_s)
 
-    def answer(self, missing: Sequence[Rendered]) -> None:
+    def has_work(self, missing: Callable[[], list[Rendered]]) -> bool:
+        self._seen_version = self._version()
+        return super().has_work(missing)
+
+    def _version(self) -> int:
+        """Return a number that another connection's next commit changes."""
+        return int(self._cache.execute("PRAGMA data_version")[0][0])
+
+    def answer(self) -> None:
         with self._alone():
             self._adopt()
+            wanted = self._wanted if self._version() == self._seen_version else self._missing()
             under_way = self._under_way()
-            rest = [each for each in missing if each.key not in under_way]
+            rest = [each for each in wanted if each.key not in under_way]
             self._afford(rest)
-            for part in _parts(rest):
-                self._submit(part)
+            for part in _parts(rest, self._largest):
+                if not self._submit(part):
+                    break  # nor would those after it be taken
         self.collect()
+        self._fit()
 
     def _under_way(self) -> set[str]:
-        """Return the keys that are answered already, or are about to be."""
+        """Return the keys that are about to be answered."""
         return {
             key
-            for (key,) in self._db.execute(
+            for (key,) in self._cache.execute(
                 "SELECT t.key FROM submitted t JOIN submissions s ON s.submission = t.submission"
-                " WHERE s.endpoint = ? AND (s.collected = 0"
-                " OR t.key IN (SELECT key FROM responses))",
+                " WHERE s.endpoint = ? AND s.collected = 0",
                 (self._endpoint,),
             )
         }
+
+    def _fit(self) -> None:
+        """Make batches smaller where not one was taken, though none of ours was in its way.
+
+        A batch that did not find room beside others is submitted again as it was: by now they have
+        ended.
+        """
+        at_hand = {row[0] for row in self._cache.execute("SELECT submission FROM submissions")}
+        refused = [n for submission, n in self._mine.items() if submission not in at_hand]
+        taken = len(self._mine) - len(refused)
+        self._mine.clear()
+        if not refused:
+            return
+        # Room that others take is not given back at once.
+        time.sleep(self._poll_s)
+        if taken:
+            return
+        if max(refused) == 1:
+            raise GenerationError(
+                f"{self._client.base_url}: a batch of a single request has more tokens than the"
+                f" account may have waiting ({_TOO_MANY_TOKENS}). Run again when its other batches"
+                " have ended, or ask for a higher limit; everything answered so far is kept."
+            )
+        self._largest = max(refused) // 2
+        log.info("batches have %d requests at most from now on", self._largest)
 
     def _afford(self, requests: Sequence[Rendered]) -> None:
         """Refuse to submit what could pass the budget: a part of a batch is of no use."""
@@ -390,28 +515,38 @@ class _OpenAIBatch(_Executor):
                 " max_cost, or ask for less, and run again."
             )
 
-    def _submit(self, part: Sequence[Rendered]) -> None:
+    def _submit(self, part: Sequence[Rendered]) -> bool:
+        """Submit requests; False where too many tokens wait already."""
         submission = uuid.uuid4().hex
         # The intention first: a stop between the next two calls leaves a batch that `_adopt`
         # finds by this mark.
-        with transaction(self._db):
-            self._db.execute(
+        with self._cache.together():
+            self._cache.execute(
                 "INSERT INTO submissions (submission, endpoint) VALUES (?,?)",
                 (submission, self._endpoint),
             )
-            self._db.executemany(
-                "INSERT INTO submitted (key, submission) VALUES (?,?)",
-                [(each.key, submission) for each in part],
-            )
+            for each in part:
+                self._cache.execute(
+                    "INSERT INTO submitted (key, submission) VALUES (?,?)", (each.key, submission)
+                )
         content = "".join(f"{jsonl_line(each)}\n" for each in part).encode("utf-8")
+        self._mine[submission] = len(part)
         with self._calls():
             file = self._client.files.create(file=(f"{submission}.jsonl", content), purpose="batch")
-            batch_id = self._create(file.id, submission)
-        self._db.execute(
+            try:
+                batch_id = self._create(file.id, submission)
+            except openai.APIStatusError as error:
+                if error.code != _TOO_MANY_TOKENS:
+                    raise
+                with self._cache.together():
+                    self._forget(submission)
+                return False
+        self._cache.execute(
             "UPDATE submissions SET batch = ? WHERE submission = ?", (batch_id, submission)
         )
         self._usage.n_sent += len(part)
         log.info("batch %s: %d requests submitted", batch_id, len(part))
+        return True
 
     def _create(self, file_id: str, submission: str) -> str:
         """Make a batch of an uploaded file; return its id.
@@ -453,7 +588,7 @@ class _OpenAIBatch(_Executor):
         """Find batches whose ids did not reach the ledger; drop intentions that led to none."""
         lost = {
             row[0]
-            for row in self._db.execute(
+            for row in self._cache.execute(
                 "SELECT submission FROM submissions"
                 " WHERE endpoint = ? AND batch IS NULL AND collected = 0",
                 (self._endpoint,),
@@ -463,52 +598,71 @@ class _OpenAIBatch(_Executor):
             return
         with self._calls():
             found = self._find(lost)
-        with transaction(self._db):
+        with self._cache.together():
             for submission in lost:
                 if submission in found:
-                    self._db.execute(
+                    self._cache.execute(
                         "UPDATE submissions SET batch = ? WHERE submission = ?",
                         (found[submission], submission),
                     )
                 else:
                     self._forget(submission)
 
+    def _refused(self, submission: str, batch: Any) -> list[str]:
+        """Forget a batch that was not taken; return why, where the same would happen again."""
+        faults = list(batch.errors.data or []) if batch.errors else []
+        with self._cache.together():
+            self._forget(submission)
+        if any(fault.code == _TOO_MANY_TOKENS for fault in faults):
+            log.info("batch %s: %s; it is submitted again", batch.id, faults[0].message)
+            self._usage.n_sent -= self._mine.get(submission, 0)
+            return []
+        says = "; ".join(str(fault.message) for fault in faults) or "no reason given"
+        return [
+            f"batch {batch.id} was refused: {says}. Check section llm of params.yaml; nothing of it"
+            " was answered"
+        ]
+
     def _collect_one(self, submission: str, batch: Any) -> None:
-        if batch.status == "failed":
-            faults = [fault.message for fault in (batch.errors.data or [])] if batch.errors else []
-            with transaction(self._db):
-                self._forget(submission)
-            raise GenerationError(
-                f"batch {batch.id} was refused: {'; '.join(str(fault) for fault in faults)}."
-                " Check section llm of params.yaml; nothing of it was answered"
-            )
-        contents: list[tuple[str, str]] = []
+        contents: list[tuple[str, bytes]] = []
         for file_id in (batch.output_file_id, batch.error_file_id):
             if file_id:
                 with self._calls():
-                    contents.append((file_id, self._client.files.content(file_id).text))
-        with transaction(self._db):
-            first = self._db.execute(
+                    contents.append((file_id, self._client.files.content(file_id).content))
+        known = {
+            key
+            for (key,) in self._cache.execute(
+                "SELECT key FROM submitted WHERE submission = ?", (submission,)
+            )
+        }
+        with self._cache.together():
+            self._cache.execute(
                 "UPDATE submissions SET collected = 1 WHERE submission = ? AND collected = 0",
                 (submission,),
             )
-            if not first.rowcount:  # another process has collected it meanwhile
-                return
-            for file_id, text in contents:
-                for line in text.splitlines():
-                    if line.strip():
-                        where = f"file {file_id} of batch {batch.id}"
-                        answer = self._keep(line, where, submission)
-                        if answer is not None:
-                            self._pay(answer)
+            if self._cache.execute("SELECT changes()") == [(0,)]:
+                return  # another process has collected it meanwhile
+            rest = "expired"
+            named: set[str] = set()
+            for file_id, content in contents:
+                taken = self._take(
+                    content, f"file {file_id} of batch {batch.id}", submission, known
+                )
+                named |= taken.keys
+                if taken.unread:
+                    rest = "malformed_response"
+                    self._put_aside(content, f"{batch.id}-{file_id}")
+                for answer in taken.answers:
+                    self._pay(answer)
             # Neither answered nor named in the error file: the batch ended before them.
-            for (key,) in self._db.execute(
-                "SELECT key FROM submitted WHERE submission = ? AND key NOT IN"
-                " (SELECT key FROM batch_failures WHERE submission = ?)"
-                " AND key NOT IN (SELECT key FROM responses)",
-                (submission, submission),
-            ).fetchall():
-                self._fail(key, submission, "expired")
+            for key in sorted(known - named):
+                self._fail(key, submission, rest)
+
+    def _put_aside(self, content: bytes, name: str) -> None:
+        """Keep a file with lines that could not be read: they are paid for."""
+        path = self._folder / f"{_NAME.sub('_', name)}.unread"
+        put_in_place(path, [content])
+        log.warning("%s: kept, since some of its lines could not be read", path)
 
     def _pay(self, answer: Response) -> None:
         self._usage.paid_prompt_tokens += answer.prompt_tokens
@@ -516,17 +670,17 @@ class _OpenAIBatch(_Executor):
         self._budget.pay(answer.prompt_tokens, answer.completion_tokens)
 
     def _forget(self, submission: str) -> None:
-        self._db.execute("DELETE FROM submitted WHERE submission = ?", (submission,))
-        self._db.execute("DELETE FROM submissions WHERE submission = ?", (submission,))
+        self._cache.execute("DELETE FROM submitted WHERE submission = ?", (submission,))
+        self._cache.execute("DELETE FROM submissions WHERE submission = ?", (submission,))
 
 
-def _parts(missing: Sequence[Rendered]) -> Iterator[list[Rendered]]:
+def _parts(missing: Sequence[Rendered], largest: int) -> Iterator[list[Rendered]]:
     """Split requests so that each part keeps the API's limits for one file."""
     part: list[Rendered] = []
     size = 0
     for each in missing:
         n_bytes = len(jsonl_line(each).encode("utf-8")) + 1
-        if part and (len(part) == MAX_REQUESTS or size + n_bytes > MAX_BYTES):
+        if part and (len(part) == largest or size + n_bytes > MAX_BYTES):
             yield part
             part, size = [], 0
         part.append(each)

@@ -27,6 +27,7 @@ from augqa.llm.cache import CacheWriter, Response, ResponseCache
 from augqa.llm.cost import Budget, Estimate, Price, Usage
 from augqa.llm.limiter import CoolDown, InFlight, RateLimiter, Ticket
 from augqa.llm.request import ChatRequest, ChatResult, Rendered, Renderer
+from augqa.llm.tries import look_up
 from augqa.llm.wire import Again, Busy, Endpoint, Refused
 from augqa.params import Llm
 
@@ -105,14 +106,13 @@ class ChatClient:
         n_requests = n_cached = prompt = completion = 0
         feed = iter(requests)
         while chunk := list(islice(feed, _CHUNK)):
-            rendered = [self._renderer.render(request) for request in chunk]
-            at_hand = self._cache.find(each.key for each in rendered)
-            n_requests += len(rendered)
-            n_cached += len(at_hand)
-            for each in rendered:
-                if each.key not in at_hand:
-                    prompt += cost.prompt_tokens(each.body)
-                    completion += each.request.max_tokens
+            for each in look_up(chunk, renderer=self._renderer, cache=self._cache):
+                n_requests += 1
+                if each.response is not None:
+                    n_cached += 1
+                else:
+                    prompt += cost.prompt_tokens(each.rendered.body)
+                    completion += each.rendered.request.max_tokens
         return Estimate(
             n_requests=n_requests,
             n_cached=n_cached,
@@ -175,6 +175,7 @@ class ChatClient:
                 the cache.
         """
         del total
+        self._writer.run = self._cache.begin_run()
         if self._params.executor != "online":
             results = complete_in_batches(
                 requests,
@@ -193,6 +194,7 @@ class ChatClient:
                 self._count(result)
                 yield result
             self._judge(final=True)
+            self._cache.finish_run()
             return
         feed = iter(requests)
         window: deque[_ResultFuture] = deque()
@@ -212,27 +214,25 @@ class ChatClient:
                     time.sleep(_LOOK_S)
                 yield window.popleft().result()
             self._judge(final=True)
+            self._cache.finish_run()
         finally:
             for future in window:
                 future.cancel()
 
     def _start(self, chunk: list[ChatRequest]) -> list[_ResultFuture]:
-        rendered = [self._renderer.render(request) for request in chunk]
-        at_hand = self._cache.find(each.key for each in rendered)
         futures: list[_ResultFuture] = []
         missing: list[tuple[Rendered, _ResultFuture]] = []
-        for each in rendered:
+        for each in look_up(chunk, renderer=self._renderer, cache=self._cache):
             future: _ResultFuture = concurrent.futures.Future()
             futures.append(future)
-            response = at_hand.get(each.key)
-            if response is not None:
-                reason = verdict.fault(each.request, response, self._params.model)
-                if verdict.is_final(reason, each):
-                    result = verdict.result_of(each.request, response, reason, cached=True)
-                    self._count(result)
-                    future.set_result(result)
-                    continue
-            missing.append((each, future))
+            if each.response is None:
+                missing.append((each.rendered, future))
+                continue
+            result = verdict.result_of(
+                each.rendered.request, each.response, each.reason, cached=True
+            )
+            self._count(result)
+            future.set_result(result)
         if missing:
             self._loop.call_soon_threadsafe(self._submit, missing)
         return futures
@@ -355,7 +355,8 @@ class ChatClient:
             unpaid = False
             try:
                 response, limits = await self._endpoint.chat(rendered.content, attempts=attempts)
-                kept = await self._writer.store(rendered.key, response)
+                reason = verdict.fault(rendered.request, response, self._params.model)
+                kept = await self._writer.store(rendered.key, response, valid=reason is None)
                 tokens = (response.prompt_tokens, response.completion_tokens)
                 self.usage.paid_prompt_tokens += tokens[0]
                 self.usage.paid_completion_tokens += tokens[1]

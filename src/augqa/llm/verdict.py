@@ -39,6 +39,11 @@ def is_final(reason: str | None, rendered: Rendered) -> bool:
     return reason is None or reason in _FINAL or rendered.try_number >= MAX_INVALID_TRIES
 
 
+def may_change(reason: str | None) -> bool:
+    """Whether another answer to the same request may lack this fault."""
+    return reason is not None and reason not in _FINAL
+
+
 def result_of(
     request: ChatRequest, response: Response, reason: str | None, *, cached: bool
 ) -> ChatResult:

@@ -1,6 +1,6 @@
 """Causal question generators, such as SmolLM2 trained by `train_question_generator`."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 
 import torch
@@ -8,11 +8,12 @@ from transformers import GenerationConfig
 
 from augqa.candidates import Candidate, answer_candidates, choose_candidates
 from augqa.errors import QuestionGeneratorError
-from augqa.pairs import Draft, Passage, Proposal, Refusal
+from augqa.metrics import Usage
 from augqa.question_generator.checkpoints import load_checkpoint
 from augqa.question_generator.decoding import Source, decode, outcome
 from augqa.question_generator.encoding import causal_ids
 from augqa.question_generator.forms import causal_sha256
+from augqa.question_generator.proposals import Draft, Passage, Proposal, Refusal
 
 
 class CausalGenerator:
@@ -50,6 +51,7 @@ class CausalGenerator:
                 `max_source_tokens` and `max_new_tokens`.
         """
         torch.set_num_threads(threads)
+        self.usage = Usage()
         self._n_pairs = n_pairs
         self._batch_size = batch_size
         self._tokenizer, self._model, source = load_checkpoint(checkpoint, "causal", param=param)
@@ -71,11 +73,12 @@ class CausalGenerator:
             pad_token_id=self._tokenizer.pad_token_id,
         )
 
-    def propose(self, passages: Sequence[Passage]) -> Iterator[Proposal]:
+    def propose(self, passages: Iterable[Passage]) -> Iterator[Proposal]:
         """Yield one proposal for each passage, in their order.
 
         Of a context longer than the model's input, whole sentences about the answer are shown.
         """
+        passages = list(passages)  # inputs of like lengths go together
         candidates = [answer_candidates(passage.text) for passage in passages]
         asked = [
             [(passage.text, c) for c in choose_candidates(found, passage.text, n=self._n_pairs)]

@@ -8,7 +8,7 @@ import torch
 from tqdm import tqdm
 
 from augqa.candidates import Candidate
-from augqa.pairs import Draft, Refusal
+from augqa.question_generator.proposals import Draft, Refusal
 from augqa.sentences import Span
 
 

@@ -2,18 +2,10 @@
 
 from typing import Any
 
+from augqa.finetuning.tokens import SPARE_TOKENS, headed_ids, plain_ids, token_starts
 from augqa.question_generator.forms import cue, head
 from augqa.sentences import Span, sentence_spans
 from augqa.spans import window_around
-
-# A window may take a token or two more when it is encoded by itself.
-SPARE_TOKENS = 4
-
-
-def token_starts(tokenizer: Any, text: str) -> list[int]:
-    """Return the offset of each token of `text`, in characters."""
-    encoded = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
-    return [start for start, _ in encoded["offset_mapping"]]
 
 
 def causal_ids(
@@ -37,24 +29,6 @@ def causal_ids(
     if len(asking) > max_source_tokens // 2:
         sentence = window_around(text, answer, starts, max_units=max(1, max_source_tokens // 4))
         asking = plain_ids(tokenizer, cue(text, answer, sentence))
-    taken = len(_headed(tokenizer, head(""))) + len(asking) + SPARE_TOKENS
+    taken = len(headed_ids(tokenizer, head(""))) + len(asking) + SPARE_TOKENS
     window = window_around(text, answer, starts, max_units=max(1, max_source_tokens - taken))
-    return _headed(tokenizer, head(text[slice(*window)])), asking
-
-
-def plain_ids(tokenizer: Any, text: str) -> list[int]:
-    """Return the ids of `text` without anything around it."""
-    ids: list[int] = tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
-    return ids
-
-
-def _headed(tokenizer: Any, text: str) -> list[int]:
-    """Return the ids of `text` behind the token that the model wants first, if it wants one."""
-    begins = tokenizer("", verbose=False)["input_ids"][:1]
-    begins = begins if begins == [tokenizer.bos_token_id] else []
-    return [*begins, *plain_ids(tokenizer, text)]
-
-
-def target_ids(tokenizer: Any, text: str) -> list[int]:
-    """Return the ids of what a causal model is to write, and of its end."""
-    return [*plain_ids(tokenizer, text), tokenizer.eos_token_id]
+    return headed_ids(tokenizer, head(text[slice(*window)])), asking

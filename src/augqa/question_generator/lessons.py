@@ -4,74 +4,19 @@ The loss is that of the question's tokens and its end, never of the context's or
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import cross_entropy, pad
+from torch.nn.functional import cross_entropy
 
 from augqa.finetuning.batches import Offsets
-from augqa.question_generator.encoding import (
-    SPARE_TOKENS,
-    causal_ids,
-    plain_ids,
-    target_ids,
-    token_starts,
-)
+from augqa.finetuning.lessons import IGNORED, Row, Unit, causal_loss, padded
+from augqa.finetuning.tokens import SPARE_TOKENS, plain_ids, target_ids, token_starts
+from augqa.question_generator.encoding import causal_ids
 from augqa.question_generator.forms import HIGHLIGHT, PREFIXES, marked, target
 from augqa.records import QAExample, Rejection
 from augqa.spans import window_around
-
-IGNORED = -100  # label of a token that is not learned
-_PADDING = -1  # segment of the padding
-
-
-@dataclass(frozen=True, slots=True)
-class Unit:
-    """What goes through the model in one row.
-
-    Attributes:
-        ids: Ids of its examples.
-        n_tokens: Length of the row.
-        n_targets: Tokens that are learned.
-    """
-
-    ids: tuple[str, ...]
-    n_tokens: int
-    n_targets: int
-
-
-class Lessons(Protocol):
-    """All that is to be learned."""
-
-    units: list[Unit]
-    left_out: list[Rejection]
-
-    def loss(self, model: Any, rows: Offsets) -> Tensor:
-        """Return the summed loss of the target tokens of the units `rows`, a scalar."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """A context and the questions on it, in one row of tokens.
-
-    Each token has its segment: 0 for the context, k for the k-th question with its answer. It
-    sees the tokens before it of its own segment and of the context.
-
-    Attributes:
-        tokens: Their ids.
-        segments: Of each token.
-        positions: Of each token, as if its question were the only one.
-        labels: The token that is to follow, or IGNORED.
-    """
-
-    tokens: list[int]
-    segments: list[int]
-    positions: list[int]
-    labels: list[int]
 
 
 def make_row(head: Sequence[int], questions: Sequence[tuple[Sequence[int], Sequence[int]]]) -> Row:
@@ -147,7 +92,7 @@ class CausalLessons:
 
     def loss(self, model: Any, rows: Offsets) -> Tensor:
         """Return the summed loss of the target tokens of the units `rows`, a scalar."""
-        return self._loss(model, [self._rows[row] for row in rows.tolist()])
+        return causal_loss(model, [self._rows[row] for row in rows.tolist()], padding=self._pad)
 
     def loss_apart(self, model: Any, row: int) -> Tensor:
         """Return the loss of a unit whose questions go through the model one by one."""
@@ -157,41 +102,9 @@ class CausalLessons:
         for number in range(1, whole.segments[-1] + 1):
             own = [i for i, s in enumerate(whole.segments) if i < n_head or s == number]
             fields = (whole.tokens, whole.segments, whole.positions, whole.labels)
-            parts.append(self._loss(model, [Row(*([f[i] for i in own] for f in fields))]))
+            alone = Row(*([f[i] for i in own] for f in fields))
+            parts.append(causal_loss(model, [alone], padding=self._pad))
         return torch.stack(parts).sum()
-
-    def _loss(self, model: Any, chosen: Sequence[Row]) -> Tensor:
-        tokens = _padded([row.tokens for row in chosen], self._pad, model.device)
-        segments = _padded([row.segments for row in chosen], _PADDING, model.device)
-        positions = _padded([row.positions for row in chosen], 0, model.device)
-        labels = _padded([row.labels for row in chosen], IGNORED, model.device)
-        learned = labels != IGNORED
-        logits = model(
-            input_ids=tokens,
-            attention_mask=attention_mask(segments),
-            position_ids=positions,
-            logits_to_keep=learned,  # the vocabulary is far wider than the layers
-            use_cache=False,
-        ).logits
-        return cross_entropy(logits.float(), labels[learned], reduction="sum")
-
-
-def attention_mask(segments: Tensor) -> Tensor:
-    """Return what is added to the attention: 0 where a token may look, a very low number else.
-
-    Args:
-        segments: Shape ``(n_rows, n_tokens)``.
-
-    Returns:
-        Shape ``(n_rows, 1, n_tokens, n_tokens)``: from, to.
-    """
-    n = segments.shape[1]
-    earlier = torch.ones(n, n, dtype=torch.bool, device=segments.device).tril()
-    own = segments[:, :, None] == segments[:, None, :]
-    context = (segments == 0)[:, None, :]
-    seen = earlier & (own | context)
-    mask = torch.zeros(seen.shape, device=segments.device)
-    return mask.masked_fill(~seen, torch.finfo(mask.dtype).min)[:, None]
 
 
 class Seq2SeqLessons:
@@ -229,9 +142,9 @@ class Seq2SeqLessons:
     def loss(self, model: Any, rows: Offsets) -> Tensor:
         """Return the summed loss of the target tokens of the units `rows`, a scalar."""
         chosen = [self._rows[row] for row in rows.tolist()]
-        tokens = _padded([source for source, _ in chosen], self._pad, model.device)
+        tokens = padded([source for source, _ in chosen], self._pad, model.device)
         lengths = torch.tensor([len(source) for source, _ in chosen], device=model.device)
-        labels = _padded([aim for _, aim in chosen], IGNORED, model.device)
+        labels = padded([aim for _, aim in chosen], IGNORED, model.device)
         logits = model(
             input_ids=tokens,
             attention_mask=torch.arange(tokens.shape[1], device=model.device) < lengths[:, None],
@@ -247,14 +160,3 @@ def _fault(n_source: int, most_source: int, n_question: int, most_question: int)
     if n_source > most_source:
         return "source_too_long"
     return "question_too_long" if n_question > most_question else None
-
-
-def _padded(rows: Sequence[Sequence[int]], value: int, device: Any) -> Tensor:
-    longest = max(len(row) for row in rows)
-    parts = [pad(torch.tensor(row), (0, longest - len(row)), value=value) for row in rows]
-    return torch.stack(parts).to(device)
-
-
-def lengths(units: Sequence[Unit]) -> Offsets:
-    """Return the length of each unit's row."""
-    return np.array([unit.n_tokens for unit in units], dtype=np.int64)

@@ -1,6 +1,6 @@
 """Sequence-to-sequence question generators, such as T5 trained on SQuAD."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -9,12 +9,20 @@ from transformers import GenerationConfig
 
 from augqa.candidates import Candidate, answer_candidates, choose_candidates
 from augqa.errors import QuestionGeneratorError
-from augqa.pairs import Draft, Passage, Proposal, Refusal, in_turn
+from augqa.finetuning.tokens import SPARE_TOKENS, token_starts
+from augqa.metrics import Usage
+from augqa.question_generator import settings
 from augqa.question_generator.checkpoints import load_checkpoint
 from augqa.question_generator.decoding import Source, decode, outcome
-from augqa.question_generator.encoding import SPARE_TOKENS, token_starts
+from augqa.question_generator.entries import Given
 from augqa.question_generator.forms import HIGHLIGHT, PREFIXES, Form, marked, seq2seq_sha256
+from augqa.question_generator.proposals import Draft, Passage, Proposal, Refusal, in_turn
 from augqa.spans import window_around, windows
+
+
+def load(own: settings.T5, given: Given) -> "Seq2SeqGenerator":
+    """Return the generator of a checkpoint that was trained elsewhere."""
+    return Seq2SeqGenerator(**own.model_dump(), n_pairs=given.n_pairs)
 
 
 class Seq2SeqGenerator:
@@ -56,6 +64,7 @@ class Seq2SeqGenerator:
                 not trained for `form`.
         """
         torch.set_num_threads(threads)
+        self.usage = Usage()
         self._checkpoint = checkpoint
         self._form = form
         self._n_pairs = n_pairs
@@ -94,7 +103,7 @@ class Seq2SeqGenerator:
             forced_eos_token_id=own.forced_eos_token_id,
         )
 
-    def propose(self, passages: Sequence[Passage]) -> Iterator[Proposal]:
+    def propose(self, passages: Iterable[Passage]) -> Iterator[Proposal]:
         """Yield one proposal for each passage, in their order.
 
         A context longer than the model's input is read in windows of whole sentences; the window
@@ -103,6 +112,7 @@ class Seq2SeqGenerator:
         Raises:
             QuestionGeneratorError: If the input limit leaves no room for a context.
         """
+        passages = list(passages)  # inputs of like lengths go together
         make = self._answer_sources if self._form == "answer_aware" else self._window_sources
         by_passage = [list(make(passage)) for passage in passages]
         self._decode([source for sources in by_passage for source in sources])

@@ -1,17 +1,19 @@
 """Question generators that `train_question_generator` made: what they were made for, and use."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Protocol
 
 from augqa.candidates import Candidate
 from augqa.errors import QuestionGeneratorError
-from augqa.pairs import Draft, Passage, Proposal, Refusal
+from augqa.question_generator import settings
 from augqa.question_generator.causal import CausalGenerator
 from augqa.question_generator.checkpoints import Kind
+from augqa.question_generator.entries import Given
 from augqa.question_generator.forms import PREFIXES, causal_sha256, seq2seq_sha256
+from augqa.question_generator.proposals import Draft, QuestionGenerator, Refusal
 from augqa.question_generator.seq2seq import Seq2SeqGenerator
 
 RECORD = "question_generator.json"
@@ -36,16 +38,24 @@ class Trained:
     max_source_tokens: int
 
 
-class AnswerAware(Protocol):
+class AnswerAware(QuestionGenerator, Protocol):
     """Writes the question to an answer."""
-
-    def propose(self, passages: Sequence[Passage]) -> Iterator[Proposal]:
-        """Yield one proposal for each passage, in their order."""
-        ...
 
     def ask(self, asked: Sequence[tuple[str, Candidate]]) -> list[Draft | Refusal]:
         """Return the question to each answer of a context, in their order."""
         ...
+
+
+def load(own: settings.Trained, given: Given) -> AnswerAware:
+    """Return the generator of the folder that params name, or else of the one trained here.
+
+    Raises:
+        QuestionGeneratorError: As `load_trained`.
+    """
+    folder = given.trained if own.checkpoint is None else Path(own.checkpoint)
+    return load_trained(
+        folder or Path(), **own.model_dump(exclude={"checkpoint"}), n_pairs=given.n_pairs
+    )
 
 
 def load_trained(folder: Path, **settings: Any) -> AnswerAware:

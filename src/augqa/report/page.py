@@ -1,34 +1,19 @@
-"""The report as one HTML page that needs nothing beside it: no script, no font, no network.
-
-Only this module imports jinja2.
-"""
+"""The report as one HTML page that needs nothing beside it: no script, no font, no network."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from augqa.records import SampledPair
 from augqa.report import robustness
 from augqa.report.quality import QualityTable
 from augqa.report.results import Gate, RegimeResult, Results, Step
-from augqa.report.table import is_best, noise_notes, number, signed
+from augqa.report.table import is_best, noise_notes
+from augqa.report.template import render
+from augqa.test_sets import ANCHORS
 
 # Part of the chart's width, in percent, that an F1 of 100 takes; labels stand in the rest.
 _CHART_SPAN = 66.0
 _GROUP_HEIGHT, _BAR_HEIGHT, _GROUP_GAP = 26, 24, 14  # pixels
-
-_environment = Environment(
-    loader=PackageLoader("augqa.report", "."),
-    autoescape=True,
-    undefined=StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-    keep_trailing_newline=True,
-)
-_environment.filters["score"] = number
-_environment.filters["signed"] = lambda value: signed(value).replace("-", "−")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +21,9 @@ class Provenance:
     """What the numbers were made with.
 
     Attributes:
-        source: Where the data comes from: ``sample``, ``files`` or ``hub``.
+        source: Where the training data comes from, in words.
+        sample: Whether the data is the project's own sample.
+        trained_on: Key of the published set that the real training set is; None for any other.
         reader: Checkpoint of the reader.
         language_model: Name of the language model.
         provider: Who serves it: ``embedded`` or ``openai``.
@@ -44,6 +31,8 @@ class Provenance:
     """
 
     source: str
+    sample: bool
+    trained_on: str | None
     reader: str
     language_model: str
     provider: str
@@ -74,7 +63,7 @@ class Bar:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Group:
-    """The bars of one test set."""
+    """The bars of one test set; its name is its title."""
 
     name: str
     n_questions: int
@@ -102,7 +91,8 @@ def page(
         sampled_pairs: Pairs to look at, kept ones first.
     """
     groups, height = chart(found)
-    return _environment.get_template("page.html").render(
+    return render(
+        "page.html",
         found=found,
         finding=robustness.finding(found),
         provenance=provenance,
@@ -110,21 +100,27 @@ def page(
         anchors=[
             (
                 anchor.name,
-                [Cell(exact_match=None, f1=anchor.f1.get(name)) for name in found.sets],
+                [
+                    Cell(exact_match=None, f1=robustness.anchor_f1(anchor, found, name))
+                    for name in found.sets
+                ],
                 robustness.anchor_mean_shift(anchor, found),
             )
-            for anchor in robustness.ANCHORS
+            for anchor in ANCHORS
         ],
         not_comparable=robustness.not_comparable(
-            source=provenance.source, reader=provenance.reader
+            found,
+            sample=provenance.sample,
+            trained_on=provenance.trained_on,
+            reader=provenance.reader,
         ),
         noise_notes=noise_notes(found),
         differences=robustness.differences(found),
         robustness=[
             (
                 row.regime,
-                robustness.no_line(found, row, source=provenance.source),
-                [robustness.effective_robustness(row, name) for name in found.shifts],
+                robustness.no_line(found, row),
+                [robustness.effective_robustness(found, row, name) for name in found.shifts],
             )
             for row in found.regimes
         ],
@@ -154,19 +150,12 @@ def fact_texts(step: Step) -> list[str]:
     return flat + nested
 
 
-def write_page(path: Path, text: str) -> None:
-    """Write the page, whole: a crash leaves the former one or none."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)
-
-
 def chart(found: Results) -> tuple[list[Group], int]:
     """Lay out the bars of F1 by test set and regime; return them and the height in pixels."""
     groups = []
     y = 0
-    for name, n in found.n_questions.items():
+    for name in found.sets:
+        n = found.n_questions[name]
         bars = []
         for i, row in enumerate(found.regimes):
             f1, half = row.mean(name).f1, robustness.half_width(row, name, n)
@@ -180,7 +169,7 @@ def chart(found: Results) -> tuple[list[Group], int]:
                     f1=f1,
                 )
             )
-        groups.append(Group(name=name, n_questions=n, y=y, bars=tuple(bars)))
+        groups.append(Group(name=found.of(name).title, n_questions=n, y=y, bars=tuple(bars)))
         y += _GROUP_HEIGHT + len(bars) * _BAR_HEIGHT + _GROUP_GAP
     return groups, y
 

@@ -10,7 +10,7 @@ Record = dict[str, Any]
 
 
 def f1_by_set(found: Results) -> list[Record]:
-    """Return one record for each test set and regime."""
+    """Return one record for each test set, but for stress tests, and regime."""
     return [
         {
             "bar": f"{name}, {row.regime}",

@@ -2,12 +2,13 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import PurePosixPath
 from statistics import fmean, stdev
 from typing import Any
 
 from augqa.errors import DataError
 from augqa.metrics import Metrics
-from augqa.records import SHIFTS, TEST_SETS
+from augqa.test_sets import ReportedSet, Role
 
 BASELINE = "real"
 
@@ -27,6 +28,7 @@ class RegimeResult:
     Attributes:
         regime: Its name.
         runs: Scores of each test set, one mapping a seed.
+        shifts: The shifts it was measured on, in the order of every table.
         n_real: Real examples in its training set; None where that is not known.
         n_generated: All other examples in it; None where that is not known.
         left_out: Candidates that are not in it, by reason.
@@ -34,6 +36,7 @@ class RegimeResult:
 
     regime: str
     runs: tuple[Mapping[str, SetScore], ...]
+    shifts: tuple[str, ...]
     n_real: int | None = None
     n_generated: int | None = None
     left_out: Mapping[str, int] = field(default_factory=dict)
@@ -44,11 +47,6 @@ class RegimeResult:
         if self.n_real is None or self.n_generated is None:
             return None
         return self.n_real + self.n_generated
-
-    @property
-    def shifts(self) -> tuple[str, ...]:
-        """The shifts it was measured on, in the order of every table."""
-        return tuple(name for name in SHIFTS if name in self.runs[0])
 
     def mean(self, test_set: str) -> SetScore:
         """Return the mean over seeds."""
@@ -86,25 +84,54 @@ class Results:
 
     Attributes:
         regimes: `real` first, then as in params.yaml.
-        n_questions: Questions of each available test set, in the order of every table.
-        not_available: Test sets that could not be had.
+        test_sets: Every test set of the params, in the order of every table.
+        n_questions: Questions of each available one, in the same order.
         seeds: Training seeds; empty where they are not known.
     """
 
     regimes: tuple[RegimeResult, ...]
+    test_sets: tuple[ReportedSet, ...]
     n_questions: Mapping[str, int]
-    not_available: tuple[str, ...]
     seeds: tuple[int, ...]
 
     @property
+    def not_available(self) -> tuple[str, ...]:
+        """Test sets that could not be had."""
+        return tuple(s.name for s in self.test_sets if s.name not in self.n_questions)
+
+    @property
     def sets(self) -> tuple[str, ...]:
-        """The test sets available."""
-        return tuple(self.n_questions)
+        """The test sets available, but for stress tests: those are reported apart."""
+        return tuple(name for name in self._available() if self.of(name).role != "stress")
 
     @property
     def shifts(self) -> tuple[str, ...]:
         """The shifts available."""
-        return tuple(name for name in self.sets if name in SHIFTS)
+        return self._available("shift")
+
+    @property
+    def stress(self) -> tuple[str, ...]:
+        """The stress tests available."""
+        return self._available("stress")
+
+    def of(self, name: str) -> ReportedSet:
+        """Return what the params say of a test set."""
+        return next(entry for entry in self.test_sets if entry.name == name)
+
+    def published(self, name: str) -> str | None:
+        """Return the key of the published set that a test set is, by its content."""
+        return self.of(name).published
+
+    def available_as(self, published: str) -> str | None:
+        """Return the first available test set that is a published one; None if none is."""
+        return next((s for s in self._available() if self.published(s) == published), None)
+
+    def _available(self, role: Role | None = None) -> tuple[str, ...]:
+        return tuple(
+            entry.name
+            for entry in self.test_sets
+            if entry.name in self.n_questions and role in (None, entry.role)
+        )
 
     @property
     def baseline(self) -> RegimeResult:
@@ -134,7 +161,8 @@ class Gate:
     """What a gate found in one table.
 
     Attributes:
-        artefact: Name of the table, and of its folder of Data Docs.
+        artefact: Name of the table.
+        pages: Pages that show what was found, beside the report: label and address.
         success: Whether every critical expectation held.
         n_rows: Rows of the table.
         expectations: Name, severity and success of each one.
@@ -144,6 +172,14 @@ class Gate:
     success: bool
     n_rows: int
     expectations: tuple[tuple[str, str, bool], ...]
+    pages: tuple[tuple[str, str], ...]
+
+    @property
+    def verdict(self) -> str:
+        """``passed``, ``passed with warnings`` or ``stopped``."""
+        if not self.success:
+            return "stopped"
+        return "passed" if self.n_held == len(self.expectations) else "passed with warnings"
 
     @property
     def n_held(self) -> int:
@@ -168,6 +204,7 @@ def gather(
     blends: Mapping[str, Metrics],
     *,
     seeds: Sequence[int],
+    test_sets: Sequence[ReportedSet],
 ) -> Results:
     """Gather evaluations and sizes of training sets.
 
@@ -175,21 +212,22 @@ def gather(
         evaluations: For each regime, `real` first, the metrics of `evaluate`, one a seed.
         blends: For each regime, the metrics of `blend`.
         seeds: The seeds, in the order of each sequence in `evaluations`.
+        test_sets: The test sets of the params, in the order of every table.
 
     Raises:
         DataError: If two evaluations do not cover the same questions of the same sets: their
             scores could not be compared.
     """
     regimes = []
-    first: tuple[str, dict[str, int], tuple[str, ...]] | None = None
+    first: tuple[str, dict[str, int]] | None = None
     for regime, per_seed in evaluations.items():
         runs = []
         for seed, metrics in zip(seeds, per_seed, strict=True):
             where = f"evaluation of {regime}, seed {seed}"
-            scores, n_questions = _scores(needed(metrics, "sets", where), where)
-            missing = _missing(needed(metrics, "not_available", where), n_questions, where)
+            scores, n_questions = _scores(needed(metrics, "sets", where), test_sets, where)
+            _check_missing(needed(metrics, "not_available", where), n_questions, test_sets, where)
             if first is None:
-                first = where, n_questions, missing
+                first = where, n_questions
             elif n_questions != first[1]:
                 raise DataError(
                     f"{where} counts the questions {n_questions}, but {first[0]} counts"
@@ -201,6 +239,7 @@ def gather(
             RegimeResult(
                 regime=regime,
                 runs=tuple(runs),
+                shifts=_shifts(test_sets, runs[0]),
                 n_real=needed(blends[regime], "n_real", size),
                 n_generated=needed(blends[regime], "n_generated", size),
                 left_out=_by_number(needed(blends[regime], "n_dropped", size)),
@@ -210,38 +249,40 @@ def gather(
         raise DataError("there is no evaluation to summarize")
     return Results(
         regimes=tuple(regimes),
+        test_sets=tuple(test_sets),
         n_questions=first[1],
-        not_available=first[2],
         seeds=tuple(seeds),
     )
 
 
-def results_of_summary(summary: Metrics) -> Results:
+def results_of_summary(summary: Metrics, test_sets: Sequence[ReportedSet]) -> Results:
     """Read the results back from a summary: means alone, without seeds and sizes.
 
+    Args:
+        summary: What `summary_metrics` gave.
+        test_sets: The test sets of the params, in the order of every table.
+
     Raises:
-        DataError: If it is not a summary.
+        DataError: If it is not a summary, or one of other test sets.
     """
     where = "summary"
     regimes, first = [], None
     for regime, sets in needed(summary, "regimes", where).items():
-        scores, n_questions = _scores(sets, f"{where}, regime {regime}")
+        scores, n_questions = _scores(sets, test_sets, f"{where}, regime {regime}")
         first = first or n_questions
         if n_questions != first:
             raise DataError(
                 f"{where}: regime {regime} counts the questions {n_questions}, not {first}"
             )
-        regimes.append(RegimeResult(regime=regime, runs=(scores,)))
+        regimes.append(
+            RegimeResult(regime=regime, runs=(scores,), shifts=_shifts(test_sets, scores))
+        )
     if first is None or BASELINE not in {row.regime for row in regimes}:
         raise DataError(f"{where}: no regime {BASELINE!r} in it. Run `dvc repro`.")
     # The file is sorted by name; the baseline stands first in every table.
     regimes.sort(key=lambda row: row.regime != BASELINE)
-    return Results(
-        regimes=tuple(regimes),
-        n_questions=first,
-        not_available=_missing(needed(summary, "not_available", where), first, where),
-        seeds=(),
-    )
+    _check_missing(needed(summary, "not_available", where), first, test_sets, where)
+    return Results(regimes=tuple(regimes), test_sets=tuple(test_sets), n_questions=first, seeds=())
 
 
 def summary_metrics(found: Results) -> Metrics:
@@ -262,17 +303,21 @@ def summary_metrics(found: Results) -> Metrics:
     }
 
 
-def gate(artefact: str, tables: Sequence[Metrics]) -> Gate:
+def gate(artefact: str, tables: Mapping[str, Metrics]) -> Gate:
     """Read the metrics of a gate: of one table, or of the training sets of one recipe.
 
     An expectation holds where it holds for every table.
+
+    Args:
+        artefact: Name of the table.
+        tables: What was found, by the address of its page beside the report.
 
     Raises:
         DataError: If one lacks a key.
     """
     where = f"gate of {artefact}"
     held: dict[str, tuple[str, bool]] = {}
-    for metrics in tables:
+    for metrics in tables.values():
         for name, expectation in needed(metrics, "expectations", where).items():
             place = f"{where}, {name}"
             success = needed(expectation, "success", place)
@@ -280,9 +325,10 @@ def gate(artefact: str, tables: Sequence[Metrics]) -> Gate:
             held[name] = severity, success and held.get(name, (severity, True))[1]
     return Gate(
         artefact=artefact,
-        success=all(needed(metrics, "success", where) for metrics in tables),
-        n_rows=sum(needed(metrics, "n_rows", where) for metrics in tables),
+        success=all(needed(metrics, "success", where) for metrics in tables.values()),
+        n_rows=sum(needed(metrics, "n_rows", where) for metrics in tables.values()),
         expectations=tuple((name, *held[name]) for name in sorted(held)),
+        pages=tuple((PurePosixPath(address).stem, address) for address in tables),
     )
 
 
@@ -326,13 +372,22 @@ def _by_number(reasons: Mapping[str, int]) -> dict[str, int]:
     return dict(sorted(reasons.items(), key=lambda item: (-item[1], item[0])))
 
 
-def _scores(sets: Metrics, where: str) -> tuple[dict[str, SetScore], dict[str, int]]:
-    unknown = sorted(set(sets) - set(TEST_SETS))
+def _shifts(test_sets: Sequence[ReportedSet], scores: Collection[str]) -> tuple[str, ...]:
+    return tuple(s.name for s in test_sets if s.role == "shift" and s.name in scores)
+
+
+def _scores(
+    sets: Metrics, test_sets: Sequence[ReportedSet], where: str
+) -> tuple[dict[str, SetScore], dict[str, int]]:
+    names = [entry.name for entry in test_sets]
+    unknown = sorted(set(sets) - set(names))
     if unknown or not sets:
         found = ", ".join(unknown) or "none"
-        raise DataError(f"{where}: the test sets are {', '.join(TEST_SETS)}; found {found}")
+        raise DataError(
+            f"{where}: data.test_sets are {', '.join(names)}; found {found}. Run `dvc repro`."
+        )
     scores, n_questions = {}, {}
-    for name in TEST_SETS:
+    for name in names:
         if name in sets:
             place = f"{where}, set {name}"
             scores[name] = SetScore(
@@ -343,13 +398,15 @@ def _scores(sets: Metrics, where: str) -> tuple[dict[str, SetScore], dict[str, i
     return scores, n_questions
 
 
-def _missing(
-    not_available: Sequence[str], n_questions: Mapping[str, int], where: str
-) -> tuple[str, ...]:
-    missing = tuple(name for name in TEST_SETS if name not in n_questions)
+def _check_missing(
+    not_available: Sequence[str],
+    n_questions: Mapping[str, int],
+    test_sets: Sequence[ReportedSet],
+    where: str,
+) -> None:
+    missing = [entry.name for entry in test_sets if entry.name not in n_questions]
     if set(not_available) != set(missing):
         raise DataError(
-            f"{where}: without scores are {list(missing)}, but named as not available are"
+            f"{where}: without scores are {missing}, but named as not available are"
             f" {sorted(not_available)}. Run `dvc repro`."
         )
-    return missing

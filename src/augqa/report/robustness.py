@@ -1,62 +1,21 @@
-"""What the numbers say about robustness, and what they cannot say.
-
-Anchors: F1 published for readers trained on all of SQuAD, and of humans. Sources: Miller et al.
-2020 (arXiv:2004.14444), Awadalla et al. 2022 (arXiv:2210.12517), and the readers' model cards.
-"""
+"""What the numbers say about robustness, and what they cannot say."""
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from math import sqrt
 from statistics import fmean
 
 from augqa.report.results import BASELINE, RegimeResult, Results
+from augqa.test_sets import ANCHORS, LINE_HOLDS_ABOVE, LINES, SQUAD, SQUAD_TRAIN, Anchor
+
+_WITH_FIGURES = {name for anchor in ANCHORS for name in anchor.f1}
 
 # Runs that differ in their seed alone differ by about this much F1.
 SINGLE_RUN_NOISE = 0.5
 # Two-sided 95 % of a normal distribution.
 _Z = 1.96
 
-# F1 on a shift as a line over F1 on SQuAD dev: slope and intercept, fitted on the rows of the 57
-# fine-tuned models of Awadalla et al. 2022.
-LINES = {
-    "new_wiki": (0.988, -0.47),
-    "nyt": (1.090, -9.82),
-    "amazon": (1.488, -54.29),
-    "reddit": (1.422, -48.02),
-}
-# No fitted model lies below.
-LINE_HOLDS_ABOVE = 70.0
-
 _COMPARABLE_READER = re.compile(r"(roberta-base|bert-base-(un)?cased)(-|$)")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Anchor:
-    """Published F1 by test set."""
-
-    name: str
-    f1: Mapping[str, float]
-
-
-ANCHORS = (
-    Anchor(
-        name="roberta-base (deepset, SQuAD 2.0)",
-        f1={"squad": 91.8, "new_wiki": 90.6, "nyt": 90.8, "amazon": 83.3, "reddit": 82.9},
-    ),
-    Anchor(
-        name="roberta-base (FreeLB)",
-        f1={"squad": 91.9, "new_wiki": 90.1, "nyt": 90.7, "amazon": 83.1, "reddit": 83.3},
-    ),
-    Anchor(
-        name="bert-base-uncased",
-        f1={"squad": 88.2, "new_wiki": 86.8, "nyt": 85.8, "amazon": 75.1, "reddit": 77.0},
-    ),
-    Anchor(
-        name="human",
-        f1={"new_wiki": 92.4, "nyt": 95.0, "amazon": 92.1, "reddit": 92.2},
-    ),
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,15 +45,23 @@ class Difference:
         return "above real" if self.delta > 0 else "below real"
 
 
-def not_comparable(*, source: str, reader: str) -> str | None:
+def not_comparable(
+    found: Results, *, sample: bool, trained_on: str | None, reader: str
+) -> str | None:
     """Return why published scores cannot stand beside ours, or None where they can.
 
     Args:
-        source: Where the data comes from: ``sample``, ``files`` or ``hub``.
+        found: The results.
+        sample: Whether the data is the project's own sample.
+        trained_on: Key of the published set that the real training set is; None for any other.
         reader: Checkpoint of the reader: a name or a folder.
     """
-    if source == "sample":
+    if sample:
         return "the data is the project's own sample, not SQuAD"
+    if not any(found.published(name) in _WITH_FIGURES for name in found.sets):
+        return "no test set here is one that scores were published for, by its content"
+    if trained_on != SQUAD_TRAIN:
+        return "the real training set is not SQuAD's, by its content"
     if not _COMPARABLE_READER.match(reader.rstrip("/").rpartition("/")[2].lower()):
         return f"the reader {reader} is not known to be of RoBERTa-base or BERT-base size"
     return None
@@ -143,39 +110,48 @@ def differences(found: Results) -> list[Difference]:
     return [item for item in every if item is not None]
 
 
-def effective_robustness(row: RegimeResult, test_set: str) -> float | None:
-    """Return the F1 on a shift above what the SQuAD F1 predicts, in points.
+def effective_robustness(found: Results, row: RegimeResult, test_set: str) -> float | None:
+    """Return the F1 on a shift above what the F1 on SQuAD dev predicts, in points.
 
-    None where the line does not hold: SQuAD not measured, or its F1 not above 70.
+    None for a set without a line, and where no line holds: SQuAD dev not measured, or its F1 not
+    above 70.
 
-    Source: Taori et al. 2020 (arXiv:2007.00644), section 2; the lines are in `LINES`.
+    Source: Taori et al. 2020 (arXiv:2007.00644), section 2; the lines are in `test_sets.LINES`.
     """
-    if "squad" not in row.runs[0]:
+    base = found.available_as(SQUAD)
+    line = LINES.get(found.published(test_set) or "")
+    if base is None or line is None:
         return None
-    x = row.mean("squad").f1
+    x = row.mean(base).f1
     if x <= LINE_HOLDS_ABOVE:
         return None
-    slope, intercept = LINES[test_set]
+    slope, intercept = line
     return row.mean(test_set).f1 - (slope * x + intercept)
 
 
-def no_line(found: Results, row: RegimeResult, *, source: str) -> str | None:
+def no_line(found: Results, row: RegimeResult) -> str | None:
     """Return why a regime has no effective robustness, or None where it has one."""
-    if source == "sample":
-        return "the lines are of SQuAD and its shifts, not of the sample"
-    if "squad" not in found.n_questions:
-        return "squad is not available"
-    if not found.shifts:
-        return "no shift is available"
-    x = row.mean("squad").f1
+    base = found.available_as(SQUAD)
+    if base is None:
+        return "no test set here is SQuAD dev, by its content: the lines start from its F1"
+    if not any(found.published(name) in LINES for name in found.shifts):
+        return "no shift here is one that a line was published for, by its content"
+    x = row.mean(base).f1
     if x <= LINE_HOLDS_ABOVE:
-        return f"the line does not hold: F1 on squad is {x:.1f}, not above {LINE_HOLDS_ABOVE:.0f}"
+        return f"the line does not hold: F1 on {base} is {x:.1f}, not above {LINE_HOLDS_ABOVE:.0f}"
     return None
 
 
+def anchor_f1(anchor: Anchor, found: Results, test_set: str) -> float | None:
+    """Return an anchor's F1 on a test set; None where none was published for its content."""
+    return anchor.f1.get(found.published(test_set) or "")
+
+
 def anchor_mean_shift(anchor: Anchor, found: Results) -> float | None:
-    """Return an anchor's mean F1 over the shifts that are available to us."""
-    return fmean(anchor.f1[name] for name in found.shifts) if found.shifts else None
+    """Return an anchor's mean F1 over our shifts; None where it lacks one of them."""
+    values = [anchor_f1(anchor, found, name) for name in found.shifts]
+    known = [value for value in values if value is not None]
+    return fmean(known) if known and len(known) == len(values) else None
 
 
 def finding(found: Results) -> str:

@@ -5,31 +5,38 @@ from collections.abc import Sequence
 from augqa.metrics import Metrics
 from augqa.report import robustness
 from augqa.report.results import RegimeResult, Results, SetScore, results_of_summary
+from augqa.test_sets import ANCHORS, ReportedSet
 
 BEST = "*"
 NONE = "–"
 
 
-def table_text(summary: Metrics) -> str:
+def table_text(summary: Metrics, test_sets: Sequence[ReportedSet]) -> str:
     """Return the table of a summary: means over seeds, without seeds and sizes.
 
+    Args:
+        summary: What metrics/summary.json holds.
+        test_sets: The test sets of the params, in the order of the columns.
+
     Raises:
-        DataError: If it is not a summary.
+        DataError: If it is not a summary, or one of other test sets.
     """
-    found = results_of_summary(summary)
+    found = results_of_summary(summary, test_sets)
     return "\n".join([*_scores(found), *_notes(found)])
 
 
-def report_text(found: Results, *, source: str, reader: str) -> str:
+def report_text(found: Results, *, sample: bool, trained_on: str | None, reader: str) -> str:
     """Return all that the stage prints: the table, the differences, effective robustness.
 
     Args:
         found: The results.
-        source: Where the data comes from: ``sample``, ``files`` or ``hub``.
+        sample: Whether the data is the project's own sample.
+        trained_on: Key of the published set that the real training set is; None for any other.
         reader: Checkpoint of the reader.
     """
     lines = [*_scores(found), *_notes(found)]
-    if robustness.not_comparable(source=source, reader=reader) is None:
+    reason = robustness.not_comparable(found, sample=sample, trained_on=trained_on, reader=reader)
+    if reason is None:
         lines += _anchors(found)
     lines += ["", robustness.finding(found)]
     against = robustness.differences(found)
@@ -39,8 +46,8 @@ def report_text(found: Results, *, source: str, reader: str) -> str:
             [[d.regime, signed(d.delta), f"±{d.noise:.1f}", d.verdict] for d in against],
             left={0, 3},
         )
-    lines += ["", *_effective_robustness(found, source=source)]
-    if source == "sample":
+    lines += ["", *_effective_robustness(found)]
+    if sample:
         lines += ["", "Sample data: these scores say nothing about the method."]
     return "\n".join(lines)
 
@@ -104,13 +111,22 @@ def _scores(found: Results) -> list[str]:
     lines = _columns(rows, left={0})
     rule = "-" * max(len(line) for line in lines)
     lines.insert(2, rule)
-    return lines
+    return lines + _stress(found)
+
+
+def _stress(found: Results) -> list[str]:
+    """Return the stress tests as a table of their own: they are in no mean."""
+    if not found.stress:
+        return []
+    rows = [["stress tests", *found.stress], ["regime", *["EM/F1"] * len(found.stress)]]
+    rows += [[row.regime, *(pair(row.mean(s)) for s in found.stress)] for row in found.regimes]
+    return ["", *_columns(rows, left={0}), ""]
 
 
 def _anchors(found: Results) -> list[str]:
     rows = [["published F1", *found.sets, "mean shift"]]
-    for anchor in robustness.ANCHORS:
-        values = [anchor.f1.get(name) for name in found.sets]
+    for anchor in ANCHORS:
+        values = [robustness.anchor_f1(anchor, found, name) for name in found.sets]
         mean_shift = robustness.anchor_mean_shift(anchor, found)
         rows.append([anchor.name, *map(number, values), number(mean_shift)])
     return ["", *_columns(rows, left={0})]
@@ -137,14 +153,16 @@ def _notes(found: Results) -> list[str]:
     return lines + noise_notes(found)
 
 
-def _effective_robustness(found: Results, *, source: str) -> list[str]:
-    lines = ["Effective robustness (F1 above what 57 fine-tuned models predict from F1 on squad):"]
+def _effective_robustness(found: Results) -> list[str]:
+    lines = [
+        "Effective robustness (F1 above what 57 fine-tuned models predict from F1 on SQuAD dev):"
+    ]
     rows = [["regime", *found.shifts]]
     reasons = {}
     for row in found.regimes:
-        reason = robustness.no_line(found, row, source=source)
+        reason = robustness.no_line(found, row)
         if reason is None:
-            values = [robustness.effective_robustness(row, name) for name in found.shifts]
+            values = [robustness.effective_robustness(found, row, name) for name in found.shifts]
             rows.append([row.regime, *(NONE if v is None else signed(v) for v in values)])
         else:
             reasons[row.regime] = reason

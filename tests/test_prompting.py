@@ -3,8 +3,8 @@ from collections.abc import Iterator
 import pytest
 
 from augqa import prompts
-from augqa.asking import Reply, pairs_asks, proposals, question_asks
-from augqa.pairs import Draft, Passage, Refusal
+from augqa.question_generator.prompting import Reply, pairs_asks, proposals, question_asks
+from augqa.question_generator.proposals import Draft, Passage, Refusal
 
 TEXT = "Ada Hall was born in Rome. Bob saw 1843 birds there."
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from augqa import ids, prompts
 from augqa.candidates import Candidate, answer_candidates, choose_candidates
-from augqa.pairs import Draft, Passage, Proposal, Refusal, in_turn
+from augqa.question_generator.proposals import Draft, Passage, Proposal, Refusal, in_turn
 from augqa.sentences import Span, ends_as_question, sentence_spans, word_starts
 from augqa.spans import window_around, windows
 

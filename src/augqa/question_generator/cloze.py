@@ -8,7 +8,9 @@ import re
 from collections.abc import Iterable, Iterator
 
 from augqa.candidates import Candidate, answer_candidates, choose_candidates
-from augqa.pairs import Draft, Passage, Proposal, Refusal
+from augqa.metrics import Usage
+from augqa.question_generator.entries import Given
+from augqa.question_generator.proposals import Draft, Passage, Proposal, Refusal
 from augqa.sentences import Span, sentence_spans
 
 _AUXILIARY_VERBS = """
@@ -40,12 +42,18 @@ _DURATION = re.compile(r"\b(?:second|minute|hour|day|week|month|year|decade|cent
 _MIN_CLAUSE_WORDS = 4
 
 
+def load(_: None, given: Given) -> "ClozeGenerator":
+    """Return the generator; it has no settings of its own."""
+    return ClozeGenerator(n_pairs=given.n_pairs)
+
+
 class ClozeGenerator:
     """Drafts pairs without a model: answers by rules, questions by cloze translation."""
 
     def __init__(self, *, n_pairs: int) -> None:
         """Draft at most `n_pairs` pairs a passage."""
         self._n_pairs = n_pairs
+        self.usage = Usage()
 
     def propose(self, passages: Iterable[Passage]) -> Iterator[Proposal]:
         """Yield one proposal for each passage, in their order."""

@@ -1,0 +1,1 @@
+"""The command line, `augqa`: one module a theme; augqa.__main__ puts them together."""

@@ -1,0 +1,21 @@
+"""Command docs: writes the parts of the docs that repeat code, so that they stay true."""
+
+from pathlib import Path
+
+import typer
+
+from augqa.documentation import BLOCKS, with_blocks
+
+DOCS = Path("docs")
+
+
+def docs() -> None:
+    """Write the tables and pictures in docs/*.md and README.md that are made from the code."""
+    changed = []
+    for path in sorted([*DOCS.glob("*.md"), Path("README.md")]):
+        text = path.read_text(encoding="utf-8")
+        new = with_blocks(text, where=str(path))
+        if new != text:
+            path.write_text(new, encoding="utf-8")
+            changed.append(str(path))
+    typer.echo(f"{len(BLOCKS)} tables are up to date; changed: {', '.join(changed) or 'none'}")

@@ -1,0 +1,109 @@
+"""Commands that put data and params in place: data, profile, check."""
+
+import os
+import shutil
+import subprocess
+from collections import Counter
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from augqa.errors import ParamsError
+from augqa.params import load_params
+from augqa.sources import import_files
+from augqa.stage import project_root
+from augqa.test_sets import FileSource
+
+PROFILES = Path("profiles")
+PARAMS = Path("params.yaml")
+
+
+def data(folder: Annotated[str, typer.Argument(metavar="DIR")]) -> None:
+    """Bring files from DIR to data/external, each one read first."""
+    if not folder:
+        raise ParamsError("no folder given. Say `make data FROM=DIR`.")
+    external = project_root() / "data" / "external"
+    params = load_params().data
+    # A profile may well be put in force only after its files have been brought.
+    asked = [item for p in (PARAMS, *PROFILES.glob("*.yaml")) for item in _files_of(p).items()]
+    wanted = {file for file, _ in asked}
+    brought, left = import_files(
+        Path(folder),
+        external,
+        wanted=wanted,
+        training={file for file, name in asked if name == "train"},
+        repair=params.repair,
+        unanswerable=params.unanswerable,
+    )
+    for one in brought:
+        read = one.reading
+        typer.echo(f"{one.name}: {read.kind}, {len(read.examples):,} questions")
+        if one.origin.name != one.name:
+            typer.echo(f"  from {one.origin.name}")
+        for what, n in sorted(read.repaired.items()):
+            typer.echo(f"  repaired: {n:,} {what}")
+        for reason, n in sorted(Counter(row.reason for row in read.dropped).items()):
+            typer.echo(f"  dropped: {n:,} {reason}")
+        typer.echo(f"  sha256: {one.sha256}")
+        if one.name not in wanted:
+            typer.echo("  no entry of params.yaml or a profile names it: see docs/data.md")
+    for name, reason in left.items():
+        typer.echo(f"not taken: {name}: {reason}")
+    for file, name in _files_of(PARAMS).items():
+        if not (external / file).is_file():
+            typer.echo(f"{name}: not available ({file})")
+    typer.echo(
+        f"{len(brought)} files are in {external}. Profile cpu takes SQuAD from there, profile tydi"
+        " TyDi QA; or name them in the sources under data in params.yaml."
+    )
+
+
+def _files_of(path: Path) -> dict[str, str]:
+    """Return the sets of a params file by the files under data/external that they come from."""
+    sources = load_params(path).data.sources()
+    return {s.name: name for name, s in sources.items() if isinstance(s, FileSource)}
+
+
+def profile(name: str) -> None:
+    """Put profiles/NAME.yaml in force as params.yaml, after it has been checked."""
+    path = PROFILES / f"{name}.yaml"
+    if not path.is_file():
+        known = ", ".join(sorted(p.stem for p in PROFILES.glob("*.yaml")))
+        raise ParamsError(f"no profile {name!r}: choose one of {known}")
+    load_params(path)
+    if PARAMS.is_file() and _is_only_here(PARAMS):
+        raise ParamsError(
+            "params.yaml has changes of yours that stand neither in git nor in a profile, and this"
+            " would overwrite them: commit them, or copy the file to profiles/ under a new name"
+        )
+    shutil.copyfile(path, PARAMS)
+    typer.echo(f"params.yaml is now profile {name}")
+
+
+def check() -> None:
+    """Look at params.yaml before DVC does: every fault at once, and what a run would do."""
+    params = load_params()
+    regimes = ["real", *params.regimes]
+    n_trainings = len(regimes) * len(params.training_seeds)
+    typer.echo(
+        f"{PARAMS} is sound: {len(regimes)} recipes ({', '.join(regimes)}),"
+        f" {len(params.training_seeds)} training seeds, so {n_trainings} trainings"
+    )
+    llm = params.llm
+    if llm.provider != "embedded" and not os.environ.get(llm.api_key_env):
+        raise ParamsError(
+            f"llm.api_key_env: the environment variable {llm.api_key_env} is empty; export the key"
+            f" of {llm.base_url or 'the provider'} there"
+        )
+
+
+def _is_only_here(path: Path) -> bool:
+    """Return whether a file's content is neither a profile's nor the one git has."""
+    content = path.read_bytes()
+    if any(content == profile.read_bytes() for profile in PROFILES.glob("*.yaml")):
+        return False
+    committed = subprocess.run(
+        ["git", "show", f"HEAD:./{path.name}"], capture_output=True, check=False
+    )
+    return committed.returncode != 0 or committed.stdout != content

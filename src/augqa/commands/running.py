@@ -1,0 +1,108 @@
+"""Commands that run the pipeline: run, grow."""
+
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from augqa.commands.inputs import PARAMS, check
+from augqa.errors import AugQAError, DataError, ParamsError
+from augqa.metrics import read_metrics
+from augqa.params import load_params, with_value
+
+FILTER_METRICS = Path("metrics/filter_pairs.json")
+
+# What `dvc repro` says of a stage before it runs it, or instead.
+_RUNNING = re.compile(r"Running stage '([^']+)':")
+_SKIPPED = re.compile(r"Stage '([^']+)' (?:didn't change, skipping|is cached)")
+# Its hints and its copy of the command line, of 300 characters, bury what a stage says.
+_NOISE = re.compile(
+    r"> |Updating lock file|To track the changes|To enable auto staging|Use `dvc push`"
+    r"|\s*git add |\s*dvc config core\.autostage|$"
+)
+
+
+class RunFailed(AugQAError):
+    """A stage of the pipeline stopped; what it said stands above."""
+
+
+def run(
+    targets: Annotated[
+        list[str] | None, typer.Argument(help="stages to bring up to date; all by default")
+    ] = None,
+) -> None:
+    """Run what params.yaml asks for, as `dvc repro` does, and tell how far it is."""
+    check()
+    listed = subprocess.run(
+        ["dvc", "stage", "list", "--name-only"], capture_output=True, text=True, check=False
+    )
+    n_stages = len(listed.stdout.split())
+    started, n_seen, n_run = time.monotonic(), 0, 0
+    process = subprocess.Popen(
+        ["dvc", "repro", *(targets or [])],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+    )
+    lines = process.stdout
+    if lines is None:
+        raise RunFailed("`dvc repro` gave no output")
+    for line in lines:
+        if (found := _RUNNING.match(line)) or (found := _SKIPPED.match(line)):
+            n_seen += 1
+            if line.startswith("Running"):
+                n_run += 1
+                typer.echo(f"[stage {n_seen} of {n_stages}] {found.group(1)}")
+        elif not _NOISE.match(line):
+            typer.echo(line, nl=False)
+        sys.stdout.flush()
+    if process.wait() != 0:
+        raise RunFailed(
+            f"a stage stopped after {_minutes(started)}; its message stands above. What is done is"
+            " kept: the next run goes on from there"
+        )
+    done = f"{n_run} stages ran" if n_run else "everything is up to date"
+    typer.echo(f"{done}, {_minutes(started)}")
+
+
+def _minutes(started: float) -> str:
+    seconds = round(time.monotonic() - started)
+    return f"{seconds // 60} min {seconds % 60} s" if seconds >= 60 else f"{seconds} s"
+
+
+def grow() -> None:
+    """Raise prepare.n_seeds until filter_pairs.target_kept pairs are kept, or no seed is left."""
+    if load_params().filter_pairs.model_dump()["target_kept"] is None:
+        raise ParamsError("filter_pairs.target_kept is null: say there how many pairs to keep")
+    while True:
+        before = _written_at(FILTER_METRICS)
+        # What it says goes to the terminal, as if it had been called by hand.
+        status = subprocess.run(["dvc", "repro", "filter_pairs"], check=False)
+        if status.returncode == 0:
+            found = read_metrics(FILTER_METRICS)
+            n_seeds = load_params().prepare.n_seeds
+            typer.echo(
+                f"{found['n_kept']} pairs kept from {n_seeds} seeds. Now `dvc repro`; commit"
+                " params.yaml with what it gives."
+            )
+            return
+        # Numbers of a former run say nothing about this one.
+        of_this_run = _written_at(FILTER_METRICS) not in (None, before)
+        needed = read_metrics(FILTER_METRICS).get("n_seeds_needed") if of_this_run else None
+        if needed is None:
+            raise DataError(
+                "`dvc repro filter_pairs` stopped, and more seeds do not help: its message stands"
+                " above"
+            )
+        text = PARAMS.read_text(encoding="utf-8")
+        PARAMS.write_text(with_value(text, "prepare.n_seeds", needed), encoding="utf-8")
+        typer.echo(f"prepare.n_seeds is now {needed}")
+
+
+def _written_at(path: Path) -> int | None:
+    return path.stat().st_mtime_ns if path.is_file() else None

@@ -1,0 +1,1 @@
+"""Writers of contexts behind one face: seed questions in, contexts out."""

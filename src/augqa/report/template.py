@@ -1,0 +1,51 @@
+"""Pages that need nothing beside them: no script, no font, no network.
+
+Only this module imports jinja2. Every value is escaped; the content policy in the templates lets
+nothing run or load, even where a value would get past that.
+"""
+
+import re
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from augqa.errors import DataError
+from augqa.report.table import NONE, number, signed
+
+# Control characters other than tab and line break; and halves of surrogate pairs, which UTF-8
+# cannot hold. A browser shows nothing for the first, and a file cannot be written with the second.
+_UNSHOWN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+
+_environment = Environment(
+    loader=PackageLoader("augqa.report", "."),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+    keep_trailing_newline=True,
+)
+_environment.filters["score"] = number
+_environment.filters["signed"] = lambda value: (
+    NONE if value is None else signed(value).replace("-", "−")
+)
+
+
+def render(template: str, **values: Any) -> str:
+    """Return a page made of a template of this package."""
+    return _UNSHOWN.sub("\ufffd", _environment.get_template(template).render(**values))
+
+
+def write_page(path: Path, text: str) -> None:
+    """Write a page; a crash leaves the former one or none.
+
+    Raises:
+        DataError: If it cannot be written.
+    """
+    partial = path.with_name(path.name + ".partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial.write_text(text, encoding="utf-8")
+        partial.replace(path)
+    except OSError as error:
+        raise DataError(f"{path}: the page cannot be written: {error}") from error

@@ -1,0 +1,214 @@
+"""What is wrong with a file as a whole, and how much of one is read at all."""
+
+import contextlib
+import gzip
+import json
+import os
+import resource
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from augqa.errors import DataError
+from augqa.formats import opening, read_examples
+from tests.test_formats import flat, lines, squad
+
+
+def refusal(path: Path) -> str:
+    with pytest.raises(DataError) as caught:
+        read_examples(path, repair=True, unanswerable="drop")
+    return str(caught.value)
+
+
+WHOLE: dict[str, tuple[bytes, str]] = {
+    "empty": (b"", "is empty"),
+    "white space": (b" \n\t\n", "holds nothing but white space"),
+    "an error page": (b"\n<!DOCTYPE html><html>404", "is an HTML or XML page"),
+    "a zip": (b"PK\x03\x04rest", "a zip archive"),
+    "UTF-16": ("﻿[]".encode("utf-16-le"), "UTF-16"),
+    "Latin-1": ('{"data": [{"title": "Café"}]}'.encode("latin-1"), "not UTF-8 text: line 1, byte"),
+    "not text": (bytes(range(128, 256)), "not UTF-8"),
+    "a Git LFS pointer": (b"version https://git-lfs.github.com/spec/v1\n", "Git LFS pointer"),
+    "cut short": (json.dumps(squad()).encode()[:-9], "may be cut short"),
+    "cut short, indented": (
+        json.dumps(squad(), indent=1).encode()[:99],
+        r"not JSON at line 8, col",
+    ),
+    "gzip cut short": (
+        gzip.compress(json.dumps(squad()).encode())[:-9],
+        "gzip data: the file is c",
+    ),
+    "gzip damaged": (b"\x1f\x8b\x08" + b"\x00" * 7 + b"\xff" * 99, "cannot be read"),
+    "packed twice": (gzip.compress(gzip.compress(b"{}")), "packed twice"),
+    "a packed error page": (gzip.compress(b"<html>"), "holds an HTML"),
+    "nested deep": (b"[" * 200_000, "nested deeper than can be read"),
+    "nested deep in a row": (
+        b'{"data": ' + b"[" * 200_000 + b"]" * 200_000 + b"}",
+        "nested deeper",
+    ),
+    "JSON of another kind": (b'[{"text": "x"}]', "its first row is with the keys 'text'"),
+    "a list of texts": (b'["a", "b"]', "its first row is 'a'"),
+    "an empty list": (b'{"data": []}', "its list is empty"),
+    "an empty object": (b"{}", "with the keys none"),
+    "a number": (b"[1]", "its first row is 1"),
+    "prose": (b"# Read me\nfirst\n", "of no format that is known here"),
+    "CSV of other columns": (b"a,b,c\n1,2,3\n", "context, question, answer"),
+    "a header alone": (b"context,question,answer\n", "no question is left: it holds no row"),
+    "two documents": (json.dumps(squad()).encode() + b"\n{}\n", "follows a complete JSON document"),
+    "Parquet cut short": (b"PAR1garbage", "not a readable Parquet file"),
+}
+
+
+@pytest.mark.parametrize("name", WHOLE)
+def test_a_file_that_is_no_data_is_named_for_what_it_is(name: str, tmp_path: Path) -> None:
+    content, message = WHOLE[name]
+    path = tmp_path / "train.json"
+    path.write_bytes(content)
+    text = refusal(path)
+    assert text.startswith(str(path))
+    assert message in text
+
+
+def test_a_folder_a_missing_file_and_a_pipe_are_named(tmp_path: Path) -> None:
+    assert "is a folder" in refusal(tmp_path)
+    assert "no such file" in refusal(tmp_path / "nowhere.json")
+    os.mkfifo(tmp_path / "pipe")
+    assert "not an ordinary file" in refusal(tmp_path / "pipe")
+
+
+def test_bytes_that_are_not_utf_8_further_down_are_named_with_their_line(tmp_path: Path) -> None:
+    path = tmp_path / "x.jsonl"
+    path.write_bytes(lines(flat()).encode() + b'{"id": "\xff"}\n')
+    assert "not UTF-8 text: line 3, byte 8 is 0xff" in refusal(path)
+    path.write_bytes(b"context,question,answer\nA cat.,What?,cat\n\xff,?,a\n")
+    assert "not UTF-8 text after line" in refusal(path)
+
+
+# -- bounds ------------------------------------------------------------------------------------
+
+
+def test_a_document_beyond_the_bound_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(opening, "MAX_DOCUMENT_BYTES", 100)
+    path = tmp_path / "big.json"
+    path.write_text(json.dumps(squad(), indent=1))
+    assert "Write it as JSON lines" in refusal(path)
+
+
+def test_a_line_beyond_the_bound_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(opening, "MAX_LINE_BYTES", 1000)
+    path = tmp_path / "big.jsonl"
+    path.write_text(lines(flat()) + " " * 2000)
+    assert "line 3 is longer" in refusal(path)
+
+
+def test_text_beyond_the_bound_is_refused_while_it_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(opening, "MAX_TEXT_BYTES", 200_000)
+    path = tmp_path / "big.jsonl"
+    path.write_text(lines(flat()) + " " * 300_000)
+    assert "too much to be held in memory" in refusal(path)
+
+
+def test_endless_blank_lines_are_refused(tmp_path: Path) -> None:
+    # Of 200 MB of them, each read by itself, nobody would see the end.
+    path = tmp_path / "blank"
+    header = "context,question,answer\n"
+    for text in ("\n" * 200_000, lines(flat()) + "\n" * 200_000, header + "\n" * 200_000):
+        path.write_text(text)
+        assert "more than 100000 blank lines" in refusal(path)
+
+
+READ_IN_LITTLE_MEMORY = """\
+import resource, sys
+from pathlib import Path
+from augqa.errors import DataError
+from augqa.formats import read_examples
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+try:
+    read_examples(Path(sys.argv[1]))
+except DataError as error:
+    print(error)
+print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)
+"""
+
+
+def read_apart(path: Path) -> tuple[str, int]:
+    """Read a file in a process of its own; return its message and the MiB that it took."""
+    done = subprocess.run(
+        [sys.executable, "-c", READ_IN_LITTLE_MEMORY, path],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
+    )
+    *message, memory = done.stdout.splitlines()
+    return "\n".join(message), int(memory)
+
+
+@pytest.mark.parametrize("byte", [b" ", b"[", b'"', b"\x00"])
+def test_a_gzip_bomb_is_refused_before_it_fills_the_memory(byte: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "bomb.json.gz"
+    # 1 GiB, in a MB: parts that follow each other are one file.
+    path.write_bytes(gzip.compress(byte * 2**24) * 64)
+    message, memory = read_apart(path)
+    assert "unpacks to more than 200 times its size" in message
+    assert memory < 200
+
+
+def test_a_file_of_5_gb_is_refused_before_it_fills_the_memory(tmp_path: Path) -> None:
+    path = tmp_path / "big.json"
+    with path.open("wb") as file:
+        file.write(b'{\n"data": [')
+        file.truncate(5 * 10**9)  # sparse: nulls, which no disk has to hold
+    assert "is one JSON document of more than 512 MiB" in refusal_apart(path)
+
+
+def refusal_apart(path: Path) -> str:
+    message, memory = read_apart(path)
+    assert memory < 1500
+    return message
+
+
+def cpu_seconds(path: Path) -> float:
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_utime
+    with contextlib.suppress(DataError):
+        read_examples(path, repair=True, starts_matter=False)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_utime - before
+
+
+def many_questions(path: Path, n: int, *, answer: str, start: Any) -> Path:
+    """Write one context of 20 n characters with n questions: quadratic where each reads it all."""
+    qas = [
+        {"id": f"q{i}", "question": "?", "answers": [{"text": answer, "answer_start": start}]}
+        for i in range(n)
+    ]
+    paragraphs = [{"context": "Mary met a 🧟 ghost. " * n, "qas": qas}]
+    path.write_text(json.dumps({"data": [{"paragraphs": paragraphs}]}))
+    return path
+
+
+@pytest.mark.parametrize(("answer", "start"), [("ghost", 13), ("ghost", 14), ("ghost", -1)])
+def test_many_questions_on_one_long_context_take_no_more_than_linear_time(
+    answer: str, start: int, tmp_path: Path
+) -> None:
+    small = many_questions(tmp_path / "small.json", 1000, answer=answer, start=start)
+    large = many_questions(tmp_path / "large.json", 8000, answer=answer, start=start)
+    once, eight = min(cpu_seconds(small) for _ in range(3)), cpu_seconds(large)
+    assert eight < 8 * max(once, 0.01) * 4
+
+
+def test_many_rows_without_ids_that_repeat_take_no_more_than_linear_time(tmp_path: Path) -> None:
+    times = []
+    for n in (2000, 16000):
+        path = tmp_path / f"{n}.csv"
+        path.write_text("context,question,answer\n" + "A cat.,What?,cat\n" * n)
+        times.append(cpu_seconds(path))
+    assert times[1] < 8 * max(times[0], 0.01) * 4

@@ -1,0 +1,159 @@
+"""The page of a gate: what it says, and that nothing in it runs or is fetched."""
+
+import shutil
+import subprocess
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from augqa.errors import DataError
+from augqa.records import QAExample
+from augqa.report.gate_page import verdict, write_gate_page
+from augqa.tables import write_table
+from tests.examples import example
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+
+HOSTILE = (
+    "<script>document.title='ran'; fetch('/stolen')</script>"
+    "<img src='/stolen.png' onerror=\"document.title='ran'\">"
+    "</dd></article><iframe src='/stolen.html'></iframe>\x00\x1b[31m who?"
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """Stands in for what a gate found."""
+
+    name: str = "question_mark_mostly"
+    promise: str = "Most questions end like one."
+    relied_on_by: tuple[str, ...] = ("train",)
+    severity: str = "warning"
+    success: bool = False
+    found: str = "1 row breaks it"
+    bound: str = "for at least 90% of the rows"
+    broken: tuple[tuple[int, str], ...] = ((1, "q2"),)
+
+
+def page(tmp_path: Path, *findings: Any, question: str = "Who wrote it?") -> str:
+    table = tmp_path / "kept.parquet"
+    write_table(table, [example("q1"), example("q2", question=question)], QAExample)
+    path = tmp_path / "gates" / "kept.html"
+    write_gate_page(path, name="kept", table=table, n_rows=2, findings=findings)
+    return path.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("findings", "expected"),
+    [
+        ([Found(success=True)], "passed"),
+        ([Found(success=True), Found()], "passed with warnings"),
+        ([Found(), Found(severity="critical")], "stopped"),
+    ],
+)
+def test_a_gate_is_passed_passed_with_warnings_or_stopped(
+    findings: list[Found], expected: str
+) -> None:
+    assert verdict(findings) == expected
+
+
+def test_what_broke_stands_first_with_found_bound_and_the_rows_text(tmp_path: Path) -> None:
+    held = Found(name="id_unique", success=True, broken=())
+    html = page(tmp_path, held, Found(), question="Name the\nwriter.")
+    assert html.index("question_mark_mostly") < html.index("id_unique")
+    assert "1 row breaks it" in html
+    assert "for at least 90% of the rows" in html
+    assert "row 1" in html
+    assert "Name the\nwriter." in html
+    assert "&#39;Mary Shelley&#39; at 0" in html
+
+
+def test_a_row_of_five_megabytes_is_cut_and_says_so(tmp_path: Path) -> None:
+    html = page(tmp_path, Found(), question="x" * 5_000_000)
+    assert len(html) < 100_000
+    assert "and 4,998,000 more characters" in html
+
+
+def test_a_page_that_cannot_be_written_is_one_plain_error(tmp_path: Path) -> None:
+    (tmp_path / "gates").write_text("a file stands here", encoding="utf-8")
+    with pytest.raises(DataError, match=r"kept\.html: the page cannot be written"):
+        page(tmp_path, Found())
+
+
+def test_markup_of_a_row_is_text(tmp_path: Path) -> None:
+    html = page(tmp_path, Found(), question=HOSTILE)
+    assert "<script" not in html
+    assert "<img" not in html
+    assert "\x00" not in html
+    assert "\x1b" not in html
+
+
+class Listening(SimpleHTTPRequestHandler):
+    """Serves a folder and keeps what was asked for."""
+
+    asked: list[str]
+
+    def do_GET(self) -> None:
+        self.asked.append(self.path)
+        super().do_GET()
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[tuple[str, list[str]]]:
+    asked: list[str] = []
+    handler = type("Handler", (Listening,), {"asked": asked})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(handler, directory=str(tmp_path)))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}", asked
+    server.shutdown()
+
+
+def dom_in_browser(url: str, profile: Path) -> str:
+    assert CHROMIUM is not None
+    done = subprocess.run(
+        [
+            CHROMIUM,
+            *("--headless", "--no-sandbox", "--disable-gpu", "--no-first-run"),
+            *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+            *(f"--user-data-dir={profile}", "--virtual-time-budget=3000", "--dump-dom", url),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    return done.stdout
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed (Debian: chromium)")
+def test_nothing_on_a_hostile_page_runs_and_no_request_leaves(
+    tmp_path: Path, served: tuple[str, list[str]]
+) -> None:
+    address, asked = served
+    page(tmp_path, Found(), Found(name=HOSTILE, promise=HOSTILE), question=HOSTILE)
+    dom = dom_in_browser(f"{address}/gates/kept.html", tmp_path / "profile")
+    assert "<title>augqa: gate on kept</title>" in dom
+    assert asked == ["/gates/kept.html"]
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed (Debian: chromium)")
+def test_the_browser_would_tell_if_a_script_ran(
+    tmp_path: Path, served: tuple[str, list[str]]
+) -> None:
+    # What the test above relies on: the same text, unescaped, runs and asks the server.
+    address, asked = served
+    text = f"<title>calm</title><p>{HOSTILE}</p>"
+    (tmp_path / "open.html").write_text(text, encoding="utf-8")
+    dom = dom_in_browser(f"{address}/open.html", tmp_path / "profile")
+    assert "<title>ran</title>" in dom
+    assert "/stolen" in asked

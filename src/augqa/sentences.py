@@ -109,9 +109,11 @@ _WORD_BEFORE_STOP = regex.compile(r"[\p{L}\p{M}][\p{L}\p{M}.]*$")
 
 # Marks after which the next sentence may begin at once.
 _AT_ONCE = "。．｡︒！？﹖﹗।॥။។"
-# A full stop between digits, full-width or not, is part of a number.
-_STOP = rf"""(?P<stop>(?:(?![{_AT_ONCE}])[\p{{SB=STerm}}\p{{SB=ATerm}}…]
-        |(?<=\p{{Greek}}\p{{M}}*)[;\u037e]|(?<=\p{{Armenian}}):)+)(?P<closing>{_CLOSING})"""
+# From the first mark of a run: a start at each of them would read the run again and again.
+_STOP = rf"""(?<![\p{{SB=STerm}}\p{{SB=ATerm}}…])
+        (?P<stop>(?:(?![{_AT_ONCE}])[\p{{SB=STerm}}\p{{SB=ATerm}}…]
+        |(?<=\p{{Greek}}\p{{M}}*)[;\u037e]|(?<=\p{{Armenian}}):)++)(?P<closing>{_CLOSING}+)"""
+# A full-width full stop between digits is part of a number.
 _STOP_AT_ONCE = rf"(?!(?<=\p{{N}})．\p{{N}})[{_AT_ONCE}]+{_CLOSING}"
 _BEGINNING = r"""\s+["'“‘«‹(\[¿¡「『（]*[\p{Lu}\p{Lt}\p{Lo}\p{N}\p{So}\p{Georgian}]"""
 _SENTENCE_END = regex.compile(

@@ -204,14 +204,16 @@ def context_frame(path: Path, *, seed_ids: Collection[str]) -> Frame:
 
     def computed(row: dict[str, Any]) -> dict[str, Any]:
         good = row["failure"] is None
+        written = row["origin"] == "generated"
         return {
             "id_fits_source": is_generated_context_of(row["id"], row["source_id"]),
-            "source_is_a_seed": row["source_id"] in ids,
+            # A passage of a document was written for nobody.
+            "source_is_a_seed": row["source_id"] in ids or not written,
             "text_or_failure": not good or bool(row["text"].strip()),
             "good_text": row["text"] if good else None,
             "n_good_words": n_words(row["text"]) if good else None,
-            "good_model": row["model"] or "" if good else None,
-            "good_prompt_tokens": row["prompt_tokens"] if good else None,
+            "good_model": row["model"] or "" if good and written else None,
+            "good_prompt_tokens": row["prompt_tokens"] if good and written else None,
         }
 
     if not _fits(path, GeneratedContext):

@@ -143,6 +143,7 @@ class Engine:
             config.temperature = float(temperature)
             config.top_p = float(body.get("top_p", 1.0))
             config.rng_seed = int(body.get("seed", 0))
+        config.repetition_penalty = float(body.get("repetition_penalty", 1.0))
         if body.get("stop"):
             config.stop_strings = set(body["stop"])
         schema = _json_schema(body)

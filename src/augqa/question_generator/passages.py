@@ -11,7 +11,7 @@ def generated_passages(contexts: Iterable[GeneratedContext]) -> Iterator[Passage
     """Yield the generated contexts that have a text."""
     for context in contexts:
         if context.failure is None:
-            yield Passage(id=context.id, text=context.text, origin="generated")
+            yield Passage(id=context.id, text=context.text, origin=context.origin)
 
 
 def failed_contexts(contexts: Iterable[GeneratedContext]) -> Iterator[Rejection]:

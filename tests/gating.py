@@ -115,6 +115,8 @@ def context_row(n: int, **changes: Any) -> Row:
         "completion_tokens": 30,
         "prompt_sha256": "0" * 64,
         "style": "plain",
+        "n_tries": 1,
+        "origin": "generated",
         **changes,
     }
 

@@ -3,14 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from augqa.embedding import TextEncoder
 from augqa.metrics import write_metrics
 from augqa.params import MeasureQuality, load_params
-from augqa.reader import TextEncoder
-from augqa.records import GeneratedContext, QAExample, Rejection, SampledPair, context_id
-from augqa.sampling import choose
-from augqa.stage import Input, Output, run
-from augqa.tables import read_table, write_table
-from augqa.yardstick import (
+from augqa.quality.comparison import (
     REAL,
     SHUFFLED,
     Seeded,
@@ -23,6 +19,10 @@ from augqa.yardstick import (
     text_measures,
     two_sample_aucs,
 )
+from augqa.records import GeneratedContext, QAExample, Rejection, SampledPair, context_id
+from augqa.sampling import choose
+from augqa.stage import Input, Output, run
+from augqa.tables import read_table, write_table
 
 # Not at run time: NumPy is to be loaded after augqa, which may hold it to one arithmetic.
 if TYPE_CHECKING:
@@ -123,7 +123,9 @@ def _embeddings(
 ) -> "dict[str, NDArray[np.float32]]":
     settings = own.encoder.model_dump()
     batch_size = settings.pop("batch_size")
-    encoder = TextEncoder.load(settings.pop("checkpoint"), **settings)
+    encoder = TextEncoder.load(
+        settings.pop("checkpoint"), param="measure_quality.encoder.checkpoint", **settings
+    )
     texts = sorted(
         {part for rows in by_seed.values() for seed, text in rows for part in (seed.question, text)}
     )

@@ -172,7 +172,7 @@ def project(tmp_path_factory: pytest.TempPathFactory, base_url: str) -> Project:
     # The tiny reader is random: what it answers in the round trip decides nothing here.
     params["filter_pairs"]["min_round_trip_f1"] = 0.0
     params["filter_pairs"]["min_duplicate_similarity"] = None
-    params["blend"]["mix"] = {"n_examples": 6, "generated_fraction": 0.5}
+    params["blend"]["mix"] |= {"n_examples": 6, "generated_fraction": 0.5}
     params["reader"].update(checkpoint="encoder", max_seq_length=64, doc_stride=16)
     params["measure_quality"]["encoder"].update(checkpoint="encoder", max_tokens=64)
     params["train"]["epochs"] = 1

@@ -452,9 +452,18 @@ def _message(error: ValidationError, where: str) -> str:
             # The schema that was chosen by the kind is no key of the file.
             place = (*place[:2], *place[3:])
         key = ".".join(str(part) for part in place)
+        if fault["type"].startswith("union_tag"):
+            # What tells which schema applies, such as `kind`, is missing or unknown.
+            context = fault["ctx"]
+            key += f".{context['discriminator'].strip(chr(39))}"
+            known = context.get("expected_tags")
+            fault["input"] = context.get("tag")
+            fault["type"] = "missing" if known is None else "literal_error"
+            fault["msg"] = f"must be one of {known}"
         found = ""
         if fault["type"] not in ("missing", "value_error"):
-            found = f", found {fault['input']!r}"
+            # A file of a few kilobytes can hold an input of megabytes.
+            found = f", found {fault['input']!r:.200}"
         text = {"missing": "is missing", "extra_forbidden": "is not a known key"}.get(
             fault["type"], fault["msg"].removeprefix("Value error, ")
         )

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from augqa import prompts
+from augqa.checkpoints import load_language_model
 from augqa.context_writer import settings
 from augqa.context_writer.choosing import ChoosingWriter
 from augqa.context_writer.decoding import Row, Sampling, sample
@@ -19,7 +20,6 @@ from augqa.errors import ContextWriterError
 from augqa.finetuning.determinism import pinned, sub_seed
 from augqa.finetuning.tokens import headed_ids
 from augqa.metrics import Usage
-from augqa.question_generator.checkpoints import load_checkpoint
 from augqa.records import GeneratedContext
 
 _PARAM = "generate_contexts.trained.checkpoint"
@@ -69,7 +69,7 @@ def load_trained(
     Raises:
         ContextWriterError: If the folder or its record is missing or damaged, or the writer was
             trained on another form than this version asks in.
-        QuestionGeneratorError: As `load_checkpoint`.
+        CheckpointError: As `load_language_model`.
     """
     path = folder / RECORD
     if not path.is_file():
@@ -87,7 +87,7 @@ def load_trained(
             f"{folder}: was trained on another prompt form ({trained_as.prompt_sha256[:12]}) than"
             f" this version asks in ({form_sha256()[:12]}). Train it again."
         )
-    tokenizer, model, source = load_checkpoint(str(folder), "causal", param=_PARAM)
+    tokenizer, model, source = load_language_model(str(folder), "causal", param=_PARAM)
     return TrainedContextWriter(
         tokenizer=tokenizer,
         model=model,

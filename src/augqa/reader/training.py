@@ -36,7 +36,8 @@ class TrainingReport:
     Attributes:
         n_examples: Examples that were trained on.
         n_windows: Windows of them that hold the whole answer; the others teach nothing.
-        cut_off: Ids of the examples whose answer no window holds whole: not trained on.
+        cut_off: Ids of the examples whose answer no window holds whole, or whose question leaves
+            no room for a context: not trained on.
         held_out: Ids of the examples that only told when to stop.
         n_steps: Optimiser steps.
         loss_per_epoch: Mean loss over the windows of each epoch.
@@ -116,6 +117,7 @@ def train_reader(
         The reader, and what the training did.
 
     Raises:
+        CheckpointError: If the checkpoint is missing, refused or incomplete.
         ReaderError: If no example is left to train on, or the loss is not finite.
     """
     with joined() as ranks, pinned(threads):
@@ -123,6 +125,7 @@ def train_reader(
             checkpoint,
             threads=threads,
             head_seed=sub_seed(seed, "head"),
+            param="reader.checkpoint",
             max_seq_length=max_seq_length,
             doc_stride=doc_stride,
             max_answer_tokens=max_answer_tokens,
@@ -320,7 +323,6 @@ def _lessons(
     windows = reader.windows(
         [example.question for example in examples],
         [example.context for example in examples],
-        ids=names,
         cache=cache,
     )
     answers = [example.answers[0] for example in examples]

@@ -1,7 +1,7 @@
-"""Generated sets measured beside real ones: the same measures, where size matters on equal sizes.
+"""Sets side by side: the same measures for each, and on equal sizes where size matters.
 
-Sets go by name: `real` is the yardstick, `generated` is what came before the filters, `kept` what
-passed them.
+Sets go by name: `real` is what the others are compared with, `generated` is what came before the
+filters, `kept` what passed them.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from augqa.drift import question_word_fractions
 from augqa.overlap import similar_texts
-from augqa.quality import (
+from augqa.quality.measures import (
     answer_positions,
     answer_words,
     distinct_n,

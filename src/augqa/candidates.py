@@ -9,7 +9,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from augqa.spans import Span, cut_points, sentence_spans, word_spans
+from augqa.sentences import Span, sentence_spans, word_spans
+from augqa.spans import cut_points
 
 Kind = Literal["name", "date", "number", "title", "phrase"]
 KINDS: tuple[Kind, ...] = ("name", "date", "number", "title", "phrase")  # the surest first

@@ -20,6 +20,7 @@ from pydantic import (
 )
 from pydantic_core import core_schema
 
+from augqa import filters
 from augqa.blends import KINDS, Recipe
 from augqa.context_writer import CONTEXT_WRITERS
 from augqa.errors import ParamsError
@@ -235,20 +236,6 @@ class AnswerRoundTrip(Section):
     engine: Literal["float32", "int8"]
 
 
-class FilterPairs(Section):
-    min_round_trip_f1: float = Field(ge=0, le=100)
-    round_trip_exact_match: bool
-    max_answer_words: int = Field(gt=0)
-    min_question_words: int = Field(gt=0)
-    max_question_words: int = Field(gt=0)
-    min_reader_score: float | None
-    min_duplicate_similarity: float | None = Field(gt=0, le=1)
-    test_overlap_words: int = Field(gt=0)
-    max_test_overlap_fraction: Fraction
-    max_pairs_per_context: int | None = Field(gt=0)
-    target_kept: int | None = Field(gt=0)
-
-
 class SentenceEncoder(Section):
     checkpoint: str = Field(min_length=1)
     max_tokens: int = Field(gt=2)
@@ -280,6 +267,15 @@ class ByKind:
             {kind.name: handler.generate_schema(kind.knobs) for kind in KINDS},
             discriminator="kind",
         )
+
+
+class OfFilters:
+    """Validates a section by the keys of all filters, plug-ins included."""
+
+    def __get_pydantic_core_schema__(
+        self, _source: Any, handler: GetCoreSchemaHandler
+    ) -> core_schema.CoreSchema:
+        return handler.generate_schema(filters.schema())
 
 
 class Reader(Section):
@@ -341,7 +337,7 @@ class Params(Section):
     train_question_generator: TrainQuestionGenerator
     generate_pairs: Annotated[GeneratePairs, Sections(QUESTION_GENERATORS)]
     answer_round_trip: AnswerRoundTrip
-    filter_pairs: FilterPairs
+    filter_pairs: Annotated[Section, OfFilters()]
     gates: Gates
     measure_quality: MeasureQuality
     blend: dict[Name, Annotated[Recipe, ByKind()]]

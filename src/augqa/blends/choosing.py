@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from augqa import ids
 from augqa.errors import BlendError
 from augqa.records import GeneratedContext, QAExample, Rejection, context_id
 from augqa.sampling import shuffled
@@ -103,7 +104,7 @@ def context_only(
             continue
         examples.append(
             QAExample(
-                id=f"{context.id}/seed",
+                id=ids.seed_on_context(context.id),
                 context_id=context_id(context.text),
                 context=context.text,
                 question=seed_question.question,

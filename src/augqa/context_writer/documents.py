@@ -15,7 +15,7 @@ from augqa.errors import ContextWriterError, DataError
 from augqa.metrics import Usage
 from augqa.records import GeneratedContext, QAExample, context_id
 from augqa.sampling import choose
-from augqa.spans import sentence_spans
+from augqa.sentences import sentence_spans
 from augqa.tables import read_arrow
 
 _NOTE = "README.md"  # tells what the folder is for

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
+from augqa import ids
 from augqa.metrics import Usage
 from augqa.records import GeneratedContext, QAExample
 
@@ -25,7 +26,7 @@ class ContextAsk:
     @property
     def id(self) -> str:
         """Return the id of the context."""
-        return f"{self.seed.id}/c{self.number}"
+        return ids.generated_context(self.seed.id, self.number)
 
 
 class ContextWriter(Protocol):

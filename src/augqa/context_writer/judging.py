@@ -3,7 +3,8 @@
 from collections import Counter
 from dataclasses import dataclass
 
-from augqa.spans import content_words, locate_answer, word_spans
+from augqa.sentences import word_spans
+from augqa.spans import content_words, locate_answer
 
 _SEQUENCE_WORDS = 4
 # Above it a text goes in a loop: of 2,067 contexts of SQuAD dev, none repeats as much.

@@ -7,6 +7,7 @@ from typing import Any
 
 from augqa.context_writer.face import ContextWriter
 from augqa.records import GeneratedContext, QAExample
+from augqa.sentences import n_words
 
 
 @dataclass(slots=True, kw_only=True)
@@ -33,7 +34,7 @@ class Counts:
             self.by_finish_reason[row.finish_reason] += 1
         if row.failure is None:
             self.n_good += 1
-            self.n_words += len(row.text.split())
+            self.n_words += n_words(row.text)
         else:
             self.reasons[row.failure] += 1
 

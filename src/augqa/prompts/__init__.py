@@ -14,6 +14,7 @@ from augqa.cleaning import (
     without_thinking,
 )
 from augqa.prompts.templates import Messages, Template, packaged
+from augqa.sentences import QUESTION_MARKS, ends_as_question, first_words, last_sentence_end
 
 STYLES = ("encyclopedic", "news", "review", "forum")
 
@@ -161,18 +162,8 @@ def question_prompt_sha256() -> str:
     return question_template().sha256
 
 
-# A full stop after these ends no sentence.
-_ABBREVIATION_WORDS = """
-    mr mrs ms dr st prof gen col lt sgt capt rev sen rep gov hon jr sr vs vol fig ca
-    approx inc ltd co corp etc e.g i.e u.s u.k a.d b.c a.m p.m
-"""
-_ABBREVIATIONS = frozenset(_ABBREVIATION_WORDS.split())
-# From the first mark of a run: a start at each of them would read the run again and again.
-_SENTENCE_END = re.compile(r"(?<![.!?…])[.!?…]++[\"'”’»)\]]*+(?=\s|$)")
 # A small model that has finished its answer may go on with a question of its own.
 _NEXT_TURN = re.compile(r"^[^\S\n]*+(?:Question|Passage)[^\S\n]*+\d*+[^\S\n]*+:", re.MULTILINE)
-# No abbreviation is longer.
-_LONGEST_WORD = 40
 
 
 def finish_context(
@@ -197,30 +188,16 @@ def finish_context(
     text = " ".join(text.split())
     if not text:
         return "", "empty"
-    words = text.split(" ")
-    too_long = len(words) > max_words
+    shortened = first_words(text, max_words)
+    too_long = shortened != text
     if too_long:
-        text = " ".join(words[:max_words])
+        text = shortened
     elif finish_reason != "length":
         return text, None
-    end = _last_sentence_end(text)
+    end = last_sentence_end(text)
     if end == 0:
         return "", "too_long" if too_long else "truncated"
     return text[:end], None
-
-
-def _last_sentence_end(text: str) -> int:
-    """Return the offset behind the last full sentence of `text`, 0 where there is none."""
-    last = 0
-    for match in _SENTENCE_END.finditer(text):
-        start = match.start()
-        # A slice from the beginning would make the time grow with the square of the text.
-        before = text[max(0, start - _LONGEST_WORD) : start]
-        before = before.rsplit(" ", 1)[-1].lstrip("(\"'“‘[").casefold()
-        initial = len(before) == 1 and before.isalpha() and match[0] == "."
-        if not initial and before not in _ABBREVIATIONS:
-            last = match.end()
-    return last
 
 
 # "Question 2:", "**Q:**", "2) Question -", "1. Q." and the like; the same for answers. Each run of
@@ -232,8 +209,10 @@ _ANSWER = re.compile(rf"{_DECORATION}(?:answers?|a)(?![a-z]){_LABEL_END}(.*)", r
 # "1. Who wrote it?": a numbered question without a label.
 _NUMBERED = re.compile(r"\s*+(?:\d{1,3}+\s*+[.):]|[-*•])\s++(.+)")
 # A label in the middle of a line: "Question: Who? Answer: Ada".
+_MARK = re.compile(f"[{QUESTION_MARKS}]")
 _INLINE_LABEL = re.compile(
-    r"(?<=\S)\s++(?=(?:Question|Answer)\s*+\d{0,3}+\s*+:)|(?<=\?)\s++(?=A:\s)"
+    r"(?<=\S)\s++(?=(?:Question|Answer)\s*+\d{0,3}+\s*+:)"
+    rf"|(?<={_MARK.pattern})\s++(?=A:\s)"
 )
 _FENCE = re.compile(r"^[^\S\n]*+```\w*+[^\S\n]*+$", re.MULTILINE)
 _QUOTES = {'"': '"', "“": "”", "'": "'", "‘": "’", "«": "»", "`": "`"}
@@ -284,9 +263,10 @@ def parse_question(text: str) -> str:
         _clean(match[1] if (match := _QUESTION.match(line)) else line)
         for line in without_chatter(_FENCE.sub("", text)).splitlines()
     ]
-    asked = next((line for line in lines if "?" in line), "")
+    asked = next((line for line in lines if _MARK.search(line) or ends_as_question(line)), "")
     if asked:
-        return _clean(asked[: asked.index("?") + 1].lstrip("\"“'"))
+        mark = _MARK.search(asked)
+        return _clean(asked[: mark.end() if mark else len(asked)].lstrip("\"“'"))
     return next((line for line in lines if line), "")
 
 
@@ -319,7 +299,7 @@ def _from_lines(text: str) -> list[tuple[str, str]]:
 
 
 def _numbered(line: str) -> re.Match[str] | None:
-    return _NUMBERED.match(line) if line.rstrip().endswith("?") else None
+    return _NUMBERED.match(line) if ends_as_question(line) else None
 
 
 def _from_json(text: str) -> list[tuple[str, str]] | None:

@@ -8,12 +8,13 @@ themselves are the stage's: asks go out, and a reply to each comes back in order
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from augqa import prompts
+from augqa import ids, prompts
 from augqa.candidates import Candidate, answer_candidates, choose_candidates
 from augqa.cleaning import is_refusal
 from augqa.prompts.templates import Messages, Template
 from augqa.question_generator.proposals import Draft, Passage, Proposal, Refusal, in_turn
-from augqa.spans import Span, sentence_spans, window_around, windows, word_starts
+from augqa.sentences import Span, ends_as_question, sentence_spans, word_starts
+from augqa.spans import window_around, windows
 
 Drafts = tuple[tuple[Draft, ...], tuple[Refusal, ...]]
 
@@ -23,8 +24,7 @@ class Ask:
     """One request to make.
 
     Attributes:
-        id: Id of the passage, ``/w`` and the number of the window, or ``/a`` and the number of
-            the answer.
+        id: That of the request (see `augqa.ids`).
         passage_id: Id of the passage.
         messages: The chat.
         window: The part of the passage that is shown.
@@ -79,7 +79,7 @@ def pairs_asks(
             spans = windows(passage.text, starts, max_units=max_context_words)
         for number, window in enumerate(spans):
             yield Ask(
-                id=f"{passage.id}/w{number}",
+                id=ids.ask(passage.id, number, kind="window"),
                 passage_id=passage.id,
                 messages=prompts.pairs_messages(
                     context=passage.text[slice(*window)],
@@ -135,7 +135,7 @@ def question_ask(
     sentences = sentence_spans(text)
     sentence = next((s for s in sentences if s[0] <= span[0] and span[1] <= s[1]), window)
     return Ask(
-        id=f"{passage.id}/a{number}",
+        id=ids.ask(passage.id, number, kind="answer"),
         passage_id=passage.id,
         messages=prompts.question_messages(
             context=text[slice(*window)],
@@ -159,7 +159,7 @@ def read(ask: Ask, reply: Reply) -> Drafts:
         return (), (Refusal(reason="refusal", detail=reply.text[:200]),)
     if ask.candidate is not None:
         question = prompts.parse_question(reply.text)
-        if reply.cut_off and not question.endswith("?"):
+        if reply.cut_off and not ends_as_question(question):
             return (), (Refusal(reason="output_cut_off", detail=question),)
         answer = ask.candidate
         return (Draft(question=question, answer=answer.text, start=answer.start),), ()

@@ -52,7 +52,12 @@ def summarize(
         test_sets=reported_sets(params.data.test_sets, content),
     )
     steps = [
-        step("seed questions", prepared, count="n_seeds", hidden=["test", "content", "n_repaired"]),
+        step(
+            "seed questions",
+            prepared,
+            count="n_seed_questions",
+            hidden=["test", "content", "n_repaired"],
+        ),
         step("contexts", read_metrics(contexts), count="n_contexts", dropped="n_failed"),
         step("pairs", read_metrics(pairs), count="n_pairs", dropped="n_rejected"),
         step("kept pairs", read_metrics(filters), count="n_kept", dropped="n_rejected"),

@@ -56,11 +56,11 @@ def found(
     n: int = 52,
     test_sets: tuple[ReportedSet, ...] = reported(),
 ) -> Results:
-    n_seeds = len(next(iter(per_regime.values())))
+    n_seed_questions = len(next(iter(per_regime.values())))
     return gather(
         {regime: [evaluation(f1s, n=n) for f1s in runs] for regime, runs in per_regime.items()},
         {regime: blend() for regime in per_regime},
-        seeds=range(1, n_seeds + 1),
+        seeds=range(1, n_seed_questions + 1),
         test_sets=test_sets,
     )
 
@@ -79,7 +79,7 @@ PROVENANCE = Provenance(
     question_generator="SmolLM2-135M-Instruct",
 )
 STEPS = [
-    step("seed questions", {"n_seeds": 60}, count="n_seeds"),
+    step("seed questions", {"n_seed_questions": 60}, count="n_seed_questions"),
     step(
         "contexts",
         {"n_contexts": 57, "n_failed": {"empty": 1, "truncated": 2}, "prompt_tokens": 8400},

@@ -6,10 +6,12 @@ meant, on which everything takes ten minutes. ``--scale 0.02`` only shows that a
 """
 
 import argparse
+import asyncio
 import contextlib
 import importlib.util
 import json
 import os
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -20,11 +22,13 @@ from pathlib import Path
 from typing import Any
 
 import loopback
+import openai
 import yaml
 from command import need_packages, run_command
 
 from augqa import llm, prompts
 from augqa.llm import embedded
+from augqa.llm.embedded_models import find_embedded
 from augqa.params import Llm, load_params
 from augqa.records import Answer, QAExample, context_id
 from augqa.tables import write_table
@@ -38,6 +42,8 @@ MEMORY = {"10k": 10_000, "100k": 100_000}
 MEMORY_IN_FLIGHT = 64
 LIMIT_A_MINUTE = 1200
 LIMIT_WINDOWS = 2
+# In flight, requests and rounds of the clients side by side.
+CLIENTS = (128, 2000, 3)
 # In flight -> requests, each of some 275 prompt tokens and up to 160 more.
 EMBEDDED = {1: 8, 8: 16, 16: 32, 32: 64, 48: 96}
 EMBEDDED_TOKENS = 160
@@ -146,6 +152,76 @@ def rates(scale: float) -> Numbers:
     return found
 
 
+def clients(scale: float) -> Numbers:
+    """Compare our path with the openai library over its own aiohttp transport, in turns.
+
+    The library's side is the bare call: no cache, no limiter, no retries, and no look at what
+    comes back. What else runs on the machine hits both, so that the ratios and the CPU seconds
+    tell more than the rates.
+    """
+    in_flight, whole, rounds = CLIENTS
+    n = scaled(whole, scale, least=2 * in_flight)
+    ours: list[Numbers] = []
+    library: list[Numbers] = []
+    with Server(DELAY_S) as server:
+        params = parameters(server.base_url, max_in_flight=in_flight)
+        for number in range(rounds):
+            for name in ("ours", "library") if number % 2 == 0 else ("library", "ours"):
+                if name == "ours":
+                    ours.append(complete(params, n))
+                else:
+                    library.append(asyncio.run(complete_by_library(server.base_url, in_flight, n)))
+    found: Numbers = {}
+    for name, runs in (("ours", ours), ("library", library)):
+        took = statistics.median(run["seconds"] for run in runs)
+        cpu_ms = statistics.median(run["cpu_seconds"] for run in runs) / n * 1000
+        found[f"clients_rate_ratio_{name}"] = round(n * DELAY_S / in_flight / took, 3)
+        found[f"clients_cpu_ms_{name}"] = round(cpu_ms, 3)
+        say(
+            f"{name:8s} {in_flight} in flight: {n / took:6.1f} requests/s,"
+            f" {100 * n * DELAY_S / in_flight / took:.1f} % of ideal,"
+            f" {cpu_ms:.2f} ms of CPU a request"
+        )
+    pairs = list(zip(ours, library, strict=True))
+    for what in ("seconds", "cpu_seconds"):
+        ratio = statistics.median(theirs[what] / own[what] for own, theirs in pairs)
+        found[f"clients_{what}_library_to_ours"] = round(ratio, 2)
+        say(f"{what} of the library to ours, median of {rounds} rounds: {ratio:.2f}")
+    return found
+
+
+async def complete_by_library(base_url: str, in_flight: int, n: int) -> Numbers:
+    """Send `n` requests through the openai library's aiohttp transport."""
+    feed = iter(requests(n))
+    limits = openai.DEFAULT_CONNECTION_LIMITS
+    async with openai.AsyncOpenAI(
+        base_url=base_url,
+        api_key="none",
+        max_retries=0,
+        http_client=openai.DefaultAioHttpClient(limits=limits),
+    ) as client:
+        failed = 0
+
+        async def work() -> None:
+            nonlocal failed
+            for request in feed:
+                reply = await client.chat.completions.create(
+                    model=loopback.MODEL,
+                    messages=list(request.messages),  # type: ignore[arg-type]
+                    max_tokens=request.max_tokens,
+                    seed=request.seed,
+                    temperature=0.7,
+                )
+                failed += not reply.choices[0].message.content
+
+        started, cpu = time.perf_counter(), time.process_time()
+        await asyncio.gather(*(work() for _ in range(in_flight)))
+        took, cpu = time.perf_counter() - started, time.process_time() - cpu
+    if failed:
+        raise SystemExit(f"{failed} of {n} failed")
+    return {"seconds": took, "cpu_seconds": cpu}
+
+
 def memory(scale: float) -> Numbers:
     """Measure the peak memory of the stage generate_contexts, client and all."""
     found: Numbers = {}
@@ -179,7 +255,7 @@ def stage_peak_mib(n: int) -> float:
         values["llm"] = params.model_dump()
         values["generate_contexts"]["contexts_per_seed"] = 1
         (Path(folder) / "params.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
-        write_table(Path(folder) / "seeds.parquet", seeds, QAExample)
+        write_table(Path(folder) / "seed_questions.parquet", seeds, QAExample)
         done = subprocess.run(
             [sys.executable, str(HERE / "generation.py"), "--stage"],
             cwd=folder,
@@ -202,7 +278,9 @@ def run_stage() -> None:
     stage = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(stage)
     stage.generate_contexts(
-        seeds=Path("seeds.parquet"), contexts=Path("contexts.parquet"), metrics=Path("m.json")
+        seed_questions=Path("seed_questions.parquet"),
+        contexts=Path("contexts.parquet"),
+        metrics=Path("m.json"),
     )
     # Not ru_maxrss, which a process takes over from the one that started it.
     status = Path("/proc/self/status").read_text(encoding="ascii")
@@ -263,7 +341,7 @@ def tokens_per_s(base_url: str, model: str, in_flight: int, n: int, first: int) 
 @contextlib.contextmanager
 def xllamacpp(model: str) -> Iterator[str]:
     """Serve the embedded model by xllamacpp; yield the base URL."""
-    file = str(embedded.model_file(model))
+    file = str(find_embedded(model).path)
     command = [sys.executable, str(HERE / "xllamacpp_server.py"), file, model]
     with embedded.child(command, name="xllamacpp") as (address, _):
         yield f"{address}/v1"
@@ -276,7 +354,7 @@ def embedded_rates(scale: float) -> Numbers:
     """
     model = load_params(ROOT / "profiles" / "embedded.yaml").llm.model
     found: dict[int, float] = {}
-    with embedded.serve(model) as base_url:
+    with embedded.serve(find_embedded(model)) as base_url:
         tokens_per_s(base_url, model, 1, 1, first=0)
         first = 1
         for in_flight, whole in EMBEDDED.items():
@@ -310,6 +388,7 @@ def say(line: str) -> None:
 
 PARTS = {
     "rates": rates,
+    "clients": clients,
     "memory": memory,
     "limiter": limiter,
     "embedded": embedded_rates,

@@ -14,23 +14,26 @@ from augqa.tables import Anew, TableWriter, iterate_table
 
 
 def generate_pairs(
-    seeds: Input,
+    seed_questions: Input,
     contexts: Input,
     pairs: Output,
     rejected: Output,
     metrics: Output,
+    prompts: OptionalInput = None,
     question_generators: OptionalInput = None,
 ) -> str:
     """Write the pairs whose answer is a span of its context, and a row for all that is none."""
     params = load_params()
     own, kinds = params.generate_pairs, params.question_generators
     trained = question_generators / kinds[0] if question_generators and kinds else None
-    given = Given(n_pairs=own.pairs_per_context, endpoint=params.llm, trained=trained)
+    given = Given(
+        n_pairs=own.pairs_per_context, endpoint=params.llm, trained=trained, prompts=prompts
+    )
 
     def passages() -> Iterator[Passage]:
         yield from generated_passages(iterate_table(contexts, GeneratedContext))
         if own.real_contexts:
-            yield from real_passages(iterate_table(seeds, QAExample))
+            yield from real_passages(iterate_table(seed_questions, QAExample))
 
     generator = load_question_generator(own.method, own.own(own.method), given)
     with TableWriter(pairs, QAExample) as kept:

@@ -51,14 +51,14 @@ def found(
     n: int = 52,
     test_sets: tuple[ReportedSet, ...] = reported(),
 ) -> Results:
-    n_seeds = len(next(iter(per_regime.values())))
+    n_seed_questions = len(next(iter(per_regime.values())))
     return gather(
         {
             regime: {seed: evaluation(f1s, n=n) for seed, f1s in enumerate(runs, 1)}
             for regime, runs in per_regime.items()
         },
         {regime: blend() for regime in per_regime},
-        seeds=range(1, n_seeds + 1),
+        seeds=range(1, n_seed_questions + 1),
         test_sets=test_sets,
     )
 
@@ -96,7 +96,7 @@ SAID = Findings(
     remarks=("real stays.",),
 )
 STEPS = [
-    step("seed questions", {"n_seeds": 60}, count="n_seeds"),
+    step("seed questions", {"n_seed_questions": 60}, count="n_seed_questions"),
     step(
         "contexts",
         {"n_contexts": 57, "n_failed": {"empty": 1, "truncated": 2}, "prompt_tokens": 8400},

@@ -1,0 +1,105 @@
+"""Embeddings of texts by an encoder, to tell by their cosine whether two are about the same."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+from tqdm import tqdm
+
+from augqa.checkpoints import find_checkpoint, load_reader, load_reader_tokenizer
+from augqa.errors import CheckpointError
+from augqa.finetuning.determinism import pinned
+
+
+@dataclass(slots=True, kw_only=True)
+class TextEncoder:
+    """An encoder whose last layer, averaged over the tokens, is the embedding of a text.
+
+    Attributes:
+        model: An encoder of transformers.
+        tokenizer: Its fast tokenizer.
+        max_tokens: Of longer texts only so many tokens are read, special ones included.
+        threads: CPU threads: another number gives other last digits.
+
+    Source: mean pooling, Reimers and Gurevych 2019 (arXiv:1908.10084).
+    """
+
+    model: Any
+    tokenizer: Any
+    max_tokens: int = 256
+    threads: int = 2
+
+    def __post_init__(self) -> None:
+        self.model.to("cuda" if torch.cuda.is_available() else "cpu")
+        self.model.eval()
+        positions = getattr(self.model.config, "max_position_embeddings", None)
+        most = min(positions or self.max_tokens, self.tokenizer.model_max_length)
+        if self.max_tokens > most:
+            raise CheckpointError(
+                f"max_tokens {self.max_tokens} is above the {most} that"
+                f" {type(self.model).__name__} reads"
+            )
+
+    @classmethod
+    def load(
+        cls,
+        checkpoint: str | Path,
+        *,
+        max_tokens: int = 256,
+        threads: int = 2,
+        param: str = "checkpoint",
+    ) -> Self:
+        """Load an encoder.
+
+        Args:
+            checkpoint: A packaged one's name, a folder or a hub name; safetensors alone.
+            max_tokens: See the class.
+            threads: See the class.
+            param: The param that names the checkpoint, for messages.
+
+        Raises:
+            CheckpointError: If the checkpoint is missing, refused or incomplete.
+        """
+        source = find_checkpoint(checkpoint, param=param)
+        # The head that comes with it is drawn and not used.
+        model = load_reader(source, head_seed=0).base_model
+        tokenizer = load_reader_tokenizer(source)
+        return cls(model=model, tokenizer=tokenizer, max_tokens=max_tokens, threads=threads)
+
+    def encode(self, texts: Sequence[str], *, batch_size: int) -> NDArray[np.float32]:
+        """Return one embedding a text, of length 1.
+
+        Texts of like length go together, so that little is padded. Their order does not matter.
+
+        Args:
+            texts: The texts.
+            batch_size: Texts read at once; another number gives other last digits.
+
+        Returns:
+            Shape ``(n_texts, hidden_size)``.
+        """
+        distinct = sorted(set(texts), key=lambda text: (len(text), text))
+        parts = []
+        with pinned(self.threads), torch.inference_mode():
+            for first in tqdm(
+                range(0, len(distinct), batch_size), "embeddings", unit="batch", disable=None
+            ):
+                parts.append(self._embed(distinct[first : first + batch_size]).cpu().numpy())
+        place = {text: number for number, text in enumerate(distinct)}
+        if not parts:
+            return np.empty((0, self.model.config.hidden_size), dtype=np.float32)
+        return np.concatenate(parts)[[place[text] for text in texts]]
+
+    def _embed(self, texts: list[str]) -> Tensor:
+        inputs = self.tokenizer(
+            texts, truncation=True, max_length=self.max_tokens, padding=True, return_tensors="pt"
+        ).to(self.model.device)
+        states = self.model(**inputs).last_hidden_state
+        inside = inputs["attention_mask"][..., None].to(states.dtype)
+        return functional.normalize((states * inside).sum(1) / inside.sum(1), dim=1)

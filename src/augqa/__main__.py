@@ -5,6 +5,7 @@ import sys
 import typer
 
 from augqa.commands.documentation import docs
+from augqa.commands.explaining import explain
 from augqa.commands.inputs import check, data, profile
 from augqa.commands.responses import cache
 from augqa.commands.results import results, table
@@ -20,7 +21,20 @@ app = typer.Typer(
     " robust? augqa runs the pipeline of dvc.yaml and shows what came of it.",
 )
 # In the order in which a newcomer needs them.
-for command in (check, run, table, profile, data, grow, sweep, compare, gather, results, docs):
+for command in (
+    check,
+    run,
+    table,
+    profile,
+    data,
+    grow,
+    sweep,
+    compare,
+    gather,
+    explain,
+    results,
+    docs,
+):
     app.command()(command)
 app.add_typer(cache, name="cache", help="Hand on the responses that were paid for.")
 

@@ -108,6 +108,25 @@ def log_evaluation(
         warn(error)
 
 
+def run_ids(keys: Sequence[str]) -> dict[str, str]:
+    """Return the latest run of each training by its key; none where the store does not answer."""
+    try:
+        experiment = experiment_id()
+        found = {}
+        for key in keys:
+            runs = client().search_runs(
+                [experiment],
+                filter_string=f"tags.`{RUN_KEY}` = '{key}'",
+                order_by=["attributes.start_time DESC"],
+                max_results=1,
+            )
+            found |= {key: str(run.info.run_id) for run in runs}
+    except Exception as error:  # noqa: BLE001 - the rest is known without it
+        warn(error)
+        return {}
+    return found
+
+
 def asked_digest(test: Path, scores: Scores) -> str:
     """Return a digest of what was asked: the test tables and how many questions of each."""
     asked = {

@@ -24,6 +24,7 @@ from augqa.tracking.store import (
     metrics,
     now,
     registered_model,
+    there,
     uri,
     warn,
 )
@@ -110,9 +111,11 @@ def log_evaluation(
 
 def run_ids(keys: Sequence[str]) -> dict[str, str]:
     """Return the latest run of each training by its key; none where the store does not answer."""
+    found: dict[str, str] = {}
+    if not there():
+        return found
     try:
         experiment = experiment_id()
-        found = {}
         for key in keys:
             runs = client().search_runs(
                 [experiment],
@@ -120,7 +123,8 @@ def run_ids(keys: Sequence[str]) -> dict[str, str]:
                 order_by=["attributes.start_time DESC"],
                 max_results=1,
             )
-            found |= {key: str(run.info.run_id) for run in runs}
+            if runs:
+                found[key] = str(runs[0].info.run_id)
     except Exception as error:  # noqa: BLE001 - the rest is known without it
         warn(error)
         return {}

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from augqa.metrics import write_metrics
 from augqa.params import MeasureQuality, load_params
 from augqa.reader import TextEncoder
-from augqa.records import GeneratedContext, QAExample, Rejection, SampledPair, context_id
+from augqa.records import GeneratedContext, QAExample, Rejection, RoundTripAnswer, SampledPair, context_id
 from augqa.sampling import choose
 from augqa.stage import Input, Output, run
 from augqa.tables import read_table, write_table
@@ -42,6 +42,7 @@ def measure_quality(
     pairs: Input,
     kept: Input,
     rejected: Input,
+    round_trip: Input,
     quality: Output,
     sampled_pairs: Output,
 ) -> str:
@@ -94,7 +95,12 @@ def measure_quality(
         },
     }
     shown = chosen_pairs(
-        examples[GENERATED], read_table(rejected, Rejection), n=own.n_sampled_pairs, seed=seed
+        examples[GENERATED],
+        read_table(rejected, Rejection),
+        seeds=read_table(seeds, QAExample),
+        round_trip=read_table(round_trip, RoundTripAnswer),
+        n=own.n_sampled_pairs,
+        seed=seed,
     )
     write_metrics(quality, measures)
     write_table(sampled_pairs, shown, SampledPair)

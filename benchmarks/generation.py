@@ -6,10 +6,12 @@ meant, on which everything takes ten minutes. ``--scale 0.02`` only shows that a
 """
 
 import argparse
+import asyncio
 import contextlib
 import importlib.util
 import json
 import os
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -20,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import loopback
+import openai
 import yaml
 from command import need_packages, run_command
 
@@ -38,6 +41,8 @@ MEMORY = {"10k": 10_000, "100k": 100_000}
 MEMORY_IN_FLIGHT = 64
 LIMIT_A_MINUTE = 1200
 LIMIT_WINDOWS = 2
+# In flight, requests and rounds of the clients side by side.
+CLIENTS = (128, 2000, 3)
 # In flight -> requests, each of some 275 prompt tokens and up to 160 more.
 EMBEDDED = {1: 8, 8: 16, 16: 32, 32: 64, 48: 96}
 EMBEDDED_TOKENS = 160
@@ -144,6 +149,76 @@ def rates(scale: float) -> Numbers:
                 f" {100 * ratio:.1f} % of ideal, {cpu_ms:.2f} ms of CPU a request"
             )
     return found
+
+
+def clients(scale: float) -> Numbers:
+    """Compare our path with the openai library over its own aiohttp transport, in turns.
+
+    The library's side is the bare call: no cache, no limiter, no retries, and no look at what
+    comes back. What else runs on the machine hits both, so that the ratios and the CPU seconds
+    tell more than the rates.
+    """
+    in_flight, whole, rounds = CLIENTS
+    n = scaled(whole, scale, least=2 * in_flight)
+    ours: list[Numbers] = []
+    library: list[Numbers] = []
+    with Server(DELAY_S) as server:
+        params = parameters(server.base_url, max_in_flight=in_flight)
+        for number in range(rounds):
+            for name in ("ours", "library") if number % 2 == 0 else ("library", "ours"):
+                if name == "ours":
+                    ours.append(complete(params, n))
+                else:
+                    library.append(asyncio.run(complete_by_library(server.base_url, in_flight, n)))
+    found: Numbers = {}
+    for name, runs in (("ours", ours), ("library", library)):
+        took = statistics.median(run["seconds"] for run in runs)
+        cpu_ms = statistics.median(run["cpu_seconds"] for run in runs) / n * 1000
+        found[f"clients_rate_ratio_{name}"] = round(n * DELAY_S / in_flight / took, 3)
+        found[f"clients_cpu_ms_{name}"] = round(cpu_ms, 3)
+        say(
+            f"{name:8s} {in_flight} in flight: {n / took:6.1f} requests/s,"
+            f" {100 * n * DELAY_S / in_flight / took:.1f} % of ideal,"
+            f" {cpu_ms:.2f} ms of CPU a request"
+        )
+    pairs = list(zip(ours, library, strict=True))
+    for what in ("seconds", "cpu_seconds"):
+        ratio = statistics.median(theirs[what] / own[what] for own, theirs in pairs)
+        found[f"clients_{what}_library_to_ours"] = round(ratio, 2)
+        say(f"{what} of the library to ours, median of {rounds} rounds: {ratio:.2f}")
+    return found
+
+
+async def complete_by_library(base_url: str, in_flight: int, n: int) -> Numbers:
+    """Send `n` requests through the openai library's aiohttp transport."""
+    feed = iter(requests(n))
+    limits = openai.DEFAULT_CONNECTION_LIMITS
+    async with openai.AsyncOpenAI(
+        base_url=base_url,
+        api_key="none",
+        max_retries=0,
+        http_client=openai.DefaultAioHttpClient(limits=limits),
+    ) as client:
+        failed = 0
+
+        async def work() -> None:
+            nonlocal failed
+            for request in feed:
+                reply = await client.chat.completions.create(
+                    model=loopback.MODEL,
+                    messages=list(request.messages),  # type: ignore[arg-type]
+                    max_tokens=request.max_tokens,
+                    seed=request.seed,
+                    temperature=0.7,
+                )
+                failed += not reply.choices[0].message.content
+
+        started, cpu = time.perf_counter(), time.process_time()
+        await asyncio.gather(*(work() for _ in range(in_flight)))
+        took, cpu = time.perf_counter() - started, time.process_time() - cpu
+    if failed:
+        raise SystemExit(f"{failed} of {n} failed")
+    return {"seconds": took, "cpu_seconds": cpu}
 
 
 def memory(scale: float) -> Numbers:
@@ -310,6 +385,7 @@ def say(line: str) -> None:
 
 PARTS = {
     "rates": rates,
+    "clients": clients,
     "memory": memory,
     "limiter": limiter,
     "embedded": embedded_rates,

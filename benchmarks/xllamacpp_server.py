@@ -1,7 +1,8 @@
 """What the embedded engine is compared with: xllamacpp's own server, with its defaults.
 
-Run as ``python benchmarks/xllamacpp_server.py MODEL_FILE NAME``. It prints its address as one line
-and serves until its standard input closes.
+Run as ``python benchmarks/xllamacpp_server.py MODEL_FILE [NAME [KEY]]``. It prints its address as
+one line and serves until its standard input closes. Without a name it serves the model under that
+of its file; with a key it answers nobody else.
 """
 
 import os
@@ -11,11 +12,14 @@ import xllamacpp
 
 
 def main() -> None:
-    """Serve a GGUF file under a name, one request at a time."""
-    model_file, name = sys.argv[1:3]
+    """Serve a GGUF file, one request at a time."""
+    model_file, *rest = sys.argv[1:]
     params = xllamacpp.CommonParams()
     params.model.path = model_file
-    params.model_alias = {name}
+    if rest:
+        params.model_alias = {rest[0]}
+    if rest[1:]:
+        params.api_keys = rest[1:]
     params.hostnames = ["127.0.0.1"]
     params.port = 0
     params.n_parallel = 1

@@ -16,8 +16,8 @@ from augqa import llm
 from augqa.errors import GenerationError
 from augqa.llm import batch as batch_module
 from augqa.params import ModelPrice
+from tests.asking_loopback import KEY, params, requests
 from tests.loopback import MODEL, Loopback, answer_text, completion
-from tests.test_llm import KEY, params, requests
 
 
 @pytest.fixture(autouse=True)

@@ -9,8 +9,8 @@ import pytest
 
 from augqa.errors import GenerationError
 from augqa.llm import batch as batch_module
+from tests.asking_loopback import KEY
 from tests.loopback import Loopback
-from tests.test_llm import KEY
 from tests.test_llm_batch import run, submitted
 
 
@@ -21,7 +21,7 @@ def _key(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def sizes(server: Loopback) -> list[int]:
     """Return the number of requests of each batch made, in their order."""
-    state = server.server
+    state = server.server.batch_api
     return [
         state.files[batch["input_file_id"]].count(b"custom_id") for batch in state.batches.values()
     ]
@@ -29,8 +29,8 @@ def sizes(server: Loopback) -> list[int]:
 
 def limit(server: Loopback, most: int, *, at_create: bool = False) -> None:
     """Let at most so many requests wait in batches at once; refuse a batch beyond them."""
-    state = server.server
-    answer = state._batch_api
+    state = server.server.batch_api
+    answer = state.answer
     waiting: dict[str, int] = {}
     fault = {
         "code": "token_limit_exceeded",
@@ -55,12 +55,12 @@ def limit(server: Loopback, most: int, *, at_create: bool = False) -> None:
                 state.batches[name].update(
                     status="failed", errors={"object": "list", "data": [fault]}
                 )
-                reply = state._shown(name)
+                reply = state.shown(name)
         elif isinstance(reply, dict) and reply.get("status") not in (None, "in_progress"):
             waiting.pop(reply["id"], None)
         return status, reply
 
-    state._batch_api = limited  # type: ignore[method-assign]
+    state.answer = limited  # type: ignore[method-assign]
 
 
 @pytest.mark.parametrize("at_create", [False, True], ids=["once made", "when made"])
@@ -108,8 +108,8 @@ def test_a_batch_refused_for_another_reason_ends_the_run_after_the_others_are_ke
 ) -> None:
     monkeypatch.setattr(batch_module, "MAX_REQUESTS", 4)
     with Loopback(batch_polls=0) as server:
-        state = server.server
-        end = state._end
+        state = server.server.batch_api
+        end = state.end
 
         def refuse_first(batch: dict[str, Any]) -> None:
             if batch["id"] == "batch-0":
@@ -118,7 +118,7 @@ def test_a_batch_refused_for_another_reason_ends_the_run_after_the_others_are_ke
             else:
                 end(batch)
 
-        state._end = refuse_first  # type: ignore[method-assign]
+        state.end = refuse_first  # type: ignore[method-assign]
         with pytest.raises(GenerationError, match="batch-0 was refused: no such model"):
             run(server, tmp_path / "c.sqlite", 8, "openai_batch")
         results = run(server, tmp_path / "c.sqlite", 8, "openai_batch")
@@ -128,14 +128,14 @@ def test_a_batch_refused_for_another_reason_ends_the_run_after_the_others_are_ke
 
 def edited(server: Loopback, edit: Callable[[dict[str, Any], int], None]) -> None:
     """Let `edit` change each batch once it has ended; it gets the batch and its number."""
-    state = server.server
-    end = state._end
+    state = server.server.batch_api
+    end = state.end
 
     def ended(batch: dict[str, Any]) -> None:
         end(batch)
         edit(batch, int(batch["id"].removeprefix("batch-")))
 
-    state._end = ended  # type: ignore[method-assign]
+    state.end = ended  # type: ignore[method-assign]
 
 
 @pytest.mark.parametrize("status", ["expired", "cancelled"])

@@ -12,8 +12,8 @@ from augqa.errors import AugQAError, GenerationError
 from augqa.llm import cache as cache_module
 from augqa.llm import client as client_module
 from augqa.llm.cache import CacheWriter, Response, ResponseCache, Stored
+from tests.asking_loopback import KEY, requests, run
 from tests.loopback import Loopback, answer_text
-from tests.test_llm import KEY, requests, run
 
 GOOD, OTHER = "Ada built it.", "Bob built it."
 
@@ -94,7 +94,10 @@ def test_a_request_whose_first_try_was_empty_is_not_sent_in_later_runs(tmp_path:
 
 @pytest.mark.parametrize("fault", ["empty-text", "refusal", "wrong-model"])
 def test_a_finished_run_is_repeated_without_a_call(tmp_path: Path, fault: str) -> None:
-    with Loopback(fault=lambda body, _n: fault if body["seed"] % 1000003 < 2 else None) as server:
+    # Not the first one: another model there ends the run.
+    with Loopback(
+        fault=lambda body, _n: fault if body["seed"] % 1000003 in (2, 3) else None
+    ) as server:
         first = run(server, tmp_path / "c.sqlite", requests(6))
         assert sum(result.failure is not None for result in first) == 2
         server.calls.clear()
@@ -118,7 +121,7 @@ def test_after_an_outage_only_what_has_no_good_answer_is_asked_for_again(
 
     asked = requests(12, **changes)
     with Loopback(fault=faulty, text=text) as server:
-        with pytest.raises(GenerationError, match="8 of 12 requests"):
+        with pytest.raises(GenerationError, match=r"8 of 12 requests|'another-model' answered"):
             run(server, tmp_path / "c.sqlite", asked, max_failed_fraction=0.1)
         outage = False
         server.calls.clear()
@@ -236,6 +239,18 @@ def test_any_error_of_the_writer_reaches_the_caller(
         assert isinstance(outcome, AugQAError)
         assert key(n) in str(outcome)
         assert repr(error) in str(outcome)
+
+
+def test_a_file_that_the_writer_cannot_open_reaches_the_caller(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_path: Path) -> None:
+        raise RuntimeError("odd")
+
+    monkeypatch.setattr(cache_module, "ResponseCache", fail)
+    (outcome,) = write(tmp_path / "c.sqlite", [(key(1), response())])
+    assert isinstance(outcome, AugQAError)
+    assert key(1) in str(outcome)
 
 
 def test_an_error_of_the_writer_ends_a_run_and_names_the_record(

@@ -9,8 +9,8 @@ import pytest
 from augqa import llm
 from augqa.llm.client import ChatClient
 from augqa.llm.limiter import CoolDown, InFlight, RateLimiter
+from tests.asking_loopback import KEY, params, requests
 from tests.loopback import Loopback
-from tests.test_llm import KEY, params, requests
 
 
 @pytest.fixture(autouse=True)

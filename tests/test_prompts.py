@@ -104,6 +104,11 @@ def test_what_is_no_pair_is_refused_with_its_reason(text: str, expected: list[st
     assert reasons(text) == expected
 
 
+def test_what_an_escape_in_json_hides_is_mended_too() -> None:
+    text = r'{"question": "Who\u0000 \ud83d\ude00 \ud800?", "answer": "Ada\u001b\udc00"}'
+    assert pairs(text) == [("Who 😀 �?", "Ada�")]
+
+
 def test_braces_in_a_pair_do_not_break_the_parser() -> None:
     text = "Question: What does {x} mean?\nAnswer: the set {1, 2}"
     assert parse_pairs(text).pairs == (

@@ -218,17 +218,17 @@ def test_prepare_of_a_broken_file_names_it_and_leaves_earlier_outputs(project: P
 
 def blend_arguments(regime: str) -> tuple[str, ...]:
     return (
-        *("--regime", regime, "--pool", "pool.parquet", "--blend", "blend.parquet"),
-        *("--dropped", "dropped.parquet", "--metrics", "m.json"),
+        *("--regime", regime, "--pool", "pool.parquet", "--blends", "blends"),
+        *("--metrics", "m.json"),
     )
 
 
 def test_a_blend_that_asks_for_too_much_says_both_numbers(project: Path) -> None:
     write_table(project / "pool.parquet", [example()], QAExample)
-    set_params(project, blend__real={"n_examples": 5})
+    set_params(project, blend__real__n_examples=5)
     message = error(run_stage(project, "blend", *blend_arguments("real")))
     assert "5 real examples asked for, but there are only 1" in message
-    assert not (project / "blend.parquet").exists()
+    assert not (project / "blends/1.parquet").exists()
 
 
 def test_question_only_takes_pairs_on_real_contexts_alone(project: Path) -> None:
@@ -240,7 +240,7 @@ def test_question_only_takes_pairs_on_real_contexts_alone(project: Path) -> None
     write_table(project / "kept.parquet", kept, QAExample)
     done = run_stage(project, "blend", *blend_arguments("question_only"), "--kept", "kept.parquet")
     assert done.returncode == 0, done.stderr
-    assert [e.id for e in read_table(project / "blend.parquet", QAExample)] == ["on-real"]
+    assert [e.id for e in read_table(project / "blends/1.parquet", QAExample)] == ["on-real"]
 
 
 @pytest.mark.parametrize(
@@ -255,6 +255,11 @@ def test_question_only_takes_pairs_on_real_contexts_alone(project: Path) -> None
         ("mix_consistent", 6, 3),
         ("mix_shuffled", 6, 3),
         ("mix_truncated", 6, 3),
+        ("real_longer", 10, 0),
+        ("real_more", 7, 0),
+        ("copies", 10, 0),
+        ("pseudo_label", 8, 3),
+        ("unfiltered", 9, 4),
     ],
 )
 def test_each_regime_makes_a_training_set(
@@ -272,14 +277,25 @@ def test_each_regime_makes_a_training_set(
     write_table(project / "kept.parquet", kept, QAExample)
     write_table(project / "contexts.parquet", contexts, GeneratedContext)
     read = [
-        RoundTripAnswer(id=e.id, text="", score=1.0, f1=0.0 if n == 1 else 90.0)
+        RoundTripAnswer(id=e.id, text="1818" if n else "", score=1.0, f1=0.0 if n == 1 else 90.0)
         for n, e in enumerate(kept)
     ]
     write_table(project / "answers.parquet", read, RoundTripAnswer)
     for name in ("mix", "mix_consistent", "mix_shuffled", "mix_truncated"):
         set_params(project, **{f"blend__{name}__n_examples": 6})
-    tables = ("--kept", "kept.parquet", "--seeds", "pool.parquet", "--contexts", "contexts.parquet")
-    tables += ("--round-trip-answers", "answers.parquet")
+    tables = (
+        "--kept",
+        "kept.parquet",
+        "--seed-questions",
+        "pool.parquet",
+        "--contexts",
+        "contexts.parquet",
+    )
+    # The reader answered all but one of the pairs, which no filter has dropped.
+    write_table(project / "reserve.parquet", [example(f"v{n}") for n in range(2)], QAExample)
+    write_table(project / "rejected.parquet", [], Rejection)
+    tables += ("--round-trip-answers", "answers.parquet", "--reserve", "reserve.parquet")
+    tables += ("--pairs", "kept.parquet", "--rejected", "rejected.parquet")
     done = run_stage(project, "blend", *blend_arguments(regime), *tables)
     assert done.returncode == 0, done.stderr
     metrics = json.loads((project / "m.json").read_text())

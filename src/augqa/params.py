@@ -3,6 +3,7 @@
 A stage loads its own sections alone, so that DVC can track them key by key.
 """
 
+import json
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 
@@ -11,6 +12,7 @@ from pydantic import (
     BaseModel,
     Field,
     GetCoreSchemaHandler,
+    JsonValue,
     ValidationError,
     create_model,
     field_validator,
@@ -69,15 +71,36 @@ class ModelPrice(Section):
     as_of: str = Field(pattern=r"^\d{4}-\d{2}-\d{2}$")
 
 
+# What the client makes itself: another value in `llm.extra_body` would change it in silence.
+_OWN_BODY_KEYS = {
+    "model": "llm.model",
+    "messages": "the prompts",
+    "max_tokens": "max_tokens of the stage",
+    "max_completion_tokens": "max_tokens of the stage",
+    "temperature": "llm.temperature",
+    "top_p": "llm.top_p",
+    "seed": "llm.seed",
+    "stop": "the stage",
+    "response_format": "generate_pairs.structured",
+    "n": "generate_contexts.contexts_per_seed",
+    "stream": "the client, which reads whole answers",
+    "stream_options": "the client, which reads whole answers",
+}
+
+
 class Llm(Section):
     provider: Literal["embedded", "openai"]
     base_url: str | None
     model: str = Field(min_length=1)
+    served_model: str | None = Field(min_length=1)
     api_key_env: str = Field(min_length=1)
     temperature: float | None = Field(ge=0, le=2)
     top_p: float | None = Field(gt=0, le=1)
     seed: int
+    send_seed: bool
+    send_stop: bool
     token_limit_param: Literal["max_tokens", "max_completion_tokens"]
+    extra_body: dict[str, JsonValue]
     max_in_flight: int = Field(gt=0)
     max_retries: int = Field(ge=0)
     timeout_s: float = Field(gt=0)
@@ -88,6 +111,17 @@ class Llm(Section):
     batch_poll_s: float = Field(gt=0)
     max_cost: float | None = Field(ge=0)
     prices: dict[str, ModelPrice]
+
+    @model_validator(mode="after")
+    def extra_body_is_extra(self) -> Self:
+        for key in self.extra_body:
+            if key in _OWN_BODY_KEYS:
+                raise ValueError(f"extra_body: {key!r} is set by {_OWN_BODY_KEYS[key]}")
+        try:
+            json.dumps(self.extra_body, allow_nan=False, ensure_ascii=False).encode("utf-8")
+        except ValueError as error:
+            raise ValueError(f"extra_body cannot be sent: {error}") from error
+        return self
 
 
 class GenerateContexts(Section):

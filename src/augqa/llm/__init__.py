@@ -6,6 +6,7 @@ with llm.open_client(params.llm, cache_path=llm.default_cache_path()) as client:
 """
 
 import contextlib
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -44,8 +45,11 @@ def open_client(params: Llm, *, cache_path: Path) -> Iterator[ChatClient]:
             # The port differs from run to run: the cache knows the server by its name.
             endpoint, api_key = "embedded", "none"
         else:
-            base_url, api_key = params.base_url, read_api_key(params.api_key_env)
-            endpoint = base_url or "openai"
+            # The variable is the openai library's own, which batches go through.
+            base_url = params.base_url or os.environ.get("OPENAI_BASE_URL", "").strip() or None
+            api_key = read_api_key(params.api_key_env)
+            # Without a query: a newer api-version asks for nothing anew.
+            endpoint = "openai" if base_url is None else base_url.split("?")[0]
         client = ChatClient(
             params, base_url=base_url, endpoint=endpoint, api_key=api_key, cache_path=cache_path
         )

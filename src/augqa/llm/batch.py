@@ -311,7 +311,7 @@ class _Executor:
         asked = self._asked.get(key)
         if asked is None:
             return None
-        return verdict.fault(asked.request, response, self._renderer.model) is None
+        return verdict.fault(asked.request, response, self._renderer.served) is None
 
     def _fail(self, key: str, submission: str, reason: str) -> None:
         self._cache.execute(

@@ -21,7 +21,7 @@ from itertools import islice
 from pathlib import Path
 
 from augqa.errors import GenerationError
-from augqa.llm import cost, verdict
+from augqa.llm import cost, verdict, waits
 from augqa.llm.batch import complete_in_batches
 from augqa.llm.cache import CacheWriter, Response, ResponseCache
 from augqa.llm.cost import Budget, Estimate, Price, Usage
@@ -40,6 +40,10 @@ _BACKOFF_S = (0.5, 30.0)
 _MIN_OUTCOMES = 50
 # Nobody listens on the port: a few tries are enough, where no answer has ever come.
 _TRIES_TO_REACH = 3
+# Requests without an answer, one after the other, where none has ever come.
+_FIRST_FAILURES = 3
+# Answers by another model, one after the other, after some by the right one.
+_WRONG_IN_ROW = 3
 # 429s and nothing else for so long: the limit is not one that a pause gets over.
 _MAX_STALLED_S = 600.0
 
@@ -79,7 +83,12 @@ class ChatClient:
             token_limit_param=params.token_limit_param,
             temperature=params.temperature,
             top_p=params.top_p,
+            send_seed=params.send_seed,
+            send_stop=params.send_stop,
+            extra_body=params.extra_body,
+            served_model=params.served_model,
         )
+        self._served = self._renderer.served
         price = params.prices.get(params.model)
         self._price = (
             None if price is None else Price(prompt=price.prompt, completion=price.completion)
@@ -93,13 +102,21 @@ class ChatClient:
         self.usage = Usage()
         self._counting = threading.Lock()
         self._last_failure = "unknown"
+        self._failures_told: set[str] = set()
+        self._n_refused_by_shape = 0
+        self._models_seen: dict[str, None] = {}
+        self._n_wrong_in_row = 0
         self._limiter = limiter or RateLimiter(params.requests_per_minute, params.tokens_per_minute)
         self._cache = ResponseCache(cache_path)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run_loop, name="augqa-llm", daemon=True)
         self._ready: concurrent.futures.Future[None] = concurrent.futures.Future()
         self._thread.start()
-        self._ready.result()
+        try:
+            self._ready.result()
+        except BaseException:
+            self._cache.close()
+            raise
 
     def estimate(self, requests: Iterable[ChatRequest]) -> Estimate:
         """Return what `requests` will take at most, given what the cache holds."""
@@ -238,6 +255,12 @@ class ChatClient:
         return futures
 
     def _count(self, result: ChatResult) -> None:
+        """Count a result, and look who has answered.
+
+        Raises:
+            GenerationError: If it is another model than the one asked for: at the first answer,
+                or at several in a row later.
+        """
         usage = self.usage
         with self._counting:
             usage.n_requests += 1
@@ -247,9 +270,46 @@ class ChatClient:
                 usage.saved_prompt_tokens += result.prompt_tokens
                 usage.saved_completion_tokens += result.completion_tokens
                 self._budget.save(result.prompt_tokens, result.completion_tokens)
+            if result.failure not in (None, "wrong_model"):
+                self._tell(result.failure, result.detail)
+            self._see_model(result)
+
+    def _see_model(self, result: ChatResult) -> None:
+        if result.failure == "wrong_model":
+            self._n_wrong_in_row += 1
+            fault = self._served.fault(result.model)
+            self._tell("wrong_model", fault)
+            if self._models_seen and self._n_wrong_in_row < _WRONG_IN_ROW:
+                return
+            raise GenerationError(
+                f"{self._endpoint_name}: {fault}. If that is the model you mean, set"
+                f" llm.served_model to {result.model!r}: what was answered counts then, and is not"
+                " asked for again. If not, correct llm.model. What arrived is kept in"
+                f" {self._cache_path}."
+            )
+        if result.model is None or not self._served.accepts(result.model):
+            return
+        self._n_wrong_in_row = 0
+        if self._models_seen and result.model not in self._models_seen:
+            log.warning(
+                "%s: %s answers now, %s before",
+                self._endpoint_name,
+                result.model,
+                ", ".join(self._models_seen),
+            )
+        self._models_seen[result.model] = None
+
+    def _tell(self, reason: str, detail: str) -> None:
+        """Keep the reason of a failure; log the first one of its kind."""
+        self._last_failure = f"{reason} ({detail})" if detail else reason
+        if reason not in self._failures_told:
+            self._failures_told.add(reason)
+            log.warning("%s: a request failed: %s", self._endpoint_name, self._last_failure)
 
     def _judge(self, *, final: bool) -> None:
         usage = self.usage
+        if final and self._n_refused_by_shape and self._n_refused_by_shape == usage.n_requests:
+            raise self._nothing_answered()
         if not usage.n_failed or (not final and usage.n_requests < _MIN_OUTCOMES):
             return
         allowed = self._params.max_failed_fraction
@@ -261,13 +321,19 @@ class ChatClient:
                 " when the endpoint is well."
             )
 
+    def _nothing_answered(self) -> GenerationError:
+        return GenerationError(
+            f"{self._endpoint_name}: not one of the first {self.usage.n_requests} requests got an"
+            f" answer; the last reason is {self._last_failure}. If the endpoint does not take their"
+            " form, section llm of params.yaml changes it: token_limit_param, temperature, top_p,"
+            " send_seed, send_stop, extra_body."
+        )
+
     # What follows runs in the loop's thread.
 
     def _run_loop(self) -> None:
         asyncio.set_event_loop(self._loop)
         try:
-            self._store = ResponseCache(self._cache_path)
-            self._writer = CacheWriter(self._cache_path, self._endpoint_name, self._loop)
             self._endpoint = Endpoint(
                 base_url=self._base_url,
                 api_key=self._api_key,
@@ -276,9 +342,12 @@ class ChatClient:
                 max_connections=self._params.max_in_flight,
                 timeout_s=self._params.timeout_s,
             )
-        except BaseException as error:
+            self._store = ResponseCache(self._cache_path)
+            self._writer = CacheWriter(self._cache_path, self._endpoint_name, self._loop)
+        except Exception as error:  # noqa: BLE001 - handed over to the thread that waits
+            self._loop.close()
             self._ready.set_exception(error)
-            raise
+            return
         self._in_flight = InFlight(most=self._params.max_in_flight)
         self._cool_down = CoolDown()
         self._n_in_flight = 0
@@ -287,6 +356,11 @@ class ChatClient:
         self._tasks: set[asyncio.Task[None]] = set()
         self._stopped: GenerationError | None = None
         self._reached = False
+        # Until somebody has looked at a first answer, one request goes at a time. The embedded
+        # server is ours.
+        self._looked_at = self._params.provider == "embedded"
+        self._first = asyncio.Lock()
+        self._said_no_usage = False
         self._ready.set_result(None)
         self._loop.run_forever()
 
@@ -298,11 +372,7 @@ class ChatClient:
 
     async def _finish(self, rendered: Rendered, future: _ResultFuture) -> None:
         try:
-            result = await self._result(rendered)
-            self._count(result)
-            if result.failure is not None:
-                self._last_failure = result.failure
-                self._judge(final=False)
+            result = await self._outcome(rendered)
         except GenerationError as error:
             self._stop(error)
             if not future.cancelled():
@@ -313,6 +383,31 @@ class ChatClient:
         else:
             if not future.cancelled():
                 future.set_result(result)
+
+    async def _outcome(self, rendered: Rendered) -> ChatResult:
+        """Return a request's result; one at a time until an answer has been looked at."""
+        if not self._looked_at:
+            async with self._first:
+                if not self._looked_at:
+                    result = await self._counted_result(rendered)
+                    self._look_at_first(result)
+                    return result
+        return await self._counted_result(rendered)
+
+    async def _counted_result(self, rendered: Rendered) -> ChatResult:
+        result = await self._result(rendered)
+        self._count(result)
+        if result.failure is not None:
+            self._judge(final=False)
+        return result
+
+    def _look_at_first(self, result: ChatResult) -> None:
+        """Let the others follow once an answer has come; stop where the first ones get none."""
+        usage = self.usage
+        if result.failure is None or result.completion_tokens or result.prompt_tokens:
+            self._looked_at = True
+        elif usage.n_requests == usage.n_failed >= _FIRST_FAILURES:
+            raise self._nothing_answered()
 
     def _stop(self, error: GenerationError) -> None:
         """Send nothing more; who waits for a turn gets the error."""
@@ -334,10 +429,15 @@ class ChatClient:
                 try:
                     response = await self._response(rendered)
                 except Again as error:
-                    return verdict.no_result(rendered.request, error.reason)
+                    return verdict.no_result(
+                        rendered.request, error.reason, error.attempts, detail=error.detail
+                    )
                 except Refused as error:
-                    return verdict.no_result(rendered.request, error.reason)
-            reason = verdict.fault(rendered.request, response, self._params.model)
+                    self._n_refused_by_shape += error.by_shape
+                    return verdict.no_result(
+                        rendered.request, error.reason, error.attempts, detail=error.detail
+                    )
+            reason = verdict.fault(rendered.request, response, self._served)
             if verdict.is_final(reason, rendered):
                 return verdict.result_of(rendered.request, response, reason, cached=cached)
             rendered = self._renderer.render(rendered.request, rendered.try_number + 1)
@@ -353,9 +453,11 @@ class ChatClient:
             self.usage.n_sent += 1
             tokens: tuple[int, int] | None = None
             unpaid = False
+            response: Response | None = None
             try:
                 response, limits = await self._endpoint.chat(rendered.content, attempts=attempts)
-                reason = verdict.fault(rendered.request, response, self._params.model)
+                response = self._counted(response, prompt_tokens)
+                reason = verdict.fault(rendered.request, response, self._served)
                 kept = await self._writer.store(rendered.key, response, valid=reason is None)
                 tokens = (response.prompt_tokens, response.completion_tokens)
                 self.usage.paid_prompt_tokens += tokens[0]
@@ -370,10 +472,16 @@ class ChatClient:
             except Busy as busy:
                 unpaid = True
                 self._reached = True
-                self._too_many(busy.after_s)
+                self._too_many(busy)
                 continue
-            except Refused:
-                unpaid = True
+            except Refused as refused:
+                # What was too long to be read has been written, and is paid for.
+                unpaid = refused.reason != "oversized_response"
+                self._reached = True
+                refused.attempts = attempts
+                raise
+            except GenerationError:
+                unpaid = response is None
                 raise
             except Again as error:
                 unpaid = error.reason == "connection" or error.reason.startswith("http_")
@@ -391,8 +499,36 @@ class ChatClient:
             n_failed += 1
             self._give_up_unreached(again, n_failed)
             if n_failed > self._params.max_retries:
+                again.attempts = attempts
                 raise again
+            self._check_pause(again.after_s)
             await asyncio.sleep(max(again.after_s or 0.0, _backoff_s(n_failed)))
+
+    def _counted(self, response: Response, prompt_tokens: int) -> Response:
+        """Return a response whose tokens are estimated where the server does not count them."""
+        prompt, completion = response.prompt_tokens, response.completion_tokens
+        if not completion:
+            completion = cost.completion_tokens(response.text)
+        if (prompt, completion) == (response.prompt_tokens, response.completion_tokens) and prompt:
+            return response
+        if not self._said_no_usage:
+            self._said_no_usage = True
+            log.warning(
+                "%s states no token counts that can be believed: tokens and cost are estimated,"
+                " rather too high, from the length of the texts",
+                self._endpoint_name,
+            )
+        return dataclasses.replace(
+            response, prompt_tokens=prompt or prompt_tokens, completion_tokens=completion
+        )
+
+    def _check_pause(self, after_s: float | None) -> None:
+        if after_s is not None and after_s > waits.LONGEST_PAUSE_S:
+            raise GenerationError(
+                f"{self._endpoint.where}: asks to be left alone, and to be asked again"
+                f" {waits.when(after_s, now=time.time())}. What arrived is kept in"
+                f" {self._cache_path}: run again then."
+            )
 
     def _give_up_unreached(self, again: Again, n_failed: int) -> None:
         if again.reason != "connection":
@@ -403,14 +539,16 @@ class ChatClient:
                 " right?"
             )
 
-    def _too_many(self, after_s: float | None) -> None:
+    def _too_many(self, busy: Busy) -> None:
+        self._check_pause(busy.after_s)
         now = self._loop.time()
-        if self._cool_down.too_many(now, after_s, random.random()):
+        if self._cool_down.too_many(now, busy.after_s, random.random()):
             self._in_flight.too_many()
         if self._cool_down.stalled_s(now) > _MAX_STALLED_S:
+            says = f" ({busy.detail})" if busy.detail else ""
             raise GenerationError(
                 f"{self._endpoint.where}: nothing but HTTP 429 (too many requests) for"
-                f" {_MAX_STALLED_S:.0f} s. What arrived is kept in {self._cache_path}: set"
+                f" {_MAX_STALLED_S:.0f} s{says}. What arrived is kept in {self._cache_path}: set"
                 " llm.requests_per_minute and llm.tokens_per_minute to the account's limits, and"
                 " run again."
             )

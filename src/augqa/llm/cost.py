@@ -76,6 +76,11 @@ def prompt_tokens(body: Mapping[str, Any]) -> int:
     return n_bytes // _BYTES_A_TOKEN + _TOKENS_A_MESSAGE * len(messages)
 
 
+def completion_tokens(text: str | None) -> int:
+    """Return an estimate of the tokens of a text that was written, rather too high."""
+    return -(-len((text or "").encode("utf-8", "replace")) // _BYTES_A_TOKEN)
+
+
 def shortest_s(
     n_requests: int,
     tokens: int,

@@ -155,7 +155,8 @@ class CoolDown:
 
         Args:
             now: Time, in seconds.
-            after_s: What the server asks for; None: the pause doubles from wave to wave.
+            after_s: What the server asks for, a second at least; None: the pause doubles from
+                wave to wave.
             jitter: Between 0 and 1; lengthens the pause by up to a quarter.
         """
         new = now >= self._until
@@ -164,7 +165,8 @@ class CoolDown:
             if self._since is None:
                 self._since = now
         low, high = _COOL_DOWN_S
-        pause = after_s if after_s is not None else min(high, low * 2.0 ** (self._waves - 1))
+        doubled = min(high, low * 2.0 ** min(self._waves - 1, 10))
+        pause = doubled if after_s is None else max(low, after_s)
         self._until = max(self._until, now + pause * (1 + 0.25 * jitter))
         return new
 

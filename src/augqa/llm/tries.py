@@ -48,7 +48,7 @@ def look_up(
             if response is None:
                 found[n] = Found(each, None)
                 continue
-            reason = verdict.fault(each.request, response, renderer.model)
+            reason = verdict.fault(each.request, response, renderer.served)
             if verdict.is_final(reason, each):
                 found[n] = Found(each, response, reason)
             else:

@@ -1,77 +1,57 @@
 """One call to a Chat Completions endpoint, and what its outcome means.
 
-Address, key and headers are those of the openai client. The calls themselves go through aiohttp:
-the openai client's own HTTP library takes so much CPU that it bounds the rate at 128 in flight
-(docs/generation.md has the numbers). Every outcome is a `Response`, an `Again` (send it again), a
-`Busy` (everybody waits), a `Refused` (this one will not be answered) or a `GenerationError`
-(nothing will work until the user acts).
+The calls go through aiohttp: the openai library's own transports take so much CPU that they bound
+the rate at 128 in flight (docs/generation.md has the numbers). Every outcome is a `Response`, an
+`Again` (send it again), a `Busy` (everybody waits), a `Refused` (this one will not be answered) or
+a `GenerationError` (nothing will work until the user acts).
 """
 
-import json
 import logging
-import re
-import ssl
 import time
-import urllib.parse
-import urllib.request
-from collections.abc import Mapping
-from dataclasses import dataclass
 
 import aiohttp
-import certifi
-import openai
 
 from augqa.errors import GenerationError
+from augqa.llm import faults, waits
+from augqa.llm.address import certificates, proxy, read_address
 from augqa.llm.cache import Response
+from augqa.llm.faults import Fault, Kind
+from augqa.llm.inbound import MAX_BODY_BYTES, Again, Redactor, line, read_completion, read_json
+from augqa.llm.waits import Limits
+
+__all__ = ["Again", "Busy", "Endpoint", "Limits", "Refused", "read_completion"]
 
 log = logging.getLogger("augqa.llm")
 
-_RETRIED_STATUS = (408, 409, 425)
 _MODELS_TIMEOUT_S = 10.0
 # OpenAI, OpenRouter, Mistral.
 _SHUTDOWN_FIELDS = ("shutdown_date", "expiration_date", "deprecation")
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
-_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-
-
-class Again(Exception):
-    """The call failed in a way that may pass; `reason` is its code."""
-
-    def __init__(self, reason: str, *, after_s: float | None = None) -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.after_s = after_s
 
 
 class Busy(Exception):
     """The endpoint has had too many requests (429); it may say for how long."""
 
-    def __init__(self, *, after_s: float | None) -> None:
+    def __init__(self, *, after_s: float | None, detail: str = "") -> None:
         super().__init__("rate limited")
         self.after_s = after_s
+        self.detail = detail
 
 
 class Refused(Exception):
-    """The endpoint will not answer this one request; `reason` is its code."""
+    """The endpoint will not answer this one request; `reason` is its code.
 
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """What the headers of an answer say about the endpoint's limits; None: nothing.
-
-    Attributes:
-        requests: Requests a minute.
-        tokens: Tokens a minute.
-        pause_s: Seconds until the limit that is reached gives way.
+    Args:
+        reason: In snake_case.
+        detail: The endpoint's words, checked.
+        by_shape: Whether the form of all requests may be what it does not take.
     """
 
-    requests: int | None
-    tokens: int | None
-    pause_s: float | None
+    def __init__(self, reason: str, *, detail: str = "", by_shape: bool = False) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.detail = detail
+        self.by_shape = by_shape
+        self.attempts = 0
 
 
 class Endpoint:
@@ -79,11 +59,14 @@ class Endpoint:
 
     Args:
         base_url: None for OpenAI's own.
-        api_key: Goes into the Authorization header and nowhere else.
+        api_key: Goes into a header and nowhere else.
         api_key_env: Name of the variable the key came from, for messages.
         model: Name asked for, for messages.
         max_connections: Most connections at once.
         timeout_s: Longest time for one call, from sending to the last byte.
+
+    Raises:
+        GenerationError: If address, key, proxy or certificates cannot be used.
     """
 
     def __init__(
@@ -96,31 +79,30 @@ class Endpoint:
         max_connections: int,
         timeout_s: float,
     ) -> None:
-        self._api_key = api_key
+        self._address = read_address(base_url, api_key=api_key, api_key_env=api_key_env)
         self._api_key_env = api_key_env
         self._model = model
         self._max_connections = max_connections
         self._timeout_s = timeout_s
+        self._redact = Redactor(api_key)
         self._session: aiohttp.ClientSession | None = None
-        client = openai.OpenAI(base_url=base_url, api_key=api_key)
-        self.where = str(client.base_url).rstrip("/")
-        self._url = f"{self.where}/chat/completions"
-        self._headers = {
-            name: value
-            for name, value in {**client.default_headers, **client.auth_headers}.items()
-            if isinstance(value, str)
-        }
-        client.close()
+        # Asked once: aiohttp's trust_env asks in a thread, twice a request.
+        self._proxy = proxy(self._address.chat)
+        self._trusted = certificates(self._address.chat)
+
+    @property
+    def where(self) -> str:
+        """Its base URL, for messages."""
+        return self._address.where
 
     def _open(self) -> aiohttp.ClientSession:
         """Return the one session; it can only be made inside the running loop."""
         if self._session is None:
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=self._max_connections, ssl=_trust(self._url)),
+                connector=aiohttp.TCPConnector(limit=self._max_connections, ssl=self._trusted),
                 timeout=aiohttp.ClientTimeout(total=self._timeout_s),
-                headers=self._headers,
-                # Asked once: aiohttp's trust_env asks in a thread, twice a request.
-                proxy=_proxy(self._url),
+                headers=self._address.headers,
+                proxy=self._proxy,
             )
         return self._session
 
@@ -132,26 +114,48 @@ class Endpoint:
         """
         started = time.perf_counter()
         try:
-            async with self._open().post(self._url, data=body, allow_redirects=False) as reply:
-                content = await reply.read()
+            async with self._open().post(
+                self._address.chat, data=body, allow_redirects=False
+            ) as reply:
+                content = await _read(reply)
         except TimeoutError as error:
             raise Again("timeout") from error
         except aiohttp.InvalidURL as error:
             raise GenerationError(f"llm.base_url: {self.where!r} is no URL") from error
         except (aiohttp.ClientConnectorSSLError, aiohttp.ClientConnectorCertificateError) as error:
             raise GenerationError(
-                f"{self.where}: no secure connection: {self.scrub(str(error))}"
+                f"{self.where}: no secure connection: {self._words(str(error))}. Certificates of"
+                " your own go into a file that SSL_CERT_FILE names."
+            ) from error
+        except aiohttp.ClientHttpProxyError as error:
+            raise GenerationError(
+                f"{self.where}: the proxy that the environment names answers HTTP {error.status}"
             ) from error
         except aiohttp.ClientConnectorError as error:
             raise Again("connection") from error
         except (aiohttp.ClientError, ConnectionError) as error:
-            raise Again("reset") from error
-        if reply.status != 200:
-            raise self._meaning(reply.status, reply.headers, content)
-        response = read_completion(
-            content, latency_s=time.perf_counter() - started, attempts=attempts
-        )
-        return response, _limits(reply.headers)
+            raise Again("reset", detail=type(error).__name__) from error
+        if not 200 <= reply.status < 300:
+            raise self._meaning(self._fault(reply.status, content), reply)
+        try:
+            response = read_completion(
+                content,
+                latency_s=time.perf_counter() - started,
+                attempts=attempts,
+                redact=self._redact,
+            )
+        except Again as again:
+            fault = self._error_in_answer(content)
+            if fault is not None:
+                raise self._meaning(fault, reply) from again
+            if again.reason == "oversized_response":
+                # Another try would be as long, and is paid for.
+                raise Refused(again.reason) from again
+            raise
+        if response.finish_reason == "error":
+            fault = self._error_in_answer(content)
+            raise Again("http_500", detail=fault.message if fault else "")
+        return response, waits.read_limits(reply.headers)
 
     async def shutdown_date(self) -> str | None:
         """Return the day that ``GET /models`` gives for the model's end.
@@ -160,13 +164,15 @@ class Endpoint:
         """
         patience = aiohttp.ClientTimeout(total=_MODELS_TIMEOUT_S)
         try:
-            async with self._open().get(f"{self.where}/models", timeout=patience) as reply:
-                listed = json.loads(await reply.read())
+            async with self._open().get(
+                self._address.models, timeout=patience, allow_redirects=False
+            ) as reply:
+                listed = read_json(await _read(reply))
             for model in listed["data"]:
                 if model["id"] == self._model:
-                    dates = [model.get(name) for name in _SHUTDOWN_FIELDS]
-                    return next((date for date in dates if date and isinstance(date, str)), None)
-        except (TimeoutError, aiohttp.ClientError, OSError):
+                    dates = [line(model.get(name), self._redact) for name in _SHUTDOWN_FIELDS]
+                    return next((date for date in dates if date), None)
+        except (TimeoutError, aiohttp.ClientError, OSError, Refused):
             log.debug("%s: no list of models", self.where)
         except (ValueError, LookupError, TypeError, AttributeError):
             log.debug("%s: its list of models is of another form", self.where)
@@ -177,132 +183,70 @@ class Endpoint:
         if self._session is not None:
             await self._session.close()
 
-    def _meaning(self, status: int, headers: Mapping[str, str], content: bytes) -> Exception:
-        code = error_code(content)
-        after_s = _retry_after(headers)
-        if status == 429 and code != "insufficient_quota":
-            return Busy(after_s=after_s)
-        if status in _RETRIED_STATUS or status >= 500:
-            return Again(f"http_{status}", after_s=after_s)
-        if code == "content_filter":
-            return Refused("content_filter")
-        what_to_do = {
+    def _fault(self, status: int, content: bytes) -> Fault:
+        try:
+            body = read_json(content)
+        except ValueError:
+            body = content[:2000].decode("utf-8", "replace")
+        return faults.read_fault(status, body, self._redact)
+
+    def _error_in_answer(self, content: bytes) -> Fault | None:
+        """Return the error that came with status 200; None where the body is none."""
+        try:
+            body = read_json(content)
+        except ValueError:
+            return None
+        return faults.read_fault(200, body, self._redact) if faults.has_error(body) else None
+
+    def _meaning(self, fault: Fault, reply: aiohttp.ClientResponse) -> Exception:
+        after_s = waits.retry_after(reply.headers) or fault.after_s
+        match fault.kind:
+            case Kind.BUSY:
+                return Busy(after_s=after_s, detail=fault.message)
+            case Kind.AGAIN:
+                return Again(f"http_{fault.status}", after_s=after_s, detail=fault.message)
+            case Kind.FILTERED | Kind.TOO_LONG:
+                return Refused(fault.kind.value, detail=fault.message)
+            case Kind.REFUSED:
+                return Refused(f"http_{fault.status}", detail=fault.message, by_shape=True)
+        return GenerationError(
+            f"{self.where}: HTTP {fault.status}: {self._advice(fault, reply)}. Its answer:"
+            f" {fault.message or 'no words'}"
+        )
+
+    def _advice(self, fault: Fault, reply: aiohttp.ClientResponse) -> str:
+        if fault.kind is Kind.QUOTA:
+            return "the quota of the account is used up: add to it, or wait for its next period"
+        if fault.status < 400:
+            target = self._words(reply.headers.get("location", ""))
+            return f"it points to another place ({target or 'unnamed'}): set llm.base_url to that"
+        return {
             401: f"the key in {self._api_key_env} is not accepted: put a valid one there",
             403: f"the key in {self._api_key_env} may not use {self._model!r}: ask for access,"
             " or set llm.model to one it may use",
-            404: f"there is no model {self._model!r} or no such path: check llm.model, and"
+        }.get(
+            fault.status,
+            f"there is no model {self._model!r} or no such path: check llm.model, and"
             " llm.base_url, which ends in /v1 as a rule",
-            429: "the quota of the account is used up: add to it, or wait for its next period",
-        }.get(status, "the request is not accepted: check section llm of params.yaml")
-        # Some servers repeat the key, whole or in part, where they refuse it.
-        says = (
-            "(withheld, since it may hold a part of the key)"
-            if status in (401, 403)
-            else self.scrub(content[:500].decode("utf-8", "replace"))
         )
-        return GenerationError(f"{self.where}: HTTP {status}: {what_to_do}. Its answer: {says}")
 
-    def scrub(self, text: str) -> str:
-        """Return `text` without the key."""
-        return text.replace(self._api_key, "***")
+    def _words(self, text: str) -> str:
+        return self._redact.message(line(text, self._redact))
 
 
-def _trust(url: str) -> ssl.SSLContext | bool:
-    if not url.startswith("https:"):
-        return True
-    return ssl.create_default_context(cafile=certifi.where())
-
-
-def _proxy(url: str) -> str | None:
-    """Return the proxy that the environment names for `url`."""
-    parts = urllib.parse.urlsplit(url)
-    if parts.hostname is None or urllib.request.proxy_bypass(parts.hostname):
-        return None
-    return urllib.request.getproxies().get(parts.scheme)
-
-
-def error_code(content: bytes) -> str | None:
-    """Return ``error.code`` of an error's body; None where there is none."""
-    try:
-        code = json.loads(content)["error"]["code"]
-    except (ValueError, KeyError, TypeError):
-        return None
-    return code if isinstance(code, str) else None
-
-
-def read_completion(content: bytes, *, latency_s: float, attempts: int) -> Response:
-    """Read the body of a good answer.
+async def _read(reply: aiohttp.ClientResponse) -> bytes:
+    """Read a body up to its greatest length, counted after it is unpacked.
 
     Raises:
-        Again: ``empty_choices`` or ``malformed_response``, where it is no chat completion.
+        Refused: If it is longer.
     """
-    try:
-        body = json.loads(content)
-        choices = body["choices"]
-        if not choices:
-            raise Again("empty_choices")
-        message = choices[0]["message"]
-        text = message.get("content")
-        refusal = message.get("refusal")
-        usage = body.get("usage") or {}
-        for value in (text, refusal, body.get("model"), choices[0].get("finish_reason")):
-            if value is not None and not isinstance(value, str):
-                raise TypeError(f"{value!r} is no text")
-        return Response(
-            text=text,
-            model=body.get("model"),
-            finish_reason=choices[0].get("finish_reason"),
-            prompt_tokens=int(usage.get("prompt_tokens") or 0),
-            completion_tokens=int(usage.get("completion_tokens") or 0),
-            refusal=refusal,
-            system_fingerprint=body.get("system_fingerprint"),
-            latency_s=latency_s,
-            attempts=attempts,
-        )
-    except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
-        raise Again("malformed_response") from error
-
-
-def _retry_after(headers: Mapping[str, str]) -> float | None:
-    for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
-        value = headers.get(name)
-        if value is not None:
-            try:
-                return max(0.0, float(value) * unit)
-            except ValueError:
-                continue
-    for kind in ("requests", "tokens"):
-        if headers.get(f"x-ratelimit-remaining-{kind}") == "0":
-            return _duration_s(headers.get(f"x-ratelimit-reset-{kind}"))
-    return None
-
-
-def _limits(headers: Mapping[str, str]) -> Limits:
-    pauses = []
-    for kind in ("requests", "tokens"):
-        if headers.get(f"x-ratelimit-remaining-{kind}") == "0":
-            pause = _duration_s(headers.get(f"x-ratelimit-reset-{kind}"))
-            if pause is not None:
-                pauses.append(pause)
-    return Limits(
-        requests=_whole(headers.get("x-ratelimit-limit-requests")),
-        tokens=_whole(headers.get("x-ratelimit-limit-tokens")),
-        pause_s=max(pauses) if pauses else None,
-    )
-
-
-def _whole(value: str | None) -> int | None:
-    return int(value) if value is not None and value.isascii() and value.isdigit() else None
-
-
-def _duration_s(value: str | None) -> float | None:
-    """Read ``6m0s``, ``120ms`` or plain seconds."""
-    if value is None:
-        return None
-    parts = _DURATION.findall(value)
-    if parts:
-        return sum(float(number) * _SECONDS[unit] for number, unit in parts)
-    try:
-        return max(0.0, float(value))
-    except ValueError:
-        return None
+    parts: list[bytes] = []
+    size = 0
+    async for part in reply.content.iter_any():
+        size += len(part)
+        if size > MAX_BODY_BYTES:
+            # What is left of it must not be read for the sake of the connection.
+            reply.close()
+            raise Refused("oversized_response")
+        parts.append(part)
+    return b"".join(parts)

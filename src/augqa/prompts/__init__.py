@@ -5,13 +5,21 @@ place for a value. Values are put in once, as they stand: braces in them mean no
 """
 
 import hashlib
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
+
+from augqa.cleaning import (
+    is_refusal,
+    json_values,
+    printable,
+    without_chatter,
+    without_emphasis,
+    without_thinking,
+)
 
 Messages = tuple[dict[str, str], ...]
 
@@ -57,8 +65,8 @@ class Refusal:
     """A part of a model's text that is no pair, and why.
 
     Attributes:
-        reason: ``no_pairs``, ``no_answer``, ``no_question``, ``duplicate_question`` or
-            ``not_a_pair``.
+        reason: ``refusal``, ``no_pairs``, ``no_answer``, ``no_question`` or
+            ``duplicate_question``.
         detail: The text that was refused, for a person to read.
     """
 
@@ -155,9 +163,12 @@ _ABBREVIATION_WORDS = """
     approx inc ltd co corp etc e.g i.e u.s u.k a.d b.c a.m p.m
 """
 _ABBREVIATIONS = frozenset(_ABBREVIATION_WORDS.split())
-_SENTENCE_END = re.compile(r"[.!?…]+[\"'”’»)\]]*(?=\s|$)")
+# From the first mark of a run: a start at each of them would read the run again and again.
+_SENTENCE_END = re.compile(r"(?<![.!?…])[.!?…]++[\"'”’»)\]]*+(?=\s|$)")
 # A small model that has finished its answer may go on with a question of its own.
-_NEXT_TURN = re.compile(r"^\s*(?:Question|Passage)\s*\d*\s*:", re.MULTILINE)
+_NEXT_TURN = re.compile(r"^[^\S\n]*+(?:Question|Passage)[^\S\n]*+\d*+[^\S\n]*+:", re.MULTILINE)
+# No abbreviation is longer.
+_LONGEST_WORD = 40
 
 
 def finish_context(
@@ -165,12 +176,18 @@ def finish_context(
 ) -> tuple[str, str | None]:
     """Return the usable part of a model's text as one paragraph, and why there is none.
 
-    A text that the token limit cut off, or that is longer than `max_words`, is cut back to the
-    end of its last full sentence within both.
+    What it says about the text is cut off (`augqa.cleaning`). A text that the token limit cut off,
+    or that is longer than `max_words`, is cut back to the end of its last full sentence within
+    both.
 
     Returns:
-        The text and None, or an empty text and ``empty``, ``truncated`` or ``too_long``.
+        The text and None, or an empty text and ``empty``, ``refusal``, ``truncated`` or
+        ``too_long``.
     """
+    text, _ = without_thinking(printable(text))
+    if is_refusal(text):
+        return "", "refusal"
+    text = without_chatter(text)
     if match := _NEXT_TURN.search(text):
         text, finish_reason = text[: match.start()], "stop"
     text = " ".join(text.split())
@@ -192,23 +209,29 @@ def _last_sentence_end(text: str) -> int:
     """Return the offset behind the last full sentence of `text`, 0 where there is none."""
     last = 0
     for match in _SENTENCE_END.finditer(text):
-        before = text[: match.start()].rsplit(" ", 1)[-1].lstrip("(\"'“‘[").casefold()
+        start = match.start()
+        # A slice from the beginning would make the time grow with the square of the text.
+        before = text[max(0, start - _LONGEST_WORD) : start]
+        before = before.rsplit(" ", 1)[-1].lstrip("(\"'“‘[").casefold()
         initial = len(before) == 1 and before.isalpha() and match[0] == "."
         if not initial and before not in _ABBREVIATIONS:
             last = match.end()
     return last
 
 
-# "Question 2:", "**Q:**", "2) Question -", "1. Q." and the like; the same for answers.
-_DECORATION = r"[\s>#*_\-•]*(?:\d{1,3}\s*[.):]\s*)?[\s*_]*"
-_LABEL_END = r"\s*\d{0,3}\s*[*_]*\s*[:.)\-–]\s*[*_]*\s*"
-_QUESTION = re.compile(rf"^{_DECORATION}(?:questions?|q)(?![a-z]){_LABEL_END}(.*)$", re.IGNORECASE)
-_ANSWER = re.compile(rf"^{_DECORATION}(?:answers?|a)(?![a-z]){_LABEL_END}(.*)$", re.IGNORECASE)
+# "Question 2:", "**Q:**", "2) Question -", "1. Q." and the like; the same for answers. Each run of
+# spaces is read by one possessive part: two that could share it would try every way to share it.
+_DECORATION = r"[\s>#*_\-•]*+(?:\d{1,3}+\s*+[.):])?+[\s*_]*+"
+_LABEL_END = r"[\s*_]*+\d{0,3}+[\s*_]*+[:.)\-–][\s*_]*+"
+_QUESTION = re.compile(rf"{_DECORATION}(?:questions?|q)(?![a-z]){_LABEL_END}(.*)", re.IGNORECASE)
+_ANSWER = re.compile(rf"{_DECORATION}(?:answers?|a)(?![a-z]){_LABEL_END}(.*)", re.IGNORECASE)
 # "1. Who wrote it?": a numbered question without a label.
-_NUMBERED = re.compile(r"^\s*(?:\d{1,3}\s*[.):]|[-*•])\s+(.+\?)\s*$")
+_NUMBERED = re.compile(r"\s*+(?:\d{1,3}+\s*+[.):]|[-*•])\s++(.+)")
 # A label in the middle of a line: "Question: Who? Answer: Ada".
-_INLINE_LABEL = re.compile(r"(?<=\S)\s+(?=(?:Question|Answer)\s*\d{0,3}\s*:)|(?<=\?)\s+(?=A:\s)")
-_FENCE = re.compile(r"^\s*```\w*\s*$", re.MULTILINE)
+_INLINE_LABEL = re.compile(
+    r"(?<=\S)\s++(?=(?:Question|Answer)\s*+\d{0,3}+\s*+:)|(?<=\?)\s++(?=A:\s)"
+)
+_FENCE = re.compile(r"^[^\S\n]*+```\w*+[^\S\n]*+$", re.MULTILINE)
 _QUOTES = {'"': '"', "“": "”", "'": "'", "‘": "’", "«": "»", "`": "`"}
 
 
@@ -219,6 +242,7 @@ def parse_pairs(text: str) -> ParsedPairs:
     is talk and passed over; a question without an answer, an answer without a question and a
     question that stood before are refused with their reason.
     """
+    text, _ = without_thinking(printable(text))
     found = _from_json(text)
     if found is None:
         found = _from_lines(text)
@@ -238,7 +262,8 @@ def parse_pairs(text: str) -> ParsedPairs:
             seen.add(question.casefold())
             pairs.append(ParsedPair(question=question, answer=answer))
     if not pairs and not refusals:
-        refusals.append(Refusal(reason="no_pairs", detail=text.strip()[:200]))
+        reason = "refusal" if is_refusal(text) else "no_pairs"
+        refusals.append(Refusal(reason=reason, detail=text.strip()[:200]))
     return ParsedPairs(pairs=tuple(pairs), refusals=tuple(refusals))
 
 
@@ -248,9 +273,12 @@ def parse_question(text: str) -> str:
     ``Question: Who built it? Answer: Ada`` gives ``Who built it?``. A line without a question
     mark counts where no other has one: the filters judge it.
     """
+    text, _ = without_thinking(printable(text))
+    if is_refusal(text):
+        return ""
     lines = [
         _clean(match[1] if (match := _QUESTION.match(line)) else line)
-        for line in _FENCE.sub("", text).splitlines()
+        for line in without_chatter(_FENCE.sub("", text)).splitlines()
     ]
     asked = next((line for line in lines if "?" in line), "")
     if asked:
@@ -271,7 +299,7 @@ def _from_lines(text: str) -> list[tuple[str, str]]:
         question, answer = None, None
 
     for line in _INLINE_LABEL.sub("\n", _FENCE.sub("", text)).splitlines():
-        if match := _QUESTION.match(line) or _NUMBERED.match(line):
+        if match := _QUESTION.match(line) or _numbered(line):
             close()
             question = match[1]
         elif match := _ANSWER.match(line):
@@ -286,14 +314,13 @@ def _from_lines(text: str) -> list[tuple[str, str]]:
     return found
 
 
+def _numbered(line: str) -> re.Match[str] | None:
+    return _NUMBERED.match(line) if line.rstrip().endswith("?") else None
+
+
 def _from_json(text: str) -> list[tuple[str, str]] | None:
     """Return the pairs of the first JSON object or array in `text`; None where there is none."""
-    decoder = json.JSONDecoder()
-    for start in (match.start() for match in re.finditer(r"[\[{]", text)):
-        try:
-            value, _ = decoder.raw_decode(text, start)
-        except json.JSONDecodeError:
-            continue
+    for value in json_values(text):
         items = value.get("pairs", [value]) if isinstance(value, dict) else value
         if isinstance(items, list) and any(isinstance(item, dict) for item in items):
             return [_json_pair(item) for item in items]
@@ -312,7 +339,7 @@ def _json_pair(item: Any) -> tuple[str, str]:
 
 def _clean(text: str) -> str:
     """Trim white space, Markdown stars and one pair of quotes around the whole."""
-    text = " ".join(text.split()).strip("*_ ")
+    text = without_emphasis(" ".join(printable(text).split())).strip("*_ ")
     if len(text) > 1 and _QUOTES.get(text[0]) == text[-1] and text[0] not in text[1:-1]:
         text = text[1:-1].strip()
     return text

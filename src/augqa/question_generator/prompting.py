@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from augqa import prompts
 from augqa.candidates import Candidate, answer_candidates, choose_candidates
+from augqa.cleaning import is_refusal
 from augqa.question_generator.proposals import Draft, Passage, Proposal, Refusal, in_turn
 from augqa.spans import Span, sentence_spans, window_around, windows, word_starts
 
@@ -127,6 +128,8 @@ def read(ask: Ask, reply: Reply) -> Drafts:
     """
     if reply.failure is not None:
         return (), (Refusal(reason=reply.failure, detail=reply.text[:200]),)
+    if is_refusal(reply.text):
+        return (), (Refusal(reason="refusal", detail=reply.text[:200]),)
     if ask.candidate is not None:
         question = prompts.parse_question(reply.text)
         if reply.cut_off and not question.endswith("?"):

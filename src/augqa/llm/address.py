@@ -1,0 +1,177 @@
+"""Where an endpoint is and how it is reached: URLs, headers, proxy, certificates.
+
+The environment is read as the openai library and its neighbours read it; what they would send
+astray, such as a call to this machine through a proxy, is mended here.
+"""
+
+import ipaddress
+import os
+import ssl
+import urllib.parse
+import urllib.request
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import certifi
+
+from augqa.errors import GenerationError
+
+OPENAI = "https://api.openai.com/v1"
+_AZURE_HOSTS = (".openai.azure.com", ".cognitiveservices.azure.com", ".services.ai.azure.com")
+# The first that is set; REQUESTS_CA_BUNDLE may be a folder too.
+_CA_FILES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Address:
+    """An endpoint's place.
+
+    Attributes:
+        where: Base URL without its query, for messages and for the cache.
+        chat: URL of Chat Completions.
+        models: URL of the list of models.
+        headers: Sent with every call; the key stands in one of them.
+    """
+
+    where: str
+    chat: str
+    models: str
+    headers: Mapping[str, str] = field(repr=False)
+
+
+def read_address(base_url: str | None, *, api_key: str, api_key_env: str) -> Address:
+    """Take a base URL apart.
+
+    Args:
+        base_url: None for OpenAI's own. A query, as Azure wants it, stays one.
+        api_key: Goes into one header: ``api-key`` for Azure, else ``Authorization``.
+        api_key_env: Name of the variable the key came from, for messages.
+
+    Raises:
+        GenerationError: If it is no URL, or the key cannot stand in a header.
+    """
+    base_url = (base_url or OPENAI).strip()
+    try:
+        parts = urllib.parse.urlsplit(base_url)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        host = None
+    if host is None or parts.scheme not in ("http", "https"):
+        raise GenerationError(
+            f"llm.base_url: {_plain(base_url)!r} is no URL, expected one like https://host/v1"
+        )
+    if parts.username is not None or parts.password is not None:
+        raise GenerationError(
+            f"llm.base_url: {_plain(base_url)!r} holds a user or a password: put the key into the"
+            f" environment variable {api_key_env} instead"
+        )
+    if not (api_key.isascii() and api_key.isprintable()):
+        raise GenerationError(
+            f"environment variable {api_key_env} holds characters that no key has: a line break,"
+            " or a letter beyond ASCII"
+        )
+    where = f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}"
+    query = f"?{parts.query}" if parts.query else ""
+    headers = {"Content-Type": "application/json", "Accept": "application/json"}
+    if "api-version" in urllib.parse.parse_qs(parts.query) or host.endswith(_AZURE_HOSTS):
+        headers["api-key"] = api_key
+    else:
+        headers["Authorization"] = f"Bearer {api_key}"
+    if where == OPENAI:
+        for name, variable in (
+            ("OpenAI-Organization", "OPENAI_ORG_ID"),
+            ("OpenAI-Project", "OPENAI_PROJECT_ID"),
+        ):
+            if value := os.environ.get(variable, "").strip():
+                headers[name] = value
+    return Address(
+        where=where,
+        chat=f"{where}/chat/completions{query}",
+        models=f"{where}/models{query}",
+        headers=headers,
+    )
+
+
+def _plain(url: str) -> str:
+    """Return a URL without user, password and query."""
+    _, at, rest = url.split("?")[0].rpartition("@")
+    return rest if at else url.split("?")[0]
+
+
+def certificates(url: str) -> ssl.SSLContext | bool:
+    """Return whom to trust for `url`: the environment's bundle, or that of package certifi.
+
+    Raises:
+        GenerationError: If the environment names a bundle that cannot be read.
+    """
+    if not url.startswith("https:"):
+        return True
+    for name in _CA_FILES:
+        if path := os.environ.get(name, "").strip():
+            try:
+                if Path(path).is_dir():
+                    return ssl.create_default_context(capath=path)
+                return ssl.create_default_context(cafile=path)
+            except (OSError, ssl.SSLError) as error:
+                raise GenerationError(
+                    f"environment variable {name}: {path}: no certificates can be read: {error}"
+                ) from error
+    context = ssl.create_default_context(cafile=certifi.where())
+    if folder := os.environ.get("SSL_CERT_DIR", "").strip():
+        context.load_verify_locations(capath=folder)
+    return context
+
+
+def proxy(url: str) -> str | None:
+    """Return the HTTP proxy that the environment names for `url`; None for this machine.
+
+    Raises:
+        GenerationError: If it names one of another kind: to go around it in silence would tell
+            the network what was to be hidden from it.
+    """
+    parts = urllib.parse.urlsplit(url)
+    host = parts.hostname or ""
+    if is_loopback(host) or _is_exempt(host, parts.netloc):
+        return None
+    proxies = urllib.request.getproxies()
+    found = (proxies.get(parts.scheme) or proxies.get("all") or "").strip()
+    if not found:
+        return None
+    if "://" not in found:
+        found = f"http://{found}"
+    kind = found.split("://")[0].lower()
+    if kind not in ("http", "https"):
+        raise GenerationError(
+            f"{parts.hostname}: the environment names a {kind} proxy ({_plain(found)}), and only"
+            " HTTP proxies are spoken to: set HTTPS_PROXY to one, or put the host into NO_PROXY"
+        )
+    return found
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine."""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return address.is_loopback or address.is_unspecified
+
+
+def _is_exempt(host: str, netloc: str) -> bool:
+    """Whether NO_PROXY names a host, also as a network: 10.0.0.0/8."""
+    if urllib.request.proxy_bypass(netloc) or urllib.request.proxy_bypass(host):
+        return True
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    for entry in urllib.request.getproxies().get("no", "").split(","):
+        try:
+            if address in ipaddress.ip_network(entry.strip(), strict=False):
+                return True
+        except ValueError:
+            continue
+    return False

@@ -1,0 +1,221 @@
+"""What a model writes around its text is cut off; texts that only look like it stay."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from augqa.cleaning import (
+    is_refusal,
+    json_values,
+    printable,
+    without_chatter,
+    without_emphasis,
+    without_thinking,
+)
+from augqa.prompts import finish_context, parse_pairs, parse_question
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Sure! Here is a paragraph: The bridge is old.", "The bridge is old."),
+        ("Sure! Here is a paragraph:\n\nThe bridge is old.", "The bridge is old."),
+        ("Certainly! The bridge is old.", "The bridge is old."),
+        ("Of course, here's a short passage about it: The bridge is old.", "The bridge is old."),
+        ('Here is a passage that answers "Who?":\n\nThe bridge is old.', "The bridge is old."),
+        ("Sure.\nThe bridge is old.", "The bridge is old."),
+        ("# The bridge\n\nThe bridge is old.", "The bridge is old."),
+        ("**The bridge**\nThe bridge is old.", "The bridge is old."),
+        ("**Title: The bridge**\n\nThe bridge is old.", "The bridge is old."),
+        ("Passage: The bridge is old.", "The bridge is old."),
+        ("The **old** bridge *is* __old__.", "The old bridge is old."),
+        ("The bridge is old. (Word count: 5)", "The bridge is old."),
+        ("The bridge is old.\n\n(Word count: 5)", "The bridge is old."),
+        ("The bridge is old.\n\n*Word count: 5 words*", "The bridge is old."),
+        ("The bridge is old.\n\n[5 words]", "The bridge is old."),
+        ("The bridge is old.\n\nLet me know if you need more!", "The bridge is old."),
+        ("Sure! Here is a paragraph:\n\n# B\n\n**It** is.\n\n(Word count: 2)", "It is."),
+    ],
+)
+def test_talk_around_a_text_is_cut_off(text: str, expected: str) -> None:
+    assert without_chatter(text) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Sure-footed goats climb high.",
+        "Sure, goats climb high.",
+        "Okay, the phone is bad, but it rings.",
+        "Great phone. I love it.",
+        "Here is the church: it was built in 1900.",
+        "This is the story of a bridge.",
+        "The report has a word count: 500 words were asked for.",
+        "2 * 3 * 4 = 24, and a_b_c is a name.",
+        "#1 in the charts it was.",
+        "If you'd like a quiet phone, buy it.",
+        "A line.\n\nIf you'd like a quiet phone, buy it.",
+        "# Heading alone",
+        "",
+    ],
+)
+def test_what_only_looks_like_talk_stays(text: str) -> None:
+    assert without_chatter(text) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "I'm sorry, but I can't help with that.",
+        "I’m sorry, but I can’t assist with that request.",
+        "I am sorry, I cannot provide this information.",
+        "Sorry, I can't write about this person.",
+        "I apologize, but I am unable to create such a text.",
+        "I cannot fulfill your request.",
+        "I can't help you with that.",
+        "As an AI language model, I cannot write that.",
+        "**I'm sorry, but I can't help with that.**",
+    ],
+)
+def test_a_refusal_is_known_wherever_a_text_is_read(text: str) -> None:
+    assert is_refusal(text)
+    assert finish_context(text, finish_reason="stop", max_words=50) == ("", "refusal")
+    assert [part.reason for part in parse_pairs(text).refusals] == ["refusal"]
+    assert parse_question(text) == ""
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\"I'm sorry, but I can't help with that,\" said the clerk.",
+        "I'm sorry, but I can't help with that,\" she said, and left.",
+        "I'm sorry, but I can't help with that, she wrote in 1900.",
+        "The clerk said: I'm sorry, but I can't help with that.",
+        "I'm sorry but I can't stand this phone.",
+        "I cannot recommend it.",
+        "I can't write a review without the noise it makes.",
+        "Sorry is a card game.",
+        "I'm sorry, but I can't help with that. " + "The bridge is old. " * 30,
+    ],
+)
+def test_a_text_that_tells_of_an_apology_is_no_refusal(text: str) -> None:
+    assert not is_refusal(text)
+    assert finish_context(text, finish_reason="stop", max_words=500)[1] is None
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("<think>a</think>b", ("b", True)),
+        ("<THINK>a</Think>\n b", ("b", True)),
+        ("a</think>b", ("b", True)),
+        ("<think>a", ("", True)),
+        ("A <think>x</think>B", ("A B", True)),
+        ("<think>a <think> b</think>c", ("c", True)),
+        ("a</think>b</think>c", ("c", True)),
+        ("[THINK]a[/THINK]b", ("b", True)),
+        ("<thought>a</thought>b", ("b", True)),
+        ("I think <b> so.", ("I think <b> so.", False)),
+    ],
+)
+def test_thinking_is_cut_off_with_or_without_its_tags(
+    text: str, expected: tuple[str, bool]
+) -> None:
+    assert without_thinking(text) == expected
+
+
+def test_thinking_reaches_no_context_question_or_pair() -> None:
+    thought = "<think>Question: Bad?\nAnswer: Bad</think>\n"
+    assert finish_context(f"{thought}It is.", finish_reason="stop", max_words=9)[0] == "It is."
+    assert parse_question(f"{thought}Who?") == "Who?"
+    (pair,) = parse_pairs(f"{thought}Question: Who?\nAnswer: Ada (Ada)").pairs
+    assert (pair.question, pair.answer) == ("Who?", "Ada (Ada)")
+
+
+def test_talk_around_a_question_is_cut_off() -> None:
+    assert parse_question("Sure! Here is a question: **Who** built it?") == "Who built it?"
+    assert parse_question("Certainly!\n\nQuestion: Who built it?") == "Who built it?"
+
+
+@pytest.mark.parametrize(
+    ("text", "n"),
+    [
+        ('Here: {"a": 1} and [{"b": 2}]', 2),
+        ("[1, 2] {x} [a]", 0),
+        ("[" * 3000, 0),
+        ("[{" * 3000, 0),
+        ('{"a": ' + "9" * 5000 + "}", 0),
+        ('{"a":' * 3000, 0),
+    ],
+)
+def test_json_is_found_or_not_and_never_a_traceback(text: str, n: int) -> None:
+    assert len(list(json_values(text))) == n
+    parse_pairs(text)
+
+
+def context(text: str) -> Any:
+    return finish_context(text, finish_reason="length", max_words=10**6)
+
+
+def values(text: str) -> list[Any]:
+    return list(json_values(text))
+
+
+READERS: list[Callable[[str], Any]] = [
+    parse_pairs,
+    parse_question,
+    context,
+    without_thinking,
+    without_emphasis,
+    without_chatter,
+    is_refusal,
+    printable,
+    values,
+]
+HOSTILE = {
+    "spaces after a label": lambda n: "Question" + " " * n,
+    "labels and spaces": lambda n: "Question 1 \t\n" * (n // 12),
+    "stars after a label": lambda n: "Question*" + "* " * (n // 2) + "x",
+    "digits and spaces": lambda n: " 1" * (n // 2),
+    "line breaks": lambda n: "\n" * n,
+    "line breaks and text": lambda n: "a" + "\n" * n + "b",
+    "a number and spaces": lambda n: "1." + " " * n + "x",
+    "brackets": lambda n: "[" * n,
+    "objects": lambda n: '{"a":' * (n // 5),
+    "closed objects": lambda n: '{"a":1} ' * (n // 8),
+    "unclosed arrays": lambda n: "[{" * (n // 2),
+    "marks": lambda n: "." * n + "x",
+    "marks and quotes": lambda n: '."' * (n // 2) + "x",
+    "sentences": lambda n: "A b. " * (n // 5),
+    "stars": lambda n: "*" * n,
+    "stars and letters": lambda n: "*a" * (n // 2),
+    "underscores": lambda n: "_a " * (n // 3),
+    "tags": lambda n: "<think>" * (n // 7),
+    "closing tags": lambda n: "a</think>" * (n // 9),
+    "apologies": lambda n: "I'm sorry, " * (n // 11),
+    "introductions": lambda n: "Sure! Here is a " * (n // 16),
+    "introductions and colons": lambda n: "Here is a text: " * (n // 16),
+    "headings": lambda n: "# a\n" * (n // 4),
+    "counts": lambda n: "(Word count: 5)\n" * (n // 16),
+    "fences": lambda n: "```\n" * (n // 4),
+    "backticks": lambda n: "`" * n,
+    "half pairs": lambda n: "\ud800" * n,
+    "controls": lambda n: "\x1b" * n,
+    "one word": lambda n: "a" * n,
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_text_is_read_in_time_in_proportion_to_its_length(name: str) -> None:
+    def seconds(read: Callable[[str], Any], n: int) -> float:
+        text = HOSTILE[name](n)
+        started = time.process_time()
+        read(text)
+        return time.process_time() - started
+
+    for read in READERS:
+        seconds(read, 100)
+        # Ten times the text: ten times the work, and room for what the clock cannot tell.
+        assert seconds(read, 200_000) < 40 * max(seconds(read, 20_000), 0.002), read

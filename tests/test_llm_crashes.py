@@ -1,0 +1,159 @@
+"""Runs that are killed, and runs beside each other, on one cache."""
+
+import contextlib
+import multiprocessing
+import os
+import random
+import sqlite3
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from augqa import llm
+from augqa.llm.cache import Response, ResponseCache
+from augqa.llm.request import request_key
+from augqa.records import QAExample
+from augqa.tables import write_table
+from tests.asking_loopback import KEY, params, requests
+from tests.examples import example
+from tests.loopback import Loopback
+from tests.scripts import function
+
+GENERATE_CONTEXTS = function("generate_contexts")
+
+
+def write_all(base_url: str, cache: str, out: str) -> None:
+    """Complete 200 requests and write them down; runs in processes of its own."""
+    os.environ["AUGQA_TEST_KEY"] = KEY
+    with llm.open_client(params(base_url, max_in_flight=8), cache_path=Path(cache)) as client:
+        lines = [f"{r.id} {r.failure} {r.text}" for r in client.complete(requests(200))]
+    Path(out).write_text("\n".join(lines))
+
+
+@pytest.fixture(scope="module")
+def processes() -> Any:
+    """Processes that have imported what they need: a start takes no seconds."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["tests.test_llm_crashes"])
+    return context
+
+
+N_REQUESTS, IN_FLIGHT, N_KILLS = 400, 8, 20
+
+
+def make_project(folder: Path, base_url: str) -> None:
+    """Make a folder that the stage generate_contexts can run in."""
+    values = yaml.safe_load(Path("profiles/embedded.yaml").read_text(encoding="utf-8"))
+    values["llm"] = params(base_url, max_in_flight=IN_FLIGHT).model_dump()
+    folder.mkdir()
+    (folder / "params.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
+    seeds = [example(f"q{number}") for number in range(N_REQUESTS)]
+    write_table(folder / "seeds.parquet", seeds, QAExample)
+
+
+def run_stage(folder: str) -> None:
+    """Run the stage there; in a process of its own."""
+    os.chdir(folder)
+    os.environ.update(AUGQA_TEST_KEY=KEY, DVC_ROOT=folder)
+    GENERATE_CONTEXTS(
+        seeds=Path("seeds.parquet"), contexts=Path("contexts.parquet"), metrics=Path("m.json")
+    )
+
+
+def test_a_stage_killed_at_random_moments_repeats_nothing_that_had_arrived(
+    tmp_path: Path, processes: Any
+) -> None:
+    moments = random.Random(7)
+    project, reference = tmp_path / "project", tmp_path / "reference"
+    cache = project / ".cache/llm/responses.sqlite"
+    n_kills = 0
+    # Seeds of the requests whose responses the cache's file holds.
+    stored: set[int] = set()
+    with Loopback(delay_s=0.05) as server:
+
+        def start(folder: Path) -> Any:
+            process = processes.Process(target=run_stage, args=(str(folder),))
+            process.start()
+            return process
+
+        for folder in (project, reference):
+            make_project(folder, server.base_url)
+        start(reference).join()
+        seed_of = {
+            request_key(server.base_url, call.content, "1/0"): call.seed for call in server.calls
+        }
+        assert len(seed_of) == N_REQUESTS
+        server.calls.clear()
+        while not (project / "m.json").exists():
+            n_before = len(server.calls)
+            process = start(project)
+            if n_kills < N_KILLS:
+                # from its first call on, so that every kill hits a run at work
+                while len(server.calls) == n_before and process.is_alive():
+                    time.sleep(0.002)
+                time.sleep(moments.uniform(0.0, 0.15))
+                process.kill()
+                n_kills += 1
+            process.join()
+            # What had reached the server may still wait to be read there.
+            time.sleep(0.05)
+            asked = [call.seed for call in server.calls[n_before:]]
+            assert len(set(asked)) == len(asked)
+            assert not stored & set(asked)
+            with contextlib.closing(sqlite3.connect(cache)) as db:
+                assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+                n_stored = len(stored)
+                stored = {seed_of[key.hex()] for (key,) in db.execute("SELECT key FROM responses")}
+            assert len(stored) >= n_stored
+            # Whose answer is not in the file was under way: its place is not free before.
+            assert len(set(asked) - stored) <= (IN_FLIGHT if process.exitcode else 0)
+        n_calls = len(server.calls)
+    assert n_kills == N_KILLS
+    assert n_calls <= N_REQUESTS + N_KILLS * IN_FLIGHT
+    for name in ("contexts.parquet", "m.json"):
+        assert (project / name).read_bytes() == (reference / name).read_bytes()
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_responses_stored_together_are_kept_all_or_none(fails: bool, tmp_path: Path) -> None:
+    response = Response(
+        text="A.",
+        model="m",
+        finish_reason="stop",
+        prompt_tokens=1,
+        completion_tokens=1,
+        refusal=None,
+        system_fingerprint=None,
+        latency_s=0.1,
+        attempts=1,
+    )
+    cache = ResponseCache(tmp_path / "c.sqlite")
+    with contextlib.suppress(KeyboardInterrupt), cache.together():
+        cache.store("first", "e", response)
+        if fails:
+            raise KeyboardInterrupt
+        cache.store("second", "e", response)
+    cache.close()
+    again = ResponseCache(tmp_path / "c.sqlite")
+    assert set(again.find(["first", "second"])) == (set() if fails else {"first", "second"})
+    again.close()
+
+
+def test_two_processes_share_one_cache(tmp_path: Path, processes: Any) -> None:
+    outs = [tmp_path / "a", tmp_path / "b"]
+    with Loopback(delay_s=0.01) as server:
+        workers = [
+            processes.Process(
+                target=write_all, args=(server.base_url, str(tmp_path / "c.sqlite"), str(out))
+            )
+            for out in outs
+        ]
+        for worker in workers:
+            worker.start()
+        for worker in workers:
+            worker.join()
+        assert [worker.exitcode for worker in workers] == [0, 0]
+    assert outs[0].read_bytes() == outs[1].read_bytes()

@@ -80,11 +80,10 @@ class ForestGroup:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Forest:
-    """All differences on one axis; those named before the run apart from the others."""
+    """Differences on one axis."""
 
     axis: Scale
-    primary: tuple[ForestGroup, ...]
-    exploratory: tuple[ForestGroup, ...]
+    groups: tuple[ForestGroup, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -195,44 +194,57 @@ def against(
     return None, [e for e in found.exploratory if (e.recipe, e.against) == (recipe, control)]
 
 
-def forest(found: Evidence, targets: Sequence[Target]) -> Forest | None:
-    """Return the forest of all differences by F1; None where nothing was compared."""
-    groups: list[tuple[Planned, str | None, list[tuple[Target, Comparison]]]] = []
-    for one in found.primary:
-        overall, single = against(found, one.planned.recipe, one.planned.against)
-        rows = of_targets([*([overall] if overall is not None else []), *single], targets)
-        groups.append((one.planned, str(one.verdict.badge), rows))
+def forests(found: Evidence, targets: Sequence[Target]) -> tuple[Forest | None, Forest | None]:
+    """Return the differences by F1: those named before the run, and the exploratory ones.
+
+    Each on its own axis, so that a recipe far off does not squeeze the ones that were asked about.
+    None where there is no difference to show.
+    """
     named = {(one.planned.recipe, one.planned.against) for one in found.primary}
-    others = dict.fromkeys((e.recipe, e.against) for e in found.exploratory)
-    for recipe, control in others:
-        if (recipe, control) not in named:
-            rows = of_targets(against(found, recipe, control)[1], targets)
-            groups.append((Planned(recipe=recipe, against=control), None, rows))
+    others = dict.fromkeys((one.recipe, one.against) for one in found.exploratory)
+    asked = [(one.planned, str(one.verdict.badge)) for one in found.primary]
+    rest = [
+        (Planned(recipe=recipe, against=control), None)
+        for recipe, control in others
+        if (recipe, control) not in named
+    ]
+    return _forest(found, asked, targets), _forest(found, rest, targets)
+
+
+def _forest(
+    found: Evidence, pairs: Sequence[tuple[Planned, str | None]], targets: Sequence[Target]
+) -> Forest | None:
+    groups = []
+    for planned, badge in pairs:
+        overall, single = against(found, planned.recipe, planned.against)
+        compared = [*([overall] if overall is not None else []), *single]
+        groups.append((planned, badge, of_targets(compared, targets)))
     shown = [one for _, _, rows in groups for _, one in rows]
     if not shown:
         return None
     axis = linear([0.0, *(end for one in shown for end in (*ends(one), one.difference))])
-    made = [
-        ForestGroup(
-            recipe=planned.recipe,
-            against=planned.against,
-            control=control_words(planned),
-            badge=badge,
-            rows=tuple(_forest_row(target, one, axis) for target, one in rows),
-        )
-        for planned, badge, rows in groups
-    ]
-    n = len(found.primary)
-    return Forest(axis=axis, primary=tuple(made[:n]), exploratory=tuple(made[n:]))
+    return Forest(
+        axis=axis,
+        groups=tuple(
+            ForestGroup(
+                recipe=planned.recipe,
+                against=planned.against,
+                control=control_words(planned),
+                badge=badge,
+                rows=tuple(_forest_row(target, one, axis) for target, one in rows),
+            )
+            for planned, badge, rows in groups
+        ),
+    )
 
 
 def _forest_row(target: Target, one: Comparison, axis: Scale) -> ForestRow:
     low, high = ends(one)
     notes = []
     if one.corrected_p is not None:
-        notes.append(f"corrected p {p_value(one.corrected_p)}")
+        notes.append(f"p {p_value(one.corrected_p)}")
     if one.scope == "readers":
-        notes.append("these readers alone: one seed")
+        notes.append("one seed")
     return ForestRow(
         target=target,
         x=axis.at(one.difference),
@@ -303,7 +315,7 @@ def worth_figure(found: Evidence, colours: Mapping[str, str]) -> WorthFigure | N
     low, high = float(curve.sizes[0]), float(curve.sizes[-1])
     # Not further than one doubling beyond what was measured: the rest is an arrow.
     reach = [value for value in at if low / 2 <= value <= high * 2]
-    x = logarithmic([low, high, *reach])
+    x = logarithmic([low, high, *reach], ticks=curve.sizes.tolist())
     grid = np.geomspace(x.low, x.high, 81)
     values = curve.at(grid)
     y = linear(

@@ -45,7 +45,6 @@ class Opening:
         shifts: On the mean of the shifts; None where it could not be compared.
         home: On each set at home.
         controls: Every comparison of the recipe that was named before the run.
-        summary: How many of them it survived, in words.
         unasked: Controls that were not named for it.
     """
 
@@ -54,7 +53,6 @@ class Opening:
     shifts: Gain | None
     home: tuple[Gain, ...]
     controls: tuple[ControlAnswer, ...]
-    summary: str
     unasked: tuple[str, ...]
 
 
@@ -67,15 +65,15 @@ def opening(found: Evidence, targets: Sequence[Target]) -> Opening:
             shifts=None,
             home=(),
             controls=(),
-            summary="none was named",
             unasked=(),
         )
     first = found.primary[0]
     recipe, badge = first.planned.recipe, first.verdict.badge
+    control = control_words(first.planned)
     title = {
-        Badge.HELPS: f"{recipe} makes the reader more robust",
-        Badge.HURTS: f"{recipe} makes the reader less robust",
-        Badge.NOT_SHOWN: f"It is not shown that {recipe} changes how robust the reader is",
+        Badge.HELPS: f"{recipe} makes the reader more robust than {control}",
+        Badge.HURTS: f"{recipe} makes the reader less robust than {control}",
+        Badge.NOT_SHOWN: f"It is not shown that {recipe} differs from {control}",
     }[badge]
     own = [one for one in found.primary if one.planned.recipe == recipe]
     controls = tuple(
@@ -87,7 +85,6 @@ def opening(found: Evidence, targets: Sequence[Target]) -> Opening:
         )
         for one in own
     )
-    n_helps = sum(one.verdict.badge is Badge.HELPS for one in own)
     _, single = against(found, recipe, first.planned.against)
     home = [target for target in targets if target.role == "home"]
     named = {one.planned.against for one in own}
@@ -97,7 +94,6 @@ def opening(found: Evidence, targets: Sequence[Target]) -> Opening:
         shifts=None if first.overall is None else _gain(first.overall, targets),
         home=tuple(_gain(one, targets) for _, one in of_targets(single, home)),
         controls=controls,
-        summary=f"above {n_helps} of {len(own)}, after the correction",
         unasked=tuple(name for name in CONTROLS if name not in named),
     )
 

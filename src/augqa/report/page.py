@@ -154,6 +154,7 @@ def page(
         [row.regime for row in found.regimes], control=found.baseline.regime
     )
     targets = targets_of(found)
+    asked, explored = figures.forests(evidence, targets)
     groups, height = chart(found, colours)
     return render(
         "page.html",
@@ -166,7 +167,8 @@ def page(
         date=date,
         example=example,
         colours=colours,
-        forest=figures.forest(evidence, targets),
+        asked=asked,
+        explored=explored,
         ratios=figures.ratio_figures(evidence, colours),
         worth=figures.worth_figure(evidence, colours),
         visible=_smallest_visible(evidence),
@@ -315,16 +317,14 @@ def _compared(evidence: Evidence) -> list[Comparison]:
 
 def _cells(found: Results, row: RegimeResult, evidence: Evidence) -> list[Cell]:
     said, note = _said(evidence, row.regime, SHIFTS)
-    return [
-        *(_cell(found, row, name, evidence) for name in found.sets),
-        Cell(
-            exact_match=None,
-            f1=row.mean_shift_f1,
-            std=row.mean_shift_f1_std,
-            judged=said,
-            note=note,
-        ),
-    ]
+    mean = Cell(
+        exact_match=None,
+        f1=row.mean_shift_f1,
+        std=row.mean_shift_f1_std,
+        judged=said,
+        note=note,
+    )
+    return [mean, *(_cell(found, row, name, evidence) for name in found.sets)]
 
 
 def _cell(found: Results, row: RegimeResult, name: str, evidence: Evidence) -> Cell:
@@ -350,7 +350,8 @@ def _said(evidence: Evidence, recipe: str, target: str) -> tuple[str | None, str
         for one in _compared(evidence)
         if (one.recipe, one.target, one.metric) == (recipe, target, "f1") and one.shown
     }
-    if len(set(told.values())) != 1:
-        return None, ""
-    (said,) = set(told.values())
-    return said, f"{said} {', '.join(told)}"
+    by_side = {
+        side: [name for name, said in told.items() if said == side] for side in ("above", "below")
+    }
+    note = ", ".join(f"{side} {' and '.join(names)}" for side, names in by_side.items() if names)
+    return (next(iter(told.values())) if len(set(told.values())) == 1 else None), note

@@ -66,13 +66,12 @@ def linear(values: Iterable[float], *, n_ticks: int = 5, least: float = 1.0) -> 
     )
 
 
-def logarithmic(values: Sequence[float]) -> Scale:
-    """Return a logarithmic axis that holds all finite values above 0, named at 1, 2 and 5."""
+def logarithmic(values: Sequence[float], *, ticks: Sequence[float]) -> Scale:
+    """Return a logarithmic axis that holds all finite values above 0.
+
+    Args:
+        values: The values; without one above 0 the axis is from 1 to 10.
+        ticks: What to name on it.
+    """
     finite = [value for value in values if isfinite(value) and value > 0] or [1.0, 10.0]
-    low, high = min(finite) / 1.15, max(finite) * 1.15
-    powers = range(floor(log10(low)), ceil(log10(high)) + 1)
-    named = [digit * 10.0**power for power in powers for digit in (1, 2, 5)]
-    ticks = tuple(tick for tick in named if low <= tick <= high)
-    if len(ticks) > 6:
-        ticks = tuple(tick for tick in ticks if log10(tick) % 1 < 1e-9) or ticks
-    return Scale(low=low, high=high, ticks=ticks, log=True)
+    return Scale(low=min(finite) / 1.15, high=max(finite) * 1.15, ticks=tuple(ticks), log=True)

@@ -221,3 +221,23 @@ class Prediction:
 
     id: str
     text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuestionScore:
+    """What a reader's answer to one question of a test set scores, in percent.
+
+    Attributes:
+        id: Id of the question.
+        exact_match: 100 or 0.
+        f1: Token F1, from 0 to 100.
+    """
+
+    id: str
+    exact_match: float
+    f1: float
+
+    def __post_init__(self) -> None:
+        for name, value in (("exact_match", self.exact_match), ("f1", self.f1)):
+            if not 0 <= value <= 100.001:
+                raise RecordError(f"{self.id}: {name} is {value}, not from 0 to 100")

@@ -2,18 +2,19 @@
 
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from augqa.evidence import Evidence, Plan, Planned, Scores, Sizes, Study, Sweep, study_of
-from augqa.evidence import gather as gather_evidence
+from augqa.evidence import METRICS, Evidence, Plan, Planned, Scores, Sizes, Study, Sweep, study_of
+from augqa.evidence import gather
 from augqa.records import SampledPair
 from augqa.report.page import Cost, Provenance, page
 from augqa.report.pairs import DisputedQuestion, pairs_page
 from augqa.report.quality import quality_of
-from augqa.report.results import Results, gate, gather, step
+from augqa.report.results import RegimeResult, Results, SetScore, gate, step
 from augqa.report.template import write_page
 from tests.examples import quality_metrics, reported
 from tests.studies import question_set
@@ -32,7 +33,14 @@ LEVELS = {
     "mix_75": (78.6, 74.6),
     "generated": (70.0, 62.0),
 }
-SETS = ("squad", "new_wiki", "nyt", "amazon", "reddit")
+TITLES = {
+    "squad": "SQuAD dev",
+    "new_wiki": "New Wikipedia",
+    "nyt": "New York Times",
+    "amazon": "Amazon reviews",
+    "reddit": "Reddit",
+}
+SETS = tuple(TITLES)
 PLAN = Plan(
     baseline="real",
     primary=(
@@ -78,30 +86,42 @@ def study(*, recipes: Sequence[str] = tuple(LEVELS), n_seeds: int = 3) -> Study:
 
 def evidence(made: Study, plan: Plan = PLAN) -> Evidence:
     """Return what the study says."""
-    return gather_evidence(made, plan)
+    return gather(made, plan)
 
 
 def results(made: Study) -> Results:
-    """Return the same scores as the metrics of the stages hold them."""
-    evaluations: dict[str, list[dict[str, Any]]] = {recipe: [] for recipe in made.recipes}
-    names = list(made.sets)
-    means = {metric: made.run_means(metric) for metric in ("f1", "exact_match")}
-    for k, place in enumerate(made.recipe_of_run):
-        sets = {
-            name: {
-                "f1": float(means["f1"][k, n]),
-                "exact_match": float(means["exact_match"][k, n]),
-                "n_questions": 240,
-            }
-            for n, name in enumerate(names)
-        }
-        evaluations[made.recipes[place]].append({"sets": sets, "not_available": []})
-    blends = {
-        recipe: {"n_real": 2000, "n_generated": 2000 * (recipe == "augment"), "n_dropped": {}}
-        for recipe in made.recipes
-    }
-    n_seeds = len(evaluations[made.recipes[0]])
-    return gather(evaluations, blends, seeds=range(1, n_seeds + 1), test_sets=reported())
+    """Return the same scores as the results table holds them."""
+    means = {metric: made.run_means(metric) for metric in METRICS}
+    regimes = []
+    for place, recipe in enumerate(made.recipes):
+        runs = [k for k, of in enumerate(made.recipe_of_run) if of == place]
+        regimes.append(
+            RegimeResult(
+                regime=recipe,
+                runs=tuple(
+                    {
+                        name: SetScore(
+                            exact_match=float(means["exact_match"][k, n]),
+                            f1=float(means["f1"][k, n]),
+                        )
+                        for n, name in enumerate(made.sets)
+                    }
+                    for k in runs
+                ),
+                shifts=tuple(name for name in made.sets if name != "squad"),
+                n_real=2000,
+                n_generated=2000 * (recipe == "augment"),
+                left_out={"not_chosen": 7},
+            )
+        )
+    return Results(
+        regimes=tuple(regimes),
+        test_sets=tuple(
+            replace(one, title=TITLES[one.name]) for one in reported() if one.name in made.sets
+        ),
+        n_questions=dict.fromkeys(made.sets, 240),
+        seeds=made.seeds[made.recipes[0]],
+    )
 
 
 PROVENANCE = Provenance(

@@ -271,10 +271,10 @@ def chart(found: Results, colours: Mapping[str, str]) -> tuple[list[Group], int]
     groups = []
     y = 0
     for name in found.sets:
-        n = found.n_questions[name]
         bars = []
         for i, row in enumerate(found.regimes):
-            f1, half = row.mean(name).f1, robustness.half_width(row, name, n)
+            f1, std = row.mean(name).f1, row.std(name)
+            half = 0.0 if std is None else std.f1
             bars.append(
                 Bar(
                     regime=row.regime,
@@ -286,7 +286,14 @@ def chart(found: Results, colours: Mapping[str, str]) -> tuple[list[Group], int]
                     f1=f1,
                 )
             )
-        groups.append(Group(name=found.of(name).title, n_questions=n, y=y, bars=tuple(bars)))
+        groups.append(
+            Group(
+                name=found.of(name).title,
+                n_questions=found.n_questions[name],
+                y=y,
+                bars=tuple(bars),
+            )
+        )
         y += _GROUP_HEIGHT + len(bars) * _BAR_HEIGHT + _GROUP_GAP
     return groups, y
 

@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from augqa.metrics import write_metrics
 from augqa.params import MeasureQuality, load_params
 from augqa.reader import TextEncoder
-from augqa.records import GeneratedContext, QAExample, Rejection, RoundTripAnswer, SampledPair, context_id
+from augqa.records import (
+    GeneratedContext,
+    QAExample,
+    Rejection,
+    RoundTripAnswer,
+    SampledPair,
+    context_id,
+)
 from augqa.sampling import choose
 from augqa.stage import Input, Output, run
 from augqa.tables import read_table, write_table

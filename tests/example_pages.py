@@ -8,8 +8,18 @@ from typing import Any
 
 import numpy as np
 
-from augqa.evidence import METRICS, Evidence, Plan, Planned, Scores, Sizes, Study, Sweep, study_of
-from augqa.evidence import gather
+from augqa.evidence import (
+    METRICS,
+    Evidence,
+    Plan,
+    Planned,
+    Scores,
+    Sizes,
+    Study,
+    Sweep,
+    gather,
+    study_of,
+)
 from augqa.records import SampledPair
 from augqa.report.page import Cost, Provenance, page
 from augqa.report.pairs import DisputedQuestion, pairs_page

@@ -13,6 +13,7 @@ from augqa.tables import write_table
 from tests.browser import HOSTILE, dom, needs_chromium, served
 from tests.examples import example
 
+
 @dataclass(frozen=True, kw_only=True)
 class Found:
     """Stands in for what a gate found."""

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-
 from augqa.evidence.verdict import Edge, EdgeKind
 from augqa.report.pairs import LONGEST, pairs_page
 from augqa.report.results import gate, step

@@ -318,9 +318,7 @@ def worth_figure(found: Evidence, colours: Mapping[str, str]) -> WorthFigure | N
     x = logarithmic([low, high, *reach], ticks=curve.sizes.tolist())
     grid = np.geomspace(x.low, x.high, 81)
     values = curve.at(grid)
-    y = linear(
-        [*curve.scores.tolist(), *values.tolist(), *(means[one.recipe] for one in worths)]
-    )
+    y = linear([*curve.scores.tolist(), *values.tolist(), *(means[one.recipe] for one in worths)])
     places = list(zip(grid.tolist(), values.tolist(), strict=True))
     marks = []
     for one, size in zip(worths, at, strict=True):

@@ -150,9 +150,7 @@ def page(
         date: Of the run.
         example: Where the study is made up to show the page: says so on top.
     """
-    colours = colour_classes(
-        [row.regime for row in found.regimes], control=found.baseline.regime
-    )
+    colours = colour_classes([row.regime for row in found.regimes], control=found.baseline.regime)
     targets = targets_of(found)
     asked, explored = figures.forests(evidence, targets)
     groups, height = chart(found, colours)
@@ -174,7 +172,7 @@ def page(
         visible=_smallest_visible(evidence),
         rows=[(row, _cells(found, row, evidence)) for row in found.regimes],
         stress_rows=[
-            (row, [_cell(found, row, name, evidence) for name in found.stress])
+            (row, [_cell(row, name, evidence) for name in found.stress])
             for row in found.regimes
         ],
         anchors=[
@@ -331,10 +329,10 @@ def _cells(found: Results, row: RegimeResult, evidence: Evidence) -> list[Cell]:
         judged=said,
         note=note,
     )
-    return [mean, *(_cell(found, row, name, evidence) for name in found.sets)]
+    return [mean, *(_cell(row, name, evidence) for name in found.sets)]
 
 
-def _cell(found: Results, row: RegimeResult, name: str, evidence: Evidence) -> Cell:
+def _cell(row: RegimeResult, name: str, evidence: Evidence) -> Cell:
     mean, std = row.mean(name), row.std(name)
     said, note = _said(evidence, row.regime, name)
     return Cell(

@@ -186,9 +186,7 @@ def pairs_page(
         cards=cards,
         short=short,
         duels=duels,
-        disputed=[
-            (one, duels.index((one.winner, one.loser)), _gold(one)) for one in disputed
-        ],
+        disputed=[(one, duels.index((one.winner, one.loser)), _gold(one)) for one in disputed],
         example=example,
     )
 

@@ -212,7 +212,9 @@ def quality_pictures(metrics: Metrics) -> list[QualityPicture]:
     answers = needed(metrics, "answers", _WHERE)
     counts = {name: row["n"] for name, row in _rows(answers)}
     asked = needed(metrics, "question_words", _WHERE)
-    words = sorted((w for w in asked[_first(asked)] if w != "other"), key=lambda w: _share(asked, w))
+    words = sorted(
+        (w for w in asked[_first(asked)] if w != "other"), key=lambda w: _share(asked, w)
+    )
     return [
         _picture(
             "First question word",

@@ -18,6 +18,7 @@ from augqa.report.table import NONE, number, signed
 # cannot hold. A browser shows nothing for the first, and a file cannot be written with the second.
 _UNSHOWN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 
+
 def tick_words(value: float) -> str:
     """Return a tick of an axis as text: no more digits than it needs."""
     text = f"{value:,.2f}".rstrip("0").rstrip(".") if value % 1 else f"{value:,.0f}"

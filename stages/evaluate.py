@@ -66,17 +66,19 @@ def evaluate(
     if not sets:
         raise DataError(f"{test}: holds no test set. Run `dvc repro prepare`.")
 
+    run_key = read_metrics(model / "training.json")["run_key"]
     write_metrics(
         metrics,
         {
             "regime": regime,
             "seed": seed,
+            "run_key": run_key,
             "sets": sets,
             "not_available": read_metrics(test / "sets.json")["not_available"],
         },
     )
     tracking.log_evaluation(
-        run_key=read_metrics(model / "training.json")["run_key"],
+        run_key=run_key,
         regime=regime,
         seed=seed,
         scores=sets,

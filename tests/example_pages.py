@@ -286,7 +286,7 @@ def report_page(**changed: Any) -> str:
             completion_tokens=310_000,
             list_cost_usd=1.37,
             n_trainings=27,
-            n_updates=9_400,
+            seconds=5_310,
         ),
         "steps": STEPS,
         "gates": GATES,

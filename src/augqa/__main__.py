@@ -6,6 +6,7 @@ import typer
 
 from augqa.commands.documentation import docs
 from augqa.commands.inputs import check, data, profile
+from augqa.commands.reporting import report
 from augqa.commands.responses import cache
 from augqa.commands.results import results, table
 from augqa.commands.running import grow, run
@@ -19,7 +20,7 @@ app = typer.Typer(
     " robust? augqa runs the pipeline of dvc.yaml and shows what came of it.",
 )
 # In the order in which a newcomer needs them.
-for command in (check, run, table, profile, data, grow, results, docs):
+for command in (check, run, table, profile, data, grow, results, report, docs):
     app.command()(command)
 app.add_typer(cache, name="cache", help="Hand on the responses that were paid for.")
 

@@ -50,7 +50,6 @@ class Cost:
         completion_tokens: Written by them.
         list_cost_usd: Of these, at the list price.
         n_trainings: Readers trained.
-        n_updates: Steps of all trainings.
         seconds: Of all trainings.
     """
 
@@ -58,7 +57,6 @@ class Cost:
     completion_tokens: int | None = None
     list_cost_usd: float | None = None
     n_trainings: int | None = None
-    n_updates: int | None = None
     seconds: float | None = None
 
     def words(self) -> list[str]:
@@ -71,8 +69,7 @@ class Cost:
             "price not known" if self.list_cost_usd is None else f"{self.list_cost_usd:,.2f} USD"
         )
         if self.n_trainings is not None:
-            updates = "" if self.n_updates is None else f", {self.n_updates:,} updates"
-            said.append(f"{self.n_trainings:,} trainings{updates}")
+            said.append(f"{self.n_trainings:,} training{'s' * (self.n_trainings != 1)}")
         said.append(
             "time not kept" if self.seconds is None else f"{self.seconds:,.0f} s of training"
         )
@@ -159,6 +156,7 @@ def page(
         found=found,
         evidence=evidence,
         opening=opening(evidence, targets),
+        limits=_limits(evidence),
         provenance=provenance,
         cost=cost.words(),
         commit=commit,
@@ -172,8 +170,7 @@ def page(
         visible=_smallest_visible(evidence),
         rows=[(row, _cells(found, row, evidence)) for row in found.regimes],
         stress_rows=[
-            (row, [_cell(row, name, evidence) for name in found.stress])
-            for row in found.regimes
+            (row, [_cell(row, name, evidence) for name in found.stress]) for row in found.regimes
         ],
         anchors=[
             (
@@ -226,26 +223,26 @@ def targets_of(found: Results) -> list[Target]:
     ]
 
 
-def cost_of(steps: Sequence[Step], trainings: Sequence[Mapping[str, object]]) -> Cost:
-    """Return what a study took, from the facts of its steps and the metrics of its trainings."""
+def cost_of(steps: Sequence[Step], *, n_trainings: int, seconds: float | None) -> Cost:
+    """Return what a study took.
+
+    Args:
+        steps: The funnel: tokens and prices are among their facts.
+        n_trainings: Readers trained.
+        seconds: Of all trainings; None where one is not known.
+    """
 
     def total(key: str) -> float | None:
         values = [v for s in steps if isinstance(v := s.facts.get(key), int | float)]
         return sum(values) if values else None
 
-    def of_trainings(key: str) -> float | None:
-        values = [v for one in trainings if isinstance(v := one.get(key), int | float)]
-        return sum(values) if values and len(values) == len(trainings) else None
-
-    read, written, updates = total("prompt_tokens"), total("completion_tokens"), None
-    updates = of_trainings("n_steps")
+    read, written = total("prompt_tokens"), total("completion_tokens")
     return Cost(
         prompt_tokens=None if read is None else int(read),
         completion_tokens=None if written is None else int(written),
         list_cost_usd=total("list_cost_usd"),
-        n_trainings=len(trainings) or None,
-        n_updates=None if updates is None else int(updates),
-        seconds=of_trainings("seconds"),
+        n_trainings=n_trainings,
+        seconds=seconds,
     )
 
 
@@ -298,6 +295,11 @@ def chart(found: Results, colours: Mapping[str, str]) -> tuple[list[Group], int]
 
 def _x(f1: float) -> float:
     return round(f1 * _CHART_SPAN / 100, 2)
+
+
+def _limits(evidence: Evidence) -> list[str]:
+    edges = [*evidence.edges, *(edge for one in evidence.primary for edge in one.verdict.edges)]
+    return list(dict.fromkeys(edge.words for edge in edges))
 
 
 def _smallest_visible(evidence: Evidence) -> Mapping[str, float]:

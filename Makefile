@@ -64,15 +64,15 @@ sbom: .setup .setup-tools
 	  --output-file augqa.cdx.json $(BIN)/python
 
 repro: .setup
-	$(BIN)/dvc repro
+	$(BIN)/augqa run
 
 grow: .setup
-	$(BIN)/python -m augqa grow
+	$(BIN)/augqa grow
 
 demo: .setup
-	$(BIN)/python -m augqa profile embedded
-	$(BIN)/dvc repro
-	$(BIN)/python -m augqa table
+	$(BIN)/augqa profile embedded
+	$(BIN)/augqa run
+	$(BIN)/augqa table
 	@echo
 	@echo 'Report page: report/index.html    MLflow: make ui    Metrics: dvc metrics show'
 	@seconds=$$(( $$(date +%s) - $(STARTED) )); \
@@ -102,13 +102,13 @@ bench: .setup-bench
 	$(BIN)/python benchmarks/reader.py
 
 data: .setup
-	$(BIN)/python -m augqa data '$(FROM)'
+	$(BIN)/augqa data '$(FROM)'
 
 profile: .setup
-	$(BIN)/python -m augqa profile '$(NAME)'
+	$(BIN)/augqa profile '$(NAME)'
 
 results: .setup
-	$(BIN)/python -m augqa results '$(NAME)'
+	$(BIN)/augqa results '$(NAME)'
 
 clean:
 	rm -rf $(VENV) .setup.log .pytest_cache .mypy_cache .ruff_cache

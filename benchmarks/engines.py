@@ -30,7 +30,8 @@ from torch import Tensor
 from augqa.finetuning.batches import passes
 from augqa.formats import read_examples
 from augqa.reader import Reader
-from augqa.reader.bert import Bert, Entered, Workspace
+from augqa.reader.bert import Bert, Entered
+from augqa.reader.buffers import Workspace
 from augqa.reader.packed import Batch, make_batch
 
 try:
@@ -217,9 +218,7 @@ def main() -> None:
     bert = reader.bert
     if bert is None:
         parser.error(f"{options.model}: engines are compared on BERT and RoBERTa only")
-    windows = reader.windows(
-        [e.question for e in few], [e.context for e in few], ids=[e.id for e in few]
-    )
+    windows = reader.windows([e.question for e in few], [e.context for e in few])
     batches = [make_batch(windows, chosen) for chosen in passes(windows.lengths, PASS_TOKENS)]
     torch.set_num_threads(1)
     work = Workspace()

@@ -28,6 +28,7 @@ from command import need_packages, run_command
 
 from augqa import llm, prompts
 from augqa.llm import embedded
+from augqa.llm.embedded_models import find_embedded
 from augqa.params import Llm, load_params
 from augqa.records import Answer, QAExample, context_id
 from augqa.tables import write_table
@@ -338,7 +339,7 @@ def tokens_per_s(base_url: str, model: str, in_flight: int, n: int, first: int) 
 @contextlib.contextmanager
 def xllamacpp(model: str) -> Iterator[str]:
     """Serve the embedded model by xllamacpp; yield the base URL."""
-    file = str(embedded.model_file(model))
+    file = str(find_embedded(model).path)
     command = [sys.executable, str(HERE / "xllamacpp_server.py"), file, model]
     with embedded.child(command, name="xllamacpp") as (address, _):
         yield f"{address}/v1"
@@ -351,7 +352,7 @@ def embedded_rates(scale: float) -> Numbers:
     """
     model = load_params(ROOT / "profiles" / "embedded.yaml").llm.model
     found: dict[int, float] = {}
-    with embedded.serve(model) as base_url:
+    with embedded.serve(find_embedded(model)) as base_url:
         tokens_per_s(base_url, model, 1, 1, first=0)
         first = 1
         for in_flight, whole in EMBEDDED.items():

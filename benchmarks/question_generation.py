@@ -28,13 +28,13 @@ from torchmetrics.functional.text.rouge import rouge_score
 
 from augqa import llm
 from augqa.candidates import Candidate
+from augqa.checkpoints import load_language_model
 from augqa.finetuning.batches import passes
 from augqa.finetuning.determinism import pinned
 from augqa.finetuning.language_model import FineTuning, FineTuningReport
 from augqa.finetuning.lessons import lengths
 from augqa.formats import read_examples
 from augqa.params import Params, load_params
-from augqa.question_generator.checkpoints import load_checkpoint
 from augqa.question_generator.lessons import CausalLessons
 from augqa.question_generator.prompting import Reply, question_ask, read
 from augqa.question_generator.proposals import Draft, Passage
@@ -202,7 +202,9 @@ def speed(examples: Sequence[QAExample], settings: dict[str, Any]) -> dict[str, 
     """Return CPU seconds an example, forward and backward, with contexts shared and not."""
     found: dict[str, float] = {}
     with pinned(settings["threads"]):
-        tokenizer, model, _ = load_checkpoint(settings["checkpoint"], "causal", param="checkpoint")
+        tokenizer, model, _ = load_language_model(
+            settings["checkpoint"], "causal", param="checkpoint"
+        )
         model.train()
         for shares in (False, True):
             lessons = lessons_of(tokenizer, examples, {**settings, "share_contexts": shares})

@@ -45,10 +45,10 @@ from transformers import (
 )
 from transformers.utils import logging as transformers_logging
 
+from augqa.checkpoints import find_checkpoint
 from augqa.errors import AugQAError
 from augqa.formats import read_examples
 from augqa.reader import Reader, train_reader
-from augqa.reader.checkpoints import find_checkpoint
 from augqa.records import QAExample
 from augqa.scoring import score
 
@@ -424,7 +424,7 @@ class Bench:
         coarse = Reader.load(folder, threads=threads, engine="int8")
         cache = Path(self._scratch) / "features"
         questions, contexts = [e.question for e in few], [e.context for e in few]
-        exact.windows(questions, contexts, ids=[e.id for e in few], cache=cache)
+        exact.windows(questions, contexts, cache=cache)
         return {
             "ours": lambda: texts_of(exact, few, cache),
             "yardstick": lambda: yardstick_answers(trainer, features, few),
@@ -580,7 +580,7 @@ def main() -> None:
     parts = options.parts.split(",")
     if unknown := set(parts) - set(PARTS):
         parser.error(f"--parts: no part {', '.join(sorted(unknown))}; choose of {', '.join(PARTS)}")
-    options.source = find_checkpoint(options.checkpoint).name
+    options.source = find_checkpoint(options.checkpoint, param="--checkpoint").name
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()
     torch.set_num_threads(options.threads)

@@ -16,6 +16,7 @@ def answer_round_trip(pairs: Input, reader: Input, answers: Output, metrics: Out
     model = Reader.load(
         checkpoint or reader,
         engine=params.answer_round_trip.engine,
+        param="answer_round_trip.checkpoint",
         **params.reader.model_dump(exclude={"checkpoint"}),
     )
     asked = read_table(pairs, QAExample)
@@ -40,6 +41,7 @@ def answer_round_trip(pairs: Input, reader: Input, answers: Output, metrics: Out
             "reader": checkpoint or "regime real",
             "n_pairs": len(rows),
             "n_exact": n_exact,
+            "n_unanswered": sum(not answer.is_answer for answer in found),
             "mean_f1": mean_f1,
         },
     )

@@ -42,7 +42,10 @@ def evaluate(
         answers = reader.answer_all(
             chosen, cache=project_root() / ".cache" / "features", **settings
         )
-        predicted = {e.id: answer.text for e, answer in zip(chosen, answers, strict=True)}
+        # A question that cannot be read has no prediction: it scores 0 and counts.
+        predicted = {
+            e.id: answer.text for e, answer in zip(chosen, answers, strict=True) if answer.is_answer
+        }
         write_table(
             predictions / f"{name}.parquet",
             [Prediction(id=id_, text=text) for id_, text in predicted.items()],

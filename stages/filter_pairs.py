@@ -8,14 +8,17 @@ the steps before it alone. What seeds there are stands in params.yaml this way, 
 params give the same pairs. Seeds nest and responses are cached: a round pays for new seeds alone.
 """
 
+from collections.abc import Iterator
+
 from augqa.errors import DataError
-from augqa.filters import advice, counts, decide, n_seeds_needed, over_target
+from augqa.filters import Surroundings, advice, counts, decide, in_step, n_seeds_needed
 from augqa.metrics import read_metrics, write_metrics
-from augqa.overlap import NgramIndex
+from augqa.overlap import HeldOutTexts
 from augqa.params import load_params
 from augqa.records import QAExample, Rejection, RoundTripAnswer
+from augqa.sentences import not_english, reads_as_english
 from augqa.stage import Input, Output, run
-from augqa.tables import read_table, write_table
+from augqa.tables import copy_rows, iterate_table, iterate_tables, write_table
 
 
 def filter_pairs(
@@ -29,64 +32,73 @@ def filter_pairs(
     metrics: Output,
 ) -> str:
     """Write what is kept and what is not; no model is called."""
-    own = load_params().filter_pairs
-    made = read_table(pairs, QAExample)
-    answers = {row.id: row for row in read_table(round_trip_answers, RoundTripAnswer)}
-    unread = [pair.id for pair in made if pair.id not in answers]
+    settings = load_params().filter_pairs.model_dump()
+    held_out = HeldOutTexts.of(
+        iterate_tables(test, QAExample), n_words=settings["test_overlap_words"]
+    )
+    seed_ids = [seed.id for seed in iterate_table(seeds, QAExample)]
+    unread: list[str] = []
+    n_foreign = 0
+
+    def judged() -> Iterator[tuple[QAExample, RoundTripAnswer]]:
+        nonlocal n_foreign
+        made = iterate_table(pairs, QAExample)
+        context = None
+        for pair, read in in_step(made, iterate_table(round_trip_answers, RoundTripAnswer)):
+            if pair.context_id != context:
+                context, english = pair.context_id, reads_as_english(pair.context)
+            n_foreign += not english
+            if read is None:
+                unread.append(pair.id)
+            else:
+                yield pair, read
+
+    decision = decide(
+        judged(),
+        settings=settings,
+        surroundings=Surroundings(held_out=held_out, seed_ids=seed_ids),
+    )
     if unread:
         raise DataError(
-            f"{round_trip_answers}: no answer to {len(unread)} of {len(made)} pairs of {pairs},"
-            f" the first one {unread[0]}. Run `dvc repro answer_round_trip`."
+            f"{round_trip_answers}: no answer to {len(unread)} of"
+            f" {decision.n_pairs + len(unread)} pairs of {pairs}, the first one {unread[0]}. Run"
+            " `dvc repro answer_round_trip`."
         )
-    sets = [read_table(path, QAExample) for path in sorted(test.glob("*.parquet"))]
-    if not sets:
-        raise DataError(f"{test}: no test set to hold the pairs against. Run `dvc repro prepare`.")
-    n_words = own.test_overlap_words
-    keep, rejections = decide(
-        made,
-        answers,
-        test_contexts=NgramIndex({e.context for rows in sets for e in rows}, n_words=n_words),
-        test_questions=NgramIndex((e.question for rows in sets for e in rows), n_words=n_words),
-        **own.model_dump(exclude={"test_overlap_words", "target_kept"}),
-    )
-    seed_ids = [seed.id for seed in read_table(seeds, QAExample)]
-    beyond = over_target(keep, seed_ids, target_kept=own.target_kept)
-    rejections += beyond
-    cut = {row.id for row in beyond}
-    keep = [pair for pair in keep if pair.id not in cut]
-    n_rejected = counts(rejections)
-    write_table(rejected, rejections, Rejection)
-    counted = {"n_kept": len(keep), "n_rejected": n_rejected}
+    n_kept, target_kept = decision.n_kept, settings["target_kept"]
+    n_rejected = counts(decision.rejected.values())
+    write_table(rejected, decision.rejected.values(), Rejection)
+    counted = {"n_kept": n_kept, "n_rejected": n_rejected, "n_not_english": n_foreign}
     needed = None
-    if own.target_kept is not None:
+    if target_kept is not None:
         needed = n_seeds_needed(
-            n_kept=len(keep),
-            target_kept=own.target_kept,
+            n_kept=n_kept,
+            target_kept=target_kept,
             n_seeds=len(seed_ids),
             n_pool=read_metrics(prepare)["n_pool"],
         )
-        counted["target_kept"] = own.target_kept
+        counted["target_kept"] = target_kept
         if needed is not None:
             counted["n_seeds_needed"] = needed
     write_metrics(metrics, counted)
-    if not keep:
+    if not n_kept:
         raise DataError(
-            f"{pairs}: none of the {len(made)} pairs is left. {rejected} has a row for each:\n"
-            f"{advice(n_rejected)}"
+            f"{pairs}: none of the {decision.n_pairs} pairs is left. {rejected} has a row for"
+            f" each:\n{advice(n_rejected)}"
         )
     if needed is not None:
         raise DataError(
-            f"{pairs}: {len(keep)} pairs are kept, {len(keep) / len(seed_ids):.2f} a seed, but"
-            f" filter_pairs.target_kept asks for {own.target_kept}: that takes about {needed} seeds"
+            f"{pairs}: {n_kept} pairs are kept, {n_kept / len(seed_ids):.2f} a seed, but"
+            f" filter_pairs.target_kept asks for {target_kept}: that takes about {needed} seeds"
             f" instead of {len(seed_ids)}. `make grow` raises prepare.n_seeds in params.yaml until"
             " there are enough; or do so yourself, or set target_kept to null. No response that"
             " is in the cache is paid for again."
         )
-    write_table(kept, keep, QAExample)
+    copy_rows(pairs, kept, QAExample, keep=decision.keeps)
     reasons = ", ".join(f"{n} {reason}" for reason, n in n_rejected.items()) or "none"
-    short = (own.target_kept or 0) - len(keep)
+    short = (target_kept or 0) - n_kept
     ran_out = f"; the seeds ran out {short} short of target_kept" if short > 0 else ""
-    return f"kept {len(keep)} of {len(made)} pairs; rejected: {reasons}{ran_out}"
+    foreign = not_english(n_foreign, decision.n_pairs, "pairs", "F1 and exact match of an answer")
+    return f"kept {n_kept} of {decision.n_pairs} pairs; rejected: {reasons}{ran_out}{foreign}"
 
 
 if __name__ == "__main__":

@@ -19,13 +19,16 @@ def generate_pairs(
     pairs: Output,
     rejected: Output,
     metrics: Output,
+    prompts: OptionalInput = None,
     question_generators: OptionalInput = None,
 ) -> str:
     """Write the pairs whose answer is a span of its context, and a row for all that is none."""
     params = load_params()
     own, kinds = params.generate_pairs, params.question_generators
     trained = question_generators / kinds[0] if question_generators and kinds else None
-    given = Given(n_pairs=own.pairs_per_context, endpoint=params.llm, trained=trained)
+    given = Given(
+        n_pairs=own.pairs_per_context, endpoint=params.llm, trained=trained, prompts=prompts
+    )
 
     def passages() -> Iterator[Passage]:
         yield from generated_passages(iterate_table(contexts, GeneratedContext))

@@ -1,11 +1,10 @@
 """Fine-tune the reader on one regime's training set with one seed."""
 
-import hashlib
-import json
 import shutil
 from typing import Any
 
 from augqa import tracking
+from augqa.lineage import md5, run_key
 from augqa.metrics import write_metrics
 from augqa.params import load_params
 from augqa.reader import leads, model_card, train_reader
@@ -14,21 +13,26 @@ from augqa.stage import Input, Name, Output, Seed, project_root, run
 from augqa.tables import read_table
 
 
-def train(regime: Name, seed: Seed, blend: Input, model: Output, metrics: Output) -> str:
+def train(
+    regime: Name, seed: Seed, blend: Input, pool: Input, model: Output, metrics: Output
+) -> str:
     """Write the reader with training.json, which tells what it was made from, and the losses."""
     params = load_params()
     settings = {**dict(params.reader), **dict(params.train)}
     examples = read_table(blend, QAExample)
-    blend_md5 = hashlib.md5(blend.read_bytes()).hexdigest()
-    run_key = _run_key(blend_md5, settings, seed, regime)
+    blend_md5 = md5(blend)
+    key = run_key(blend=blend_md5, params=settings, seed=seed, regime=regime)
     cache = project_root() / ".cache"
-    folders: dict[str, Any] = {"cache": cache / "features", "resume": cache / "train" / run_key}
+    folders: dict[str, Any] = {"cache": cache / "features", "resume": cache / "train" / key}
+    if params.train.held_out_fraction:
+        # Of the pool: held out of the training set, generated text would tell when to stop.
+        folders["pool"] = read_table(pool, QAExample)
 
     if not leads():
         train_reader(examples, seed=seed, **folders, **settings)
         return f"{regime}, seed {seed}: helped to train; the first process writes"
     with tracking.training_run(
-        run_key=run_key,
+        run_key=key,
         regime=regime,
         seed=seed,
         params=settings,
@@ -39,20 +43,9 @@ def train(regime: Name, seed: Seed, blend: Input, model: Output, metrics: Output
             examples, seed=seed, on_epoch=tracked.log_epoch, **folders, **settings
         )
 
-    numbers = {
-        "regime": regime,
-        "seed": seed,
-        "n_examples": report.n_examples,
-        "n_windows": report.n_windows,
-        "n_cut_off": len(report.cut_off),
-        "n_held_out": len(report.held_out),
-        "n_steps": report.n_steps,
-        "loss_per_epoch": list(report.loss_per_epoch),
-        "held_out_f1": list(report.held_out_f1),
-        "best_epoch": report.best_epoch,
-    }
+    numbers = {"regime": regime, "seed": seed, **report.numbers}
     lineage = {
-        "run_key": run_key,
+        "run_key": key,
         "blend": f"{regime}/{blend.name}",
         "blend_md5": blend_md5,
         "cut_off": list(report.cut_off),
@@ -65,7 +58,7 @@ def train(regime: Name, seed: Seed, blend: Input, model: Output, metrics: Output
         regime=regime,
         seed=seed,
         blend_md5=blend_md5,
-        run_key=run_key,
+        run_key=key,
         report=report,
         settings=settings,
     )
@@ -76,12 +69,6 @@ def train(regime: Name, seed: Seed, blend: Input, model: Output, metrics: Output
         f"{regime}, seed {seed}: {report.n_examples} examples, {len(report.cut_off)} cut off,"
         f" loss {report.loss_per_epoch[0]:.2f} to {report.loss_per_epoch[-1]:.2f}"
     )
-
-
-def _run_key(blend_md5: str, settings: dict[str, object], seed: int, regime: str) -> str:
-    """Return the name of this training wherever it runs: equal inputs, equal key."""
-    parts = {"blend": blend_md5, "params": settings, "seed": seed, "regime": regime}
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
 if __name__ == "__main__":

@@ -1,7 +1,5 @@
 """Fine-tune a question generator of one kind on the pool of real examples."""
 
-import hashlib
-import json
 import shutil
 from dataclasses import asdict
 from typing import Any
@@ -9,6 +7,7 @@ from typing import Any
 from augqa import tracking
 from augqa.errors import ParamsError
 from augqa.finetuning.language_model import FineTuning
+from augqa.lineage import md5, run_key
 from augqa.metrics import write_metrics
 from augqa.params import load_params
 from augqa.question_generator.training import train_question_generator as train
@@ -24,14 +23,14 @@ def train_question_generator(kind: Name, pool: Input, model: Output, metrics: Ou
         raise ParamsError(f"question_generators: {kind!r} is neither causal nor seq2seq")
     settings = params.model_dump(exclude={"causal", "seq2seq"})
     settings |= {"share_contexts": False, **getattr(params, kind).model_dump(), "kind": kind}
-    pool_md5 = hashlib.md5(pool.read_bytes()).hexdigest()
-    run_key = _run_key(pool_md5, settings)
-    resume = project_root() / ".cache" / "train" / run_key
+    pool_md5 = md5(pool)
+    key = run_key(pool=pool_md5, question_generator=settings)
+    resume = project_root() / ".cache" / "train" / key
     examples = read_table(pool, QAExample)
 
     how, others = FineTuning.parted(settings)
     with tracking.training_run(
-        run_key=run_key,
+        run_key=key,
         regime=f"question_generator_{kind}",
         seed=params.seed,
         params=settings,
@@ -45,7 +44,7 @@ def train_question_generator(kind: Name, pool: Input, model: Output, metrics: Ou
     numbers |= {"kind": kind, "loss_per_part": list(report.loss_per_part)}
     made.save(model)
     left_out = [[row.id, row.reason] for row in report.left_out]
-    lineage = {"run_key": run_key, "pool_md5": pool_md5, "left_out": left_out}
+    lineage = {"run_key": key, "pool_md5": pool_md5, "left_out": left_out}
     write_metrics(model / "training.json", {**numbers, **lineage})
     write_metrics(metrics, numbers)
     shutil.rmtree(resume, ignore_errors=True)
@@ -54,12 +53,6 @@ def train_question_generator(kind: Name, pool: Input, model: Output, metrics: Ou
         f" {report.n_trained_weights:,} of {report.n_weights:,} weights,"
         f" loss {report.loss_per_part[0]:.2f} to {report.loss_per_part[-1]:.2f}"
     )
-
-
-def _run_key(pool_md5: str, settings: dict[str, Any]) -> str:
-    """Return the name of this training wherever it runs: equal inputs, equal key."""
-    parts = {"pool": pool_md5, "params": settings}
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
 if __name__ == "__main__":

@@ -23,12 +23,12 @@ from augqa.expectations import (
     run_suite,
 )
 from augqa.metrics import read_metrics, write_metrics
-from augqa.overlap import NgramIndex
+from augqa.overlap import HeldOutTexts
 from augqa.params import load_params
-from augqa.records import QAExample, RoundTripAnswer
+from augqa.records import QAExample
 from augqa.report.gate_page import write_gate_page
 from augqa.stage import Input, Name, OptionalInput, Output, run
-from augqa.tables import read_table
+from augqa.tables import iterate_tables
 
 
 def validate(
@@ -62,26 +62,13 @@ def validate(
             frame = example_frame(table, reference_ids=ids(reference), by="source")
             suite = pairs_suite(**lengths)
         case "kept" if test is not None and profile is not None:
-            answers = {row.id: row for row in read_table(reference, RoundTripAnswer)}
-            held = [
-                e for path in sorted(test.glob("*.parquet")) for e in read_table(path, QAExample)
-            ]
-            n_words = params.filter_pairs.test_overlap_words
-            filtered = Filtered(
-                test_contexts=NgramIndex({e.context for e in held}, n_words=n_words),
-                test_questions=NgramIndex((e.question for e in held), n_words=n_words),
-                min_duplicate_similarity=params.filter_pairs.min_duplicate_similarity,
+            settings = params.filter_pairs.model_dump()
+            held_out = HeldOutTexts.of(
+                iterate_tables(test, QAExample), n_words=settings["test_overlap_words"]
             )
-            frame = example_frame(
-                table, reference_ids=answers, round_trip=answers, filtered=filtered
-            )
-            suite = kept_suite(
-                **params.filter_pairs.model_dump(
-                    exclude={"min_duplicate_similarity", "test_overlap_words", "target_kept"}
-                ),
-                **dict(params.gates),
-                real=read_metrics(profile),
-            )
+            filtered = Filtered(held_out=held_out, settings=settings)
+            frame = example_frame(table, round_trip=reference, filtered=filtered)
+            suite = kept_suite(settings=settings, real=read_metrics(profile), **dict(params.gates))
         case "blend" if regime is not None and reserve is not None:
             knobs = params.blend[regime]
             kind = KINDS.get(knobs.kind)

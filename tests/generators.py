@@ -1,6 +1,7 @@
 """Tiny language models to train, and examples for them to learn."""
 
 import hashlib
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from transformers import (
     LlamaForCausalLM,
 )
 
-from augqa.finetuning.language_model import FineTuning, OnPart
+from augqa.finetuning.language_model import FineTuning, Lora, OnPart
 from augqa.question_generator.training import train_question_generator
 from augqa.records import QAExample
 from tests.examples import example
@@ -91,7 +92,10 @@ def train(
         "max_grad_norm": 1.0,
         "threads": 1,
     }
-    how, others = FineTuning.parted(values | changes)
+    values |= changes
+    if isinstance(values["lora"], Lora):
+        values["lora"] = asdict(values["lora"])  # as a params section has it
+    how, others = FineTuning.parted(values)
     return train_question_generator(
         lessons() if examples is None else examples,
         how=how,

@@ -27,7 +27,11 @@ def found(text: str) -> list[tuple[str, str]]:
         ("One of us fell.", []),  # a pronoun, not a number
         ("He met J. R. R. Tolkien.", [("J. R. R. Tolkien", "name")]),
         ("He left the University of Oxford.", [("University of Oxford", "name")]),
-        ("He read Newton's notes.", [("Newton", "name")]),
+        ("He read Newton's notes.", [("Newton's notes", "name")]),
+        ("It is Newton's.", [("Newton", "name")]),  # nothing goes on
+        ("So the origins of coffee are old.", [("the origins of coffee", "phrase")]),
+        ("He read Newton's laws of motion.", [("Newton's laws of motion", "name")]),
+        ("At the end of it all fell.", []),  # what it is the end of is not told
         ("He flew with Apollo 11 today.", [("Apollo 11", "name")]),
         ("Rain fell. Then Rain came.", [("Rain", "name"), ("Rain", "name")]),
         ("Rain fell.", []),  # a capital where a sentence begins says nothing

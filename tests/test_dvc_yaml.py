@@ -129,6 +129,8 @@ def test_whoever_reads_a_table_depends_on_its_gate(stage: str) -> None:
     deps = paths(body(stage)["deps"])
     # A later gate stands behind an earlier one: kept pairs are checked pairs of checked contexts.
     behind = {
+        "train": {"data/prepared/pool.parquet"},
+        "train_real": {"data/prepared/pool.parquet"},
         "filter_pairs": {"data/generated/pairs.parquet"},
         "blend": {
             "data/prepared/pool.parquet",

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from augqa.errors import ReaderError
-from augqa.reader import TextEncoder
+from augqa.embedding import TextEncoder
+from augqa.errors import CheckpointError
 
 TEXTS = [
     "The bridge over the river was built of stone.",
@@ -49,5 +49,5 @@ def test_no_text_gives_no_embedding(encoder: TextEncoder) -> None:
 
 
 def test_more_tokens_than_the_model_reads_are_refused(encoder: TextEncoder) -> None:
-    with pytest.raises(ReaderError, match="max_tokens 513 is above the 512"):
+    with pytest.raises(CheckpointError, match="max_tokens 513 is above the 512"):
         TextEncoder(model=encoder.model, tokenizer=encoder.tokenizer, max_tokens=513)

@@ -5,11 +5,7 @@ expectation, one run a table, one test an expectation.
 """
 
 import dataclasses
-import importlib.util
-import json
-import subprocess
-import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -17,283 +13,26 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-import yaml
 
 from augqa.blends import KINDS, Kind, original_id
-from augqa.drift import ASPECTS, profile
-from augqa.errors import DataError, ParamsError
-from augqa.expectations import (
-    Filtered,
-    Finding,
-    Frame,
-    Outcome,
-    blend_suite,
-    context_frame,
-    contexts_suite,
-    example_frame,
-    ids,
-    kept_suite,
-    pairs_suite,
-    pool_suite,
-    run_suite,
+from augqa.expectations import blend_suite, contexts_suite, example_frame, pool_suite, run_suite
+from augqa.records import QAExample
+from tests.gating import (
+    BREAKS,
+    DRIFT,
+    FILTERED,
+    MOSTLY,
+    SETTINGS,
+    SUITES,
+    WHOLE_TABLE,
+    broken_rows,
+    context_row,
+    example_row,
+    outcome_of,
+    sound_rows,
+    suite_of_kept,
+    write_rows,
 )
-from augqa.metrics import write_metrics
-from augqa.overlap import NgramIndex
-from augqa.records import GeneratedContext, QAExample, RoundTripAnswer, context_id
-from augqa.tables import schema
-from tests.examples import example
-
-ROOT = Path(__file__).parents[1]
-Row = dict[str, Any]
-Break = Callable[[Row], Row]
-
-# What the pool looks like that kept pairs are held against: like the sound rows.
-REAL = profile(
-    [
-        example(
-            context="In 1818 the author of text seed0 wrote a long book.",
-            question="When was the book of seed0 written?",
-            answer="1818",
-        )
-    ]
-    * 200
-)
-FILTERED = Filtered(
-    test_contexts=NgramIndex(["A text of a test set."], n_words=3),
-    test_questions=NgramIndex(["Where is the capital of France?"], n_words=3),
-    min_duplicate_similarity=None,
-)
-
-LENGTHS = {"max_answer_words": 5, "min_question_words": 3, "max_question_words": 12}
-SUITES: Mapping[str, Callable[[], Any]] = {
-    "pool": pool_suite,
-    "contexts": lambda: contexts_suite(max_words=30, max_failed_fraction=0.0),
-    "pairs": lambda: pairs_suite(**LENGTHS),
-    "kept": lambda: kept_suite(
-        min_round_trip_f1=50.0,
-        round_trip_exact_match=True,
-        min_reader_score=1.0,
-        max_test_overlap_fraction=0.5,
-        max_pairs_per_context=1,
-        real=REAL,
-        max_question_word_drift=0.25,
-        max_length_drift=0.5,
-        **LENGTHS,
-    ),
-    "blend": lambda: blend_suite(
-        "mix", origins=KINDS.get("mix").origins, n_examples=4, n_generated=2
-    ),
-}
-
-
-# --- Sound rows, and one way to break them for each expectation ------------------------------
-
-
-def example_row(id_: str, origin: str = "real", **changes: Any) -> Row:
-    context = f"In 1818 the author of text {id_} wrote a long book."
-    row = {
-        "id": id_,
-        "context": context,
-        "question": "When was the book written?",
-        "answers": [{"text": "1818", "start": 3}],
-        "origin": origin,
-        "context_origin": origin,
-        "method": None if origin == "real" else "llm",
-        "model": None,
-        "prompt_sha256": None,
-        **changes,
-    }
-    return {"context_id": context_id(row["context"]), **row}
-
-
-def context_row(n: int, **changes: Any) -> Row:
-    return {
-        "id": f"seed{n}/c0",
-        "source_id": f"seed{n}",
-        "text": f"Text {n} of a language model.",
-        "failure": None,
-        "model": "small-model",
-        "finish_reason": "stop",
-        "prompt_tokens": 20,
-        "completion_tokens": 30,
-        "prompt_sha256": "0" * 64,
-        "style": "plain",
-        **changes,
-    }
-
-
-def changed(**values: Any) -> Break:
-    return lambda row: {**row, **values}
-
-
-ANSWERED_ELSEWHERE = [{"text": "1818", "start": 4}]
-EXAMPLE_BREAKS: Mapping[str, Break] = {
-    "id_not_blank": changed(id=" "),
-    "context_not_blank": changed(context=" \n"),
-    "question_not_blank": changed(question="  "),
-    "answer_present": changed(answers=[]),
-    "answer_not_blank": changed(answers=[{"text": " ", "start": 2}]),
-    "answer_at_its_start": changed(answers=ANSWERED_ELSEWHERE),
-    "context_id_fits": changed(context_id="0123456789abcdef"),
-    "origin": changed(context_origin="copied"),
-}
-ASKED_AGAIN = changed(
-    context="The same 1818.",
-    context_id=context_id("The same 1818."),
-    question="When was the same book written?",
-)
-REPEATED: Mapping[str, Sequence[Break]] = {
-    "id_unique": (changed(id="twice"), changed(id="twice")),
-    "question_unique": (ASKED_AGAIN, ASKED_AGAIN),
-}
-PAIR_BREAKS: Mapping[str, Break] = {
-    "one_answer": changed(answers=[{"text": "1818", "start": 3}] * 2),
-    "method_named": changed(method=None),
-}
-BREAKS: Mapping[str, Mapping[str, Break | Sequence[Break]]] = {
-    "pool": {
-        **EXAMPLE_BREAKS,
-        **REPEATED,
-        "context_not_in_test": changed(
-            context="A text of a test set.", context_id=context_id("A text of a test set.")
-        ),
-    },
-    "contexts": {
-        "id_unique": (changed(id="twice/c0"), changed(id="twice/c0")),
-        "id_names_seed": changed(id="seed1/context"),
-        "source_is_a_seed": lambda row: {**row, "source_id": "nobody", "id": "nobody/c0"},
-        "failures_within_limit": changed(failure="truncated", text=""),
-        "text_where_no_failure": changed(text=" "),
-        "words_within_limit": changed(text="word " * 31),
-        "text_not_repeated": (changed(text="Again."), changed(text="Again.")),
-        "model_named": changed(model=None),
-        "tokens_counted": changed(prompt_tokens=0),
-        "prompt_hashed": changed(prompt_sha256="none"),
-    },
-    "pairs": {
-        **EXAMPLE_BREAKS,
-        **PAIR_BREAKS,
-        "id_unique": (changed(id="seed0/twice"), changed(id="seed0/twice")),
-        "id_begins_with_seed": changed(id="nobody/c0/p0"),
-    },
-    "kept": {
-        **EXAMPLE_BREAKS,
-        **PAIR_BREAKS,
-        **REPEATED,
-        "round_trip_answered": changed(id="unread"),
-        "round_trip_agrees": changed(id="wrong"),
-        "reader_score_within_filter": changed(id="guessed"),
-        "is_a_question": changed(question="When was? No question here"),
-        "answer_not_in_question": changed(question="Was it in 1818 then?"),
-        # As that of the first sound row, with the same answer.
-        "question_not_repeated": changed(question="When was the book of seed0 written?"),
-        "round_trip_exact": changed(id="inexact"),
-        "pairs_per_context_within_filter": (
-            changed(context="Shared: 1818.", context_id=context_id("Shared: 1818.")),
-            changed(context="Shared: 1818.", context_id=context_id("Shared: 1818.")),
-        ),
-        "context_not_in_test": changed(
-            context="A text of a test set.", context_id=context_id("A text of a test set.")
-        ),
-        "question_not_in_test": changed(question="Where is the capital of France?"),
-        "question_words_within_filter": changed(question="Two words?"),
-        "answer_words_within_filter": changed(
-            answers=[{"text": "1818 the author of text seed0", "start": 3}]
-        ),
-    },
-    "blend": {
-        **EXAMPLE_BREAKS,
-        **REPEATED,
-        "pool_id_if_real": changed(origin="generated", context_origin="generated"),
-    },
-}
-# About the whole table, each with a run of its own.
-DRIFT = {f"{aspect}_drift" for aspect in ASPECTS}
-WHOLE_TABLE = {"columns", "row_count", "n_generated_as_asked"} | DRIFT
-MOSTLY = {
-    "question_words_mostly_within_filter",
-    "answer_words_mostly_within_filter",
-    "question_mark_mostly",
-}
-
-
-def sound_rows(artefact: str, n: int = 4) -> list[Row]:
-    if artefact == "contexts":
-        return [context_row(i) for i in range(n)]
-    if artefact == "pool":
-        return [example_row(f"q{i}") for i in range(n)]
-    if artefact == "blend":
-        pairs = [example_row(f"seed{i}/c0/p0", "generated") for i in range(n // 2)]
-        return [example_row(f"q{i}") for i in range(n - n // 2)] + pairs
-    if artefact == "kept":
-        return [kept_row(i) for i in range(n)]
-    return [example_row(f"seed{i}/c0/p0", "generated") for i in range(n)]
-
-
-def kept_row(n: int) -> Row:
-    question = f"When was the book of seed{n} written?"
-    return example_row(f"seed{n}/c0/p0", "generated", question=question)
-
-
-def broken_rows(artefact: str) -> tuple[list[Row], dict[str, set[int]]]:
-    """Return a table with sound rows first, and the broken rows of each expectation."""
-    rows = sound_rows(artefact)
-    places: dict[str, set[int]] = {}
-    n = 100
-    for name, breaks in BREAKS[artefact].items():
-        for broken in breaks if isinstance(breaks, Sequence) else [breaks]:
-            if artefact == "contexts":
-                sound = context_row(n)
-            elif artefact in ("pool", "blend"):
-                sound = example_row(f"q{n}")
-            elif artefact == "kept":
-                sound = kept_row(n)
-            else:
-                sound = example_row(f"seed{n}/c0/p0", "generated")
-            places.setdefault(name, set()).add(len(rows))
-            rows.append(broken(sound))
-            n += 1
-    return rows, places
-
-
-def write_rows(path: Path, rows: Iterable[Row], record: type[Any]) -> Path:
-    pq.write_table(pa.Table.from_pylist(list(rows), schema=schema(record)), path)
-    return path
-
-
-def frame_of(artefact: str, rows: Sequence[Row], folder: Path) -> Frame:
-    record = GeneratedContext if artefact == "contexts" else QAExample
-    path = write_rows(folder / "table.parquet", rows, record)
-    seeds = {f"seed{n}" for n in range(200)}
-    match artefact:
-        case "contexts":
-            return context_frame(path, seed_ids=seeds)
-        case "pool":
-            test_contexts = {context_id("A text of a test set.")}
-            return example_frame(path, reference_ids=test_contexts, by="context_id")
-        case "pairs":
-            return example_frame(path, reference_ids=seeds, by="source")
-        case "kept":
-            answers = {
-                row["id"]: RoundTripAnswer(
-                    id=row["id"],
-                    text="1819" if row["id"] == "inexact" else "1818",
-                    score=0.9 if row["id"] == "guessed" else 1.0,
-                    f1=49.9 if row["id"] == "wrong" else 80.0,
-                )
-                for row in rows
-                if row["id"] != "unread"
-            }
-            return example_frame(path, reference_ids=answers, round_trip=answers, filtered=FILTERED)
-        case _:
-            return example_frame(path, reference_ids={f"q{n}" for n in range(200)})
-
-
-def outcome_of(
-    artefact: str, rows: Sequence[Row], folder: Path, suite: Any = None
-) -> dict[str, Finding]:
-    outcome = run_suite(frame_of(artefact, rows, folder), suite or SUITES[artefact]())
-    return {finding.name: finding for finding in outcome.findings}
 
 
 @pytest.fixture(scope="module")
@@ -373,9 +112,44 @@ def test_a_question_may_come_near_another_only_up_to_the_filter_s_similarity(
     tmp_path: Path,
 ) -> None:
     path = write_rows(tmp_path / "table.parquet", sound_rows("kept"), QAExample)
-    strict = dataclasses.replace(FILTERED, min_duplicate_similarity=0.5)
-    repeats = example_frame(path, filtered=strict).data["repeats"]
-    assert list(repeats) == [False, True, True, True]
+    strict = dataclasses.replace(FILTERED, settings={**SETTINGS, "min_duplicate_similarity": 0.5})
+    nearest = example_frame(path, filtered=strict).data["similarity_to_earlier"]
+    assert [value >= 0.5 for value in nearest] == [False, True, True, True]
+    # The answers are the same; where they and the contexts differ, no question is compared.
+    rows = [
+        row | {"answers": [{"text": str(n), "start": 0}]}
+        for n, row in enumerate(sound_rows("kept"))
+    ]
+    path = write_rows(tmp_path / "other.parquet", rows, QAExample)
+    assert not example_frame(path, filtered=strict).data["similarity_to_earlier"].any()
+
+
+def test_more_pairs_than_the_target_are_told(tmp_path: Path) -> None:
+    suite = suite_of_kept({**SETTINGS, "target_kept": 3})
+    finding = outcome_of("kept", sound_rows("kept"), tmp_path, suite)["within_target"]
+    assert (finding.n_unexpected, finding.rows) == (1, ("'seed3/c0/p0' (row 3)",))
+    suite = suite_of_kept({**SETTINGS, "target_kept": 4})
+    assert outcome_of("kept", sound_rows("kept"), tmp_path, suite)["within_target"].success
+
+
+def test_a_filter_that_is_off_promises_nothing() -> None:
+    off = {
+        "drop_passage_dependent": False,
+        "max_repeated_fraction": None,
+        "round_trip_exact_match": False,
+        "min_reader_score": None,
+        "max_pairs_per_context": None,
+        "target_kept": None,
+    }
+    names = {e.meta["name"] for e in suite_of_kept({**SETTINGS, **off}).expectations}
+    assert {e.meta["name"] for e in suite_of_kept(SETTINGS).expectations} - names == {
+        "stands_alone",
+        "does_not_loop",
+        "round_trip_exact",
+        "reader_score_within_filter",
+        "pairs_per_context_within_filter",
+        "within_target",
+    }
 
 
 def test_a_share_of_failures_that_is_just_allowed_passes(tmp_path: Path) -> None:
@@ -422,7 +196,7 @@ def test_a_blend_of_another_size_or_share_fails(tmp_path: Path) -> None:
 def test_a_blend_allows_the_origins_of_its_kind_alone(kind: Kind) -> None:
     suite = blend_suite("mine", origins=kind.origins, n_examples=None, n_generated=None)
     (origin,) = [e for e in suite.expectations if e.meta["name"] == "origin"]
-    assert set(origin.value_pairs_set) == set(kind.origins)
+    assert set(origin.value_set) == {" on ".join(pair) for pair in kind.origins}
 
 
 def test_a_copy_goes_by_the_id_of_its_original(tmp_path: Path) -> None:
@@ -430,212 +204,3 @@ def test_a_copy_goes_by_the_id_of_its_original(tmp_path: Path) -> None:
     path = write_rows(tmp_path / "blend.parquet", rows, QAExample)
     frame = example_frame(path, reference_ids={"q1"}, id_of=original_id)
     assert frame.data["in_reference_iff_real"].tolist() == [True, True, False]
-
-
-# --- What is written --------------------------------------------------------------------------
-
-
-def test_the_report_is_the_same_bytes_on_each_run(tmp_path: Path) -> None:
-    rows, _ = broken_rows("pool")
-    written = []
-    for name in ("one.json", "two.json"):
-        outcome = run_suite(frame_of("pool", rows, tmp_path), pool_suite())
-        write_metrics(tmp_path / name, outcome.as_metrics())
-        written.append((tmp_path / name).read_bytes())
-    assert written[0] == written[1]
-    report = json.loads(written[0])
-    assert (report["success"], report["n_rows"]) == (False, len(rows))
-    assert report["expectations"]["answer_present"] == {
-        "severity": "critical",
-        "success": False,
-        "unexpected_count": 1,
-        "unexpected_fraction": round(1 / len(rows), 4),
-        "unexpected_rows": ["'q103' (row 7)"],
-    }
-
-
-def test_a_warning_alone_does_not_fail_a_gate() -> None:
-    finding = Finding(
-        name="n",
-        promise="p",
-        relied_on_by=(),
-        success=False,
-        severity="warning",
-        n_unexpected=1,
-        fraction=0.1,
-        observed=None,
-        bound="",
-        broken=((0, "a"),),
-    )
-    report = Outcome(n_rows=10, findings=(finding,)).as_metrics()
-    assert (report["success"], report["n_warnings"]) == (True, 1)
-
-
-def test_ids_of_an_empty_folder_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="no table in this folder"):
-        ids(tmp_path)
-
-
-@pytest.fixture(scope="module")
-def stage() -> Any:
-    """Return the module stages/validate.py, run in this process: the import is what is slow."""
-    spec = importlib.util.spec_from_file_location("validate_stage", ROOT / "stages/validate.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-@pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Stand in a folder with params.yaml and sound tables, each with what it is held against."""
-    params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
-    params["blend"]["mix"] = {"kind": "mix", "n_examples": 4, "generated_fraction": 0.5}
-    params["filter_pairs"] |= {"max_answer_words": 5, "min_round_trip_f1": 50.0}
-    (tmp_path / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
-    for name in SUITES:
-        record = GeneratedContext if name == "contexts" else QAExample
-        write_rows(tmp_path / f"{name}.parquet", sound_rows(name), record)
-    write_rows(tmp_path / "seeds.parquet", [example_row(f"seed{n}") for n in range(4)], QAExample)
-    (tmp_path / "test").mkdir()
-    write_rows(tmp_path / "test/squad.parquet", [example_row("test")], QAExample)
-    answers = [
-        {"id": row["id"], "text": "1818", "score": 1.0, "f1": 100.0} for row in sound_rows("kept")
-    ]
-    write_rows(tmp_path / "answers.parquet", answers, RoundTripAnswer)
-    write_metrics(tmp_path / "profile.json", REAL)
-    write_rows(tmp_path / "reserve.parquet", [], QAExample)
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
-def held_against(artefact: str, project: Path) -> dict[str, Path]:
-    """Return the options with which the stage validates one table."""
-    paths = {"reference": REFERENCES[artefact]}
-    if artefact == "kept":
-        paths |= {"test": "test", "profile": "profile.json"}
-    written = {"report": "report.json", "page": "page.html", "table": f"{artefact}.parquet"}
-    if artefact == "blend":
-        # A folder with a table, and a report, for each training seed.
-        paths["reserve"] = "reserve.parquet"
-        (project / "blend").mkdir(exist_ok=True)
-        (project / "blend.parquet").rename(project / "blend" / "1.parquet")
-        written |= {"report": "reports", "page": "pages", "table": "blend"}
-    return {name: project / path for name, path in (paths | written).items()}
-
-
-REFERENCES = {
-    "pool": "test",
-    "contexts": "seeds.parquet",
-    "pairs": "seeds.parquet",
-    "kept": "answers.parquet",
-    "blend": "pool.parquet",
-}
-
-
-@pytest.mark.parametrize("artefact", SUITES)
-def test_the_stage_holds_each_table_against_its_reference(
-    artefact: str, stage: Any, project: Path
-) -> None:
-    closing = stage.validate(
-        artefact=artefact,
-        **held_against(artefact, project),
-        regime="mix" if artefact == "blend" else None,
-    )
-    assert "expectations hold for 4 rows" in closing
-    report = project / ("reports/1.json" if artefact == "blend" else "report.json")
-    assert json.loads(report.read_text(encoding="utf-8"))["success"]
-
-
-def test_the_stage_reports_a_warning_and_goes_on(stage: Any, project: Path) -> None:
-    rows = [{**row, "question": "Write the year down"} for row in sound_rows("pairs")]
-    write_rows(project / "pairs.parquet", rows, QAExample)
-    closing = stage.validate(artefact="pairs", **held_against("pairs", project))
-    assert "warning: question_mark_mostly: broken by 4 rows" in closing
-
-
-def test_the_stage_names_drift_from_real_data_and_goes_on(stage: Any, project: Path) -> None:
-    rows = [{**row, "question": f"Who wrote book {n}?"} for n, row in enumerate(sound_rows("kept"))]
-    write_rows(project / "kept.parquet", rows, QAExample)
-    closing = stage.validate(artefact="kept", **held_against("kept", project))
-    assert "warning: question_word_drift: found " in closing
-    report = json.loads((project / "report.json").read_text(encoding="utf-8"))
-    assert report["success"]
-    assert not report["expectations"]["question_word_drift"]["success"]
-
-
-def test_the_gate_on_kept_pairs_needs_test_sets_and_profile(stage: Any, project: Path) -> None:
-    options = held_against("kept", project)
-    del options["profile"]
-    with pytest.raises(ParamsError, match="kept --test and --profile"):
-        stage.validate(artefact="kept", **options)
-
-
-@pytest.mark.parametrize(
-    ("artefact", "regime"), [("pearls", None), ("blend", None), ("blend", "mix")]
-)
-def test_a_name_that_is_none_is_refused(
-    artefact: str, regime: str | None, stage: Any, project: Path
-) -> None:
-    with pytest.raises(ParamsError, match=r"--artefact is|--regime is"):
-        stage.validate(
-            artefact=artefact,
-            table=project / "pool.parquet",
-            reference=project / "pool.parquet",
-            report=project / "report.json",
-            page=project / "page.html",
-            regime=regime,
-        )
-
-
-def test_the_command_stops_on_broken_pairs_and_says_where(project: Path) -> None:
-    rows = sound_rows("pairs")
-    rows[2]["answers"] = ANSWERED_ELSEWHERE
-    write_rows(project / "pairs.parquet", rows, QAExample)
-    tables = ("--artefact", "pairs", "--table", "pairs.parquet", "--reference", "seeds.parquet")
-    written = ("--report", "pairs.json", "--page", "gates/pairs.html")
-    done = subprocess.run(
-        [sys.executable, str(ROOT / "stages/validate.py"), *tables, *written],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert (done.returncode, done.stdout) == (1, "")
-    assert "Traceback" not in done.stderr
-    for said in ("answer_at_its_start", "'seed2/c0/p0' (row 2)", "gates/pairs.html"):
-        assert said in done.stderr
-    report = json.loads((project / "pairs.json").read_text(encoding="utf-8"))
-    assert not report["success"]
-    assert "seed2/c0/p0" in (project / "gates/pairs.html").read_text(encoding="utf-8")
-
-
-# --- The page on the gates --------------------------------------------------------------------
-
-
-def promises() -> dict[str, list[Any]]:
-    suites = {name: list(build().expectations) for name, build in SUITES.items()}
-    for kind in KINDS:
-        known = {e.meta["name"] for e in suites["blend"]}
-        of_regime = blend_suite(
-            kind.name, origins=kind.origins, n_examples=1, n_generated=None
-        ).expectations
-        assert {e.meta["name"] for e in of_regime} <= known
-    return suites
-
-
-def test_the_page_lists_each_expectation_in_the_words_of_the_code() -> None:
-    page = (ROOT / "docs/gates.md").read_text(encoding="utf-8")
-    listed = {line for line in page.splitlines() if line.startswith("| `")}
-    expected = {
-        f"| `{table}` | `{e.meta['name']}` | {getattr(e.severity, 'value', e.severity)}"
-        f" | {e.description} | {', '.join(e.meta['relied_on_by'])} |"
-        for table, expectations in promises().items()
-        for e in expectations
-    }
-    assert listed == expected
-
-
-def test_there_are_at_least_twenty_expectations() -> None:
-    names = {e.meta["name"] for suite in promises().values() for e in suite}
-    assert len(names) >= 20

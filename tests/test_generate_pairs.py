@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from augqa import prompts
-from augqa.errors import DataError, GenerationError, QuestionGeneratorError
+from augqa.errors import CheckpointError, DataError, GenerationError
 from augqa.question_generator.seq2seq import Seq2SeqGenerator
 from augqa.records import GeneratedContext, QAExample, Rejection, context_id
 from augqa.tables import read_table, write_table
@@ -331,7 +331,7 @@ def test_a_missing_checkpoint_is_named_with_its_param(project: Path) -> None:
     values = yaml.safe_load((project / "params.yaml").read_text())
     t5 = {**values["generate_pairs"]["t5"], "checkpoint": "models/nowhere/at/all"}
     set_params(project, "generate_pairs", method="t5", t5=t5)
-    with pytest.raises(QuestionGeneratorError, match=r"t5\.checkpoint 'models/nowhere/at/all': no"):
+    with pytest.raises(CheckpointError, match=r"t5\.checkpoint 'models/nowhere/at/all': no"):
         generate(project, [context("s1/c1")])
 
 

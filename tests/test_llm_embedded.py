@@ -13,7 +13,6 @@ import pytest
 
 from augqa import llm
 from augqa.errors import GenerationError
-from augqa.llm import embedded
 from augqa.params import Llm, load_params
 
 N_TOKENS = 12
@@ -79,11 +78,6 @@ def test_a_text_does_not_depend_on_what_is_computed_beside_it(tmp_path: Path) ->
     for text in texts[0][1::2]:
         assert json.loads(text).keys() == {"old"}
         assert json.loads(text)["old"] in (True, False)
-
-
-def test_an_unknown_embedded_model_is_named() -> None:
-    with pytest.raises(GenerationError, match="no-such-model"):
-        embedded.model_file("no-such-model")
 
 
 PARENT = """

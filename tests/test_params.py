@@ -65,7 +65,14 @@ def test_a_recipe_of_an_unknown_kind_is_refused_with_the_kinds_there_are(
     values: dict[str, Any], tmp_path: Path
 ) -> None:
     values["blend"]["mine"] = {"kind": "mixed", "n_examples": 3}
-    with pytest.raises(ParamsError, match=r"blend\.mine: .*'mixed'.*'real', 'generated', 'mix'"):
+    message = r"blend\.mine\.kind: must be one of 'real', 'generated', 'mix'.*, found 'mixed'"
+    with pytest.raises(ParamsError, match=message):
+        load_params(written(values, tmp_path))
+
+
+def test_a_recipe_without_a_kind_is_told_so(values: dict[str, Any], tmp_path: Path) -> None:
+    values["blend"]["mine"] = {"n_examples": 3}
+    with pytest.raises(ParamsError, match=r"blend\.mine\.kind: is missing"):
         load_params(written(values, tmp_path))
 
 

@@ -139,14 +139,18 @@ class Project:
 def project(tmp_path_factory: pytest.TempPathFactory, base_url: str) -> Project:
     """Return a project in which `dvc repro` has run once."""
     folder = tmp_path_factory.mktemp("project")
-    for name in ("stages", "src", "plugins", ".dvc", "data/sample"):
+    for name in ("stages", "src", "plugins", "prompts", ".dvc", "data/sample"):
         shutil.copytree(
             ROOT / name,
             folder / name,
             ignore=shutil.ignore_patterns("tmp", "cache", "__pycache__", "*.egg-info"),
         )
-    (folder / "data/question_generators").mkdir()
-    for name in ("dvc.yaml", ".gitignore", ".dvcignore", "data/question_generators/README.md"):
+    notes = [
+        f"data/{name}/README.md"
+        for name in ("question_generators", "context_writers", "external/documents")
+    ]
+    for name in ("dvc.yaml", ".gitignore", ".dvcignore", *notes):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(ROOT / name, folder / name)
     save_encoder(folder / "encoder", words(), num_hidden_layers=1)
     external = folder / "data" / "external"
@@ -168,7 +172,7 @@ def project(tmp_path_factory: pytest.TempPathFactory, base_url: str) -> Project:
     # The tiny reader is random: what it answers in the round trip decides nothing here.
     params["filter_pairs"]["min_round_trip_f1"] = 0.0
     params["filter_pairs"]["min_duplicate_similarity"] = None
-    params["blend"]["mix"] = {"n_examples": 6, "generated_fraction": 0.5}
+    params["blend"]["mix"] |= {"n_examples": 6, "generated_fraction": 0.5}
     params["reader"].update(checkpoint="encoder", max_seq_length=64, doc_stride=16)
     params["measure_quality"]["encoder"].update(checkpoint="encoder", max_tokens=64)
     params["train"]["epochs"] = 1

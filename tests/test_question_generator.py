@@ -19,7 +19,7 @@ from transformers import (
     T5ForConditionalGeneration,
 )
 
-from augqa.errors import QuestionGeneratorError
+from augqa.errors import CheckpointError, QuestionGeneratorError
 from augqa.question_generator.proposals import Draft, Passage, Refusal
 from augqa.question_generator.seq2seq import Seq2SeqGenerator, parse_end_to_end
 from tests.tiny import tiny_t5
@@ -230,12 +230,12 @@ def test_the_last_pair_of_an_output_cut_off_is_refused() -> None:
 
 
 def test_a_missing_checkpoint_is_named(tmp_path: Path) -> None:
-    with pytest.raises(QuestionGeneratorError, match=r"nowhere'.* no such folder, and not a hub"):
+    with pytest.raises(CheckpointError, match=r"nowhere'.* no such folder"):
         generator(tmp_path / "nowhere")
 
 
 def test_a_folder_without_a_config_is_named(tmp_path: Path) -> None:
-    with pytest.raises(QuestionGeneratorError, match="no usable config"):
+    with pytest.raises(CheckpointError, match="no usable config"):
         generator(tmp_path)
 
 
@@ -244,26 +244,26 @@ def test_an_encoder_is_no_question_generator(tmp_path: Path) -> None:
         vocab_size=9, hidden_size=4, num_hidden_layers=1, num_attention_heads=1, intermediate_size=4
     )
     BertModel(config).save_pretrained(tmp_path)
-    with pytest.raises(QuestionGeneratorError, match="a bert is no sequence-to-sequence model"):
+    with pytest.raises(CheckpointError, match="a bert is no sequence-to-sequence model"):
         generator(tmp_path)
 
 
 def test_a_checkpoint_without_tokenizer_is_refused(broken: Path) -> None:
     (broken / "tokenizer.json").unlink()
     (broken / "tokenizer_config.json").unlink()
-    with pytest.raises(QuestionGeneratorError, match="no tokenizer"):
+    with pytest.raises(CheckpointError, match="no tokenizer"):
         generator(broken, form="end_to_end")
 
 
 def test_a_tokenizer_of_another_model_is_refused(broken: Path) -> None:
     save_tokenizer(broken, special=[f"<{n}>" for n in range(99)])
-    with pytest.raises(QuestionGeneratorError, match="are not of one model"):
+    with pytest.raises(CheckpointError, match="are not of one model"):
         generator(broken)
 
 
 def test_a_slow_tokenizer_is_refused(checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(PreTrainedTokenizerFast, "is_fast", False)
-    with pytest.raises(QuestionGeneratorError, match="is a slow one"):
+    with pytest.raises(CheckpointError, match="is a slow one"):
         generator(checkpoint)
 
 
@@ -271,7 +271,7 @@ def test_pickled_weights_are_not_opened(broken: Path) -> None:
     weights = T5ForConditionalGeneration.from_pretrained(broken).state_dict()
     torch.save(weights, broken / "pytorch_model.bin")
     (broken / "model.safetensors").unlink()
-    with pytest.raises(QuestionGeneratorError, match=r"no usable weights: .*safetensors"):
+    with pytest.raises(CheckpointError, match=r"no usable weights: .*safetensors"):
         generator(broken)
 
 
@@ -279,7 +279,7 @@ def test_weights_that_are_missing_are_not_drawn_at_random(broken: Path) -> None:
     config = json.loads((broken / "config.json").read_text())
     layers = {"num_layers": 2, "num_decoder_layers": 2}
     (broken / "config.json").write_text(json.dumps({**config, **layers}))
-    with pytest.raises(QuestionGeneratorError, match="weights are missing"):
+    with pytest.raises(CheckpointError, match="weights are missing"):
         generator(broken)
 
 
@@ -288,7 +288,7 @@ def test_code_of_a_checkpoint_is_not_run(broken: Path) -> None:
     config |= {"model_type": "own", "auto_map": {"AutoConfig": "own.Own"}}
     (broken / "config.json").write_text(json.dumps(config))
     (broken / "own.py").write_text("raise SystemExit('code was run')\n")
-    with pytest.raises(QuestionGeneratorError, match="no usable config"):
+    with pytest.raises(CheckpointError, match="no usable config"):
         generator(broken)
 
 

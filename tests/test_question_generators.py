@@ -109,7 +109,7 @@ def test_a_user_s_own_generator_makes_pairs_like_ours(tmp_path: Path) -> None:
     found = load_params(params(tmp_path, method="same", same={"question": "Who?"}))
     own = found.generate_pairs.own("same")
     generator = load_question_generator(
-        "same", own, Given(n_pairs=1, endpoint=found.llm, trained=None)
+        "same", own, Given(n_pairs=1, endpoint=found.llm, trained=None, prompts=None)
     )
     pairs: list[QAExample] = []
     rejected: list[Rejection] = []

@@ -25,7 +25,7 @@ class Project:
             "PATH": f"{binaries}{os.pathsep}{os.environ['PATH']}",
             "DVC_NO_ANALYTICS": "1",
         }
-        for name in ("stages", "src", "plugins", ".dvc"):
+        for name in ("stages", "src", "plugins", "prompts", ".dvc"):
             shutil.copytree(
                 ROOT / name,
                 folder / name,

@@ -4,14 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from augqa.spans import (
-    cut_points,
-    locate_answer,
-    sentence_spans,
-    window_around,
-    windows,
-    word_starts,
-)
+from augqa.sentences import sentence_spans, word_starts
+from augqa.spans import cut_points, locate_answer, whole_words, window_around, windows
 
 CONTEXT = "Mary Shelley wrote Frankenstein in 1818. The U.S. Army paid $3.5 million for it."
 
@@ -224,3 +218,22 @@ def test_window_around_never_cuts_its_span(text: str, data: st.DataObject) -> No
     first, past = window_around(text, (start, end), word_starts(text), max_units=3)
     assert first <= start
     assert end <= past
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted", "starts"),
+    [
+        ("In 1066, 10 men came; 10.", "10", [9, 22]),
+        ("3.10 or 1,010 or 110", "10", []),
+        ("A party for art.", "art", [12]),
+        ("Ada's notes by Ada", "Ada", [0, 15]),
+        ("北京大学", "大学", [2]),
+        ("Cafe\u0301 or Cafe", "Cafe", [9]),
+        ("Art and art", "art", [8]),
+        ("any", "", []),
+    ],
+)
+def test_whole_words_are_found_and_parts_of_words_are_not(
+    text: str, wanted: str, starts: list[int]
+) -> None:
+    assert [start for start, _ in whole_words(text, wanted)] == starts

@@ -20,7 +20,7 @@ from augqa.errors import DataError
 from augqa.records import GoldTexts, Prediction, QAExample, RoundTripAnswer
 from augqa.tables import read_table, write_table
 from tests.examples import example
-from tests.test_reader import lessons
+from tests.readers import lessons
 from tests.tiny import encoder
 
 ROOT = Path(__file__).parents[1]
@@ -88,6 +88,7 @@ def train(project: Path, name: str = "model", tracking: FakeTracking | None = No
         regime="real",
         seed=1,
         blend=project / "blend.parquet",
+        pool=project / "blend.parquet",
         model=project / name,
         metrics=project / f"{name}.json",
     )
@@ -149,6 +150,7 @@ def test_processes_of_accelerate_launch_train_one_reader_and_write_it_once(proje
     options = ["--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no"]
     options += ["--main_process_port", "0"]
     stage_options = ["--regime", "real", "--seed", "1", "--blend", "blend.parquet"]
+    stage_options += ["--pool", "blend.parquet"]
     outs = ["--model", "together", "--metrics", "together.json"]
     finished = subprocess.run(
         [
@@ -252,3 +254,30 @@ def test_round_trip_answers_stand_in_the_order_of_the_pairs(project: Path) -> No
         assert row.text in pair.context
         assert 0 <= row.f1 <= 100
     assert json.loads((project / "round_trip.json").read_text())["n_pairs"] == len(pairs)
+
+
+def test_a_question_too_long_for_its_context_is_a_row_without_an_answer(project: Path) -> None:
+    train(project)
+    pairs = [example("long", question="who " * 126, answer="1818"), *lessons()[:2]]
+    write_table(project / "pairs.parquet", pairs, QAExample)
+    stage("answer_round_trip", FakeTracking())(
+        pairs=project / "pairs.parquet",
+        reader=project / "model",
+        answers=project / "answers.parquet",
+        metrics=project / "round_trip.json",
+    )
+    rows = read_table(project / "answers.parquet", RoundTripAnswer)
+    assert [row.id for row in rows] == [pair.id for pair in pairs]
+    assert (rows[0].text, rows[0].f1) == ("", 0.0)
+    assert rows[0].score < min(row.score for row in rows[1:])
+    metrics = json.loads((project / "round_trip.json").read_text())
+    assert (metrics["n_pairs"], metrics["n_unanswered"]) == (3, 1)
+
+
+def test_a_test_question_that_cannot_be_read_scores_nothing_and_counts(project: Path) -> None:
+    train(project)
+    long = [example(f"long{i}", question="who " * 126, answer="1818") for i in range(2)]
+    write_table(project / "test/squad.parquet", long, QAExample)
+    metrics = evaluate(project, FakeTracking())
+    assert metrics["sets"]["squad"] == {"exact_match": 0.0, "f1": 0.0, "n_questions": 2}
+    assert read_table(project / "predictions/squad.parquet", Prediction) == []

@@ -5,11 +5,12 @@ The rules know English. A text of another language gives its numbers and quoted 
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from augqa.spans import Span, cut_points, sentence_spans, word_spans
+from augqa.sentences import Span, sentence_spans, word_spans
+from augqa.spans import cut_points
 
 Kind = Literal["name", "date", "number", "title", "phrase"]
 KINDS: tuple[Kind, ...] = ("name", "date", "number", "title", "phrase")  # the surest first
@@ -67,6 +68,10 @@ _NO_NAMES = """
 """
 _NOT_A_NAME = frozenset(_NO_NAMES.split())
 _DETERMINERS = frozenset(["a", "an", "the", "its", "their", "his", "her", "our", "my"])
+# What goes on behind a span and belongs to it.
+_BELONGS = re.compile(r"(?:['’]s|\sof)\s")
+_LONGEST_BELONGING = 80  # characters that are looked at
+_BARE_ENDS = (" the", " a", " an", " its", " their", " his", " her", " our", " my")
 # What ends a noun phrase: prepositions, conjunctions, pronouns, auxiliaries, common verbs.
 _PHRASE_ENDERS = """
     a about above across after against all along although among an and any are around as at be
@@ -124,11 +129,17 @@ def answer_candidates(context: str) -> list[Candidate]:
             taken[start:end] = b"\x01" * (end - start)
             candidates.append(Candidate(text=context[start:end], start=start, kind=kind))
 
+    def whole(spans: Iterable[Span]) -> Iterator[Span]:
+        for span in spans:
+            longer = _with_what_belongs(span, context)
+            if longer is not None:
+                yield longer
+
     claim("date", (match.span() for match in _DATE.finditer(context)))
     claim("title", (match.span(match.lastindex or 0) for match in _TITLE.finditer(context)))
-    claim("name", _names(context, taken))
+    claim("name", whole(_names(context, taken)))
     claim("number", (match.span() for match in _NUMBER.finditer(context)))
-    claim("phrase", _phrases(context))
+    claim("phrase", whole(_phrases(context)))
     return sorted(candidates, key=lambda candidate: candidate.start)
 
 
@@ -173,6 +184,35 @@ def _without_possessive(span: Span, text: str) -> Span:
 def _stem(word: str) -> str:
     """Return a word in lower case, without what is contracted to it: I for I've."""
     return re.split("['’]", word, maxsplit=1)[0].casefold()
+
+
+def _with_what_belongs(span: Span, context: str) -> Span | None:
+    """Return a span with the ``of`` or ``'s`` phrase that goes on behind it; None if it has no end.
+
+    ``the origins`` of ``the origins of coffee`` names nothing, nor does ``Newton`` of ``Newton's
+    laws``. The head before ``of`` is kept where a name or number stands before it.
+    """
+    start, end = span
+    match = _BELONGS.match(context, end)
+    if match is None:
+        return span
+    n_words = 0
+    for first, past in word_spans(context[match.end() : match.end() + _LONGEST_BELONGING]):
+        begin, stop = match.end() + first, match.end() + past
+        word = context[begin:stop]
+        gap = context[end if n_words else match.end() : begin]
+        ends = _stem(word) in _ENDS_PHRASE and not (n_words == 0 and word in _DETERMINERS)
+        joins = gap in ("", " ", "-") if n_words else not gap
+        is_verb = n_words > 0 and word.endswith(("ed", "ing"))
+        if not joins or ends or is_verb:
+            break
+        end, n_words = stop, n_words + 1
+    is_bare = n_words == 0 or (n_words == 1 and context[:end].endswith(tuple(_BARE_ENDS)))
+    longest = _MAX_PHRASE_WORDS + 1
+    if is_bare or n_words > longest:
+        return None
+    # The laws of the motion of planets.
+    return _with_what_belongs((start, end), context)
 
 
 def _names(context: str, taken: Sequence[int]) -> list[Span]:

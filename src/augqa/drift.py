@@ -8,10 +8,11 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from augqa.records import QAExample
+from augqa.sentences import n_words
 
 QUESTION_WORDS = ("what", "who", "when", "where", "which", "why", "how many", "how", "other")
 
-# Lower edges of the bins, in words that white space parts.
+# Lower edges of the bins, in words (see `augqa.sentences.n_words`).
 _LENGTHS: Mapping[str, tuple[int, ...]] = {
     "question_length": (0, 6, 9, 12, 16, 21),
     "answer_length": (0, 2, 3, 4, 6, 11),
@@ -90,8 +91,8 @@ def _kinds(aspect: str) -> list[str]:
 
 def _bin(aspect: str, text: str) -> str:
     edges = _LENGTHS[aspect]
-    n_words = len(text.split())
-    return _label(edges, sum(edge <= n_words for edge in edges) - 1)
+    n = n_words(text)
+    return _label(edges, sum(edge <= n for edge in edges) - 1)
 
 
 def _label(edges: tuple[int, ...], number: int) -> str:

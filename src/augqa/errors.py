@@ -21,8 +21,12 @@ class GenerationError(AugQAError):
     """A language model could not be reached, or failed more often than allowed."""
 
 
+class CheckpointError(AugQAError):
+    """A model that params name is not there, or cannot be loaded safely."""
+
+
 class QuestionGeneratorError(AugQAError):
-    """A question generator could not be loaded or does not fit its method."""
+    """A question generator does not fit its method, or cannot be trained."""
 
 
 class ContextWriterError(AugQAError):
@@ -34,7 +38,7 @@ class TrainingError(AugQAError):
 
 
 class ReaderError(AugQAError):
-    """A reader could not be loaded, trained or used."""
+    """A reader could not be trained or used."""
 
 
 class BlendError(AugQAError):

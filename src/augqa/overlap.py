@@ -1,103 +1,194 @@
-"""How much of one text stands in others: shared word n-grams, and near-duplicates."""
+"""How much of one text stands in others: shared word n-grams, and near-duplicates.
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+N-grams go by 64-bit hashes: of a million in the index and 30 million looked up, two different ones
+are taken for the same with a probability of about one in a million. Near-duplicates are exact.
+"""
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
+from hashlib import blake2b
+from typing import Self
 
-from datasketch import MinHash, MinHashLSH
+import numpy as np
+from numpy.typing import NDArray
 
+from augqa.records import QAExample
 from augqa.scoring import normalize_answer
-from augqa.spans import word_spans
+from augqa.sentences import words
+
+Hashes = NDArray[np.uint64]
 
 _SHINGLE_CHARS = 4
-_N_PERMUTATIONS = 128
-_CANDIDATE_FACTOR = 0.75  # MinHash proposes pairs from here on, as a part of the threshold
-# The seed of the hash functions: any will do, but always the same. To draw them takes longer than
-# to use them.
-_EMPTY = MinHash(num_perm=_N_PERMUTATIONS, seed=1)
+# Up to here each text is compared with each; beyond, an index proposes which. By a short search.
+_SMALL_GROUP = 16
+# Odd, so that each power has an inverse modulo 2**64; without a pattern: from the golden ratio.
+_MULTIPLIER = 0x9E3779B97F4A7C15
+_N_DISTINCT_WORDS = 2**18  # whose hashes are remembered, some 30 MB
 
 
-def words(text: str) -> list[str]:
-    """Return the words of a text, case-folded, without punctuation."""
-    return [text[start:end].casefold() for start, end in word_spans(text)]
+def ngram_hashes(text: str, n: int) -> Hashes:
+    """Return a hash of each run of `n` words of a text, in order; of all of it where it is shorter.
 
-
-def word_ngrams(text: str, n: int) -> set[str]:
-    """Return the runs of `n` words of a text; all of it as one where it is shorter.
-
-    Example: of ``"A b, c!"`` and 2: ``a b`` and ``b c``.
+    Returns:
+        Shape ``(n_runs,)``; empty for a text without a word.
     """
     found = words(text)
-    if not found:
-        return set()
-    return {" ".join(found[i : i + n]) for i in range(max(1, len(found) - n + 1))}
+    n_words = len(found)
+    if not n_words:
+        return np.empty(0, np.uint64)
+    powers, inverses = _powers(1 << (n_words - 1).bit_length())
+    n = min(n, n_words)
+    # A polynomial of the words' hashes over each run, as the difference of two prefix sums.
+    hashes = np.fromiter(map(_word_hash, found), np.uint64, n_words)
+    prefix = np.zeros(n_words + 1, np.uint64)
+    np.cumsum(hashes * powers[:n_words], out=prefix[1:])
+    return (prefix[n:] - prefix[:-n]) * inverses[: n_words - n + 1]
 
 
 class NgramIndex:
-    """The word n-grams of a set of texts."""
+    """The word n-grams of a set of texts, eight bytes each."""
 
     def __init__(self, texts: Iterable[str], *, n_words: int) -> None:
         """Index `texts` by their runs of `n_words` words."""
         self._n_words = n_words
-        self._ngrams: set[str] = set()
-        for text in texts:
-            self._ngrams |= word_ngrams(text, n_words)
+        found = [ngram_hashes(text, n_words) for text in texts]
+        hashes = np.sort(np.concatenate([np.empty(0, np.uint64), *found]))
+        # Not np.unique, which takes ten times as long for so many.
+        self._hashes = hashes[np.diff(hashes, prepend=~hashes[:1]) != 0]
 
     def shared_fraction(self, text: str) -> float:
         """Return the fraction of the n-grams of `text` that stand in one of the texts, 0 to 1.
 
         A text shorter than the n-grams counts only where it is one of the texts, word for word.
         """
-        ngrams = word_ngrams(text, self._n_words)
-        return len(ngrams & self._ngrams) / len(ngrams) if ngrams else 0.0
+        found = ngram_hashes(text, self._n_words)
+        if not len(found) or not len(self._hashes):
+            return 0.0
+        if not self._holds(found).any():
+            return 0.0
+        distinct = np.unique(found)
+        return int(np.count_nonzero(self._holds(distinct))) / len(distinct)
+
+    def _holds(self, hashes: Hashes) -> NDArray[np.bool_]:
+        places = np.searchsorted(self._hashes, hashes)
+        places[places == len(self._hashes)] = 0
+        held: NDArray[np.bool_] = self._hashes[places] == hashes
+        return held
 
 
-@dataclass(slots=True)
-class NearDuplicates:
-    """Texts seen so far, to be asked which of them one is nearly equal to.
-
-    Two texts are as similar as the Jaccard index of their sets of four characters, after SQuAD's
-    normalization. MinHash finds who may be similar enough; then the index itself is computed, so
-    that no estimate decides. It overlooks hardly any.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldOutTexts:
+    """The n-grams of what a reader is measured on, and so is not to be trained on.
 
     Attributes:
-        min_similarity: Jaccard index from which two texts are nearly equal, above 0 to 1.
+        contexts: Those of the contexts.
+        questions: Those of the questions.
     """
 
-    min_similarity: float
-    _lsh: MinHashLSH = field(init=False)
-    _shingles: dict[str, frozenset[str]] = field(init=False, default_factory=dict)
-    _number: dict[str, int] = field(init=False, default_factory=dict)
+    contexts: NgramIndex
+    questions: NgramIndex
 
-    def __post_init__(self) -> None:
-        # To overlook a pair is worse than to compute one index more.
-        self._lsh = MinHashLSH(
-            threshold=_CANDIDATE_FACTOR * self.min_similarity, num_perm=_N_PERMUTATIONS
+    @classmethod
+    def of(cls, examples: Iterable[QAExample], *, n_words: int) -> Self:
+        """Index the examples of the test sets by their runs of `n_words` words."""
+        contexts: dict[str, None] = {}
+        questions: list[str] = []
+        for example in examples:
+            contexts[example.context] = None
+            questions.append(example.question)
+        return cls(
+            contexts=NgramIndex(contexts, n_words=n_words),
+            questions=NgramIndex(questions, n_words=n_words),
         )
 
-    def similar(self, text: str) -> list[tuple[str, float]]:
-        """Return key and similarity of each text added that is nearly equal, in added order."""
-        shingles, minhash = _signature(text)
-        near = sorted(self._lsh.query(minhash), key=self._number.__getitem__)
-        similarities = ((key, _jaccard(shingles, self._shingles[key])) for key in near)
-        return [(key, value) for key, value in similarities if value >= self.min_similarity]
 
-    def add(self, key: str, text: str) -> None:
-        """Remember a text under a key of its own."""
-        self._number[key] = len(self._number)
-        self._shingles[key], minhash = _signature(text)
-        self._lsh.insert(key, minhash)
+def similar_texts(
+    texts: Sequence[str], groups: Iterable[Sequence[int]], min_similarity: float
+) -> dict[int, list[tuple[int, float]]]:
+    """Find which texts are nearly equal to others of their group.
+
+    Two texts are as similar as the Jaccard index of their sets of four characters, after SQuAD's
+    normalization. It is computed for every two texts of a group that may reach `min_similarity`:
+    the others are told by their sizes, and in a large group by the rarest of their shingles, of
+    which two such texts share one. None is overlooked.
+
+    Args:
+        texts: The texts.
+        groups: Places in `texts`, each at most once a group.
+        min_similarity: Jaccard index from which two texts are nearly equal, above 0 to 1.
+
+    Returns:
+        For each text that has any the others, with the similarity, in the order of `texts`.
+
+    Source: prefix filtering, Chaudhuri et al. 2006; Bayardo et al. 2007 (AllPairs).
+    """
+    found: dict[int, dict[int, float]] = defaultdict(dict)
+    for group in groups:
+        sets = [shingles(texts[place]) for place in group]
+        small = len(group) <= _SMALL_GROUP
+        proposed = _all_pairs(len(sets)) if small else _sharing_a_rare_one(sets, min_similarity)
+        for one, other in proposed:
+            similarity = _similarity(sets[one], sets[other], min_similarity)
+            if similarity is not None:
+                found[group[one]][group[other]] = similarity
+                found[group[other]][group[one]] = similarity
+    return {place: sorted(others.items()) for place, others in found.items()}
 
 
-@lru_cache(maxsize=1)  # who asks for a text's likes mostly adds it next
-def _signature(text: str) -> tuple[frozenset[str], MinHash]:
+def shingles(text: str) -> frozenset[str]:
+    """Return the runs of four characters of a text, after SQuAD's normalization and padding."""
     padded = f" {normalize_answer(text)} "
     count = max(1, len(padded) - _SHINGLE_CHARS + 1)
-    shingles = frozenset(padded[i : i + _SHINGLE_CHARS] for i in range(count))
-    minhash = _EMPTY.copy()
-    minhash.update_batch([shingle.encode("utf-8") for shingle in sorted(shingles)])
-    return shingles, minhash
+    return frozenset([padded[i : i + _SHINGLE_CHARS] for i in range(count)])
 
 
-def _jaccard(one: frozenset[str], other: frozenset[str]) -> float:
-    return len(one & other) / len(one | other)
+def _similarity(one: frozenset[str], other: frozenset[str], minimum: float) -> float | None:
+    """Return the Jaccard index, or None where it is below `minimum`."""
+    fewer, more = sorted((len(one), len(other)))
+    if fewer / more < minimum:
+        return None
+    n_shared = len(one & other)
+    similarity = n_shared / (fewer + more - n_shared)
+    return similarity if similarity >= minimum else None
+
+
+def _all_pairs(n: int) -> Iterable[tuple[int, int]]:
+    return ((one, other) for other in range(n) for one in range(other))
+
+
+def _sharing_a_rare_one(
+    sets: Sequence[frozenset[str]], minimum: float
+) -> Iterable[tuple[int, int]]:
+    """Yield the pairs of sets that may be as similar as `minimum`.
+
+    Such sets share at least ``ceil(minimum * size)`` elements, so that one of the others, whichever
+    they are, is among the first ``size - ceil(minimum * size) + 1`` of both in any one order: here
+    the rarest first, since they propose the fewest.
+    """
+    frequency = Counter(shingle for elements in sets for shingle in elements)
+    having: dict[str, list[int]] = defaultdict(list)
+    for other, elements in enumerate(sets):
+        # 9 digits: 0.8 * 5 and the like must not round up to one more.
+        n_first = len(elements) - math.ceil(round(minimum * len(elements), 9)) + 1
+        first = sorted(elements, key=lambda shingle: (frequency[shingle], shingle))[:n_first]
+        for one in {place for shingle in first for place in having[shingle]}:
+            yield one, other
+        for shingle in first:
+            having[shingle].append(other)
+
+
+@lru_cache(maxsize=_N_DISTINCT_WORDS)
+def _word_hash(word: str) -> int:
+    return int.from_bytes(blake2b(word.encode("utf-8", "surrogatepass"), digest_size=8).digest())
+
+
+@lru_cache(maxsize=16)
+def _powers(count: int) -> tuple[Hashes, Hashes]:
+    """Return the powers of the multiplier modulo 2**64 from the 0-th on, and their inverses."""
+    inverse = pow(_MULTIPLIER, -1, 1 << 64)
+    powers, inverses = np.ones(count, np.uint64), np.ones(count, np.uint64)
+    powers[1:], inverses[1:] = _MULTIPLIER, inverse
+    return np.multiply.accumulate(powers), np.multiply.accumulate(inverses)

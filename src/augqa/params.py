@@ -20,8 +20,11 @@ from pydantic import (
 )
 from pydantic_core import core_schema
 
+from augqa import filters
 from augqa.blends import KINDS, Recipe
+from augqa.context_writer import CONTEXT_WRITERS
 from augqa.errors import ParamsError
+from augqa.prompts import STYLES, Condition
 from augqa.question_generator import QUESTION_GENERATORS
 from augqa.registry import Registry, load_plugins
 from augqa.schema import Fraction, Name, Section
@@ -126,10 +129,40 @@ class Llm(Section):
 
 
 class GenerateContexts(Section):
+    """What every context writer is given; the sections of their own come from their room."""
+
+    writer: str
+    seed: int
     contexts_per_seed: int = Field(gt=0)
-    style: str = Field(min_length=1)
+    choose: Literal["all", "best"]
+    styles: dict[str, Annotated[float, Field(ge=0)]]
+    condition: Condition
+    prompt: str | None
     max_words: int = Field(gt=0)
     max_tokens: int = Field(gt=0)
+    repetition_penalty: float | None = Field(ge=1)
+
+    @field_validator("writer")
+    @classmethod
+    def writer_is_registered(cls, writer: str) -> str:
+        return _registered(CONTEXT_WRITERS, writer)
+
+    @field_validator("styles")
+    @classmethod
+    def styles_are_known(cls, styles: dict[str, float]) -> dict[str, float]:
+        for style in styles:
+            if style not in STYLES and not style.endswith(".md"):
+                raise ValueError(
+                    f"style {style!r} is not one of {', '.join(STYLES)}, nor a prompt file of your"
+                    " own, such as prompts/tickets.md"
+                )
+        if not any(styles.values()):
+            raise ValueError("styles: no style has a weight above 0")
+        return styles
+
+    def own(self, name: str) -> Any:
+        """Return the section of one writer; None where it has none."""
+        return getattr(self, name, None)
 
 
 class GeneratePairs(Section):
@@ -184,23 +217,24 @@ class TrainQuestionGenerator(Section):
     seq2seq: GeneratorTraining
 
 
+class TrainContextWriter(GeneratorTraining):
+    seed: int
+    n_examples: int | None = Field(gt=0)
+    style: str = Field(min_length=1)
+    epochs: int = Field(gt=0)
+    batch_size: int = Field(gt=0)
+    pass_tokens: int = Field(gt=0)
+    max_prompt_tokens: int = Field(ge=16)
+    max_context_tokens: int = Field(ge=32)
+    warmup_fraction: Fraction
+    weight_decay: float = Field(ge=0)
+    max_grad_norm: float = Field(gt=0)
+    threads: int = Field(gt=0)
+
+
 class AnswerRoundTrip(Section):
     checkpoint: str | None
     engine: Literal["float32", "int8"]
-
-
-class FilterPairs(Section):
-    min_round_trip_f1: float = Field(ge=0, le=100)
-    round_trip_exact_match: bool
-    max_answer_words: int = Field(gt=0)
-    min_question_words: int = Field(gt=0)
-    max_question_words: int = Field(gt=0)
-    min_reader_score: float | None
-    min_duplicate_similarity: float | None = Field(gt=0, le=1)
-    test_overlap_words: int = Field(gt=0)
-    max_test_overlap_fraction: Fraction
-    max_pairs_per_context: int | None = Field(gt=0)
-    target_kept: int | None = Field(gt=0)
 
 
 class SentenceEncoder(Section):
@@ -234,6 +268,15 @@ class ByKind:
             {kind.name: handler.generate_schema(kind.knobs) for kind in KINDS},
             discriminator="kind",
         )
+
+
+class OfFilters:
+    """Validates a section by the keys of all filters, plug-ins included."""
+
+    def __get_pydantic_core_schema__(
+        self, _source: Any, handler: GetCoreSchemaHandler
+    ) -> core_schema.CoreSchema:
+        return handler.generate_schema(filters.schema())
 
 
 class Reader(Section):
@@ -286,14 +329,16 @@ class Params(Section):
     regimes: list[Name]
     training_seeds: list[int] = Field(min_length=1)
     question_generators: list[Literal["causal", "seq2seq"]]
+    context_writers: list[Literal["causal"]]
     data: Data
     prepare: Prepare
     llm: Llm
-    generate_contexts: GenerateContexts
+    generate_contexts: Annotated[GenerateContexts, Sections(CONTEXT_WRITERS)]
+    train_context_writer: TrainContextWriter
     train_question_generator: TrainQuestionGenerator
     generate_pairs: Annotated[GeneratePairs, Sections(QUESTION_GENERATORS)]
     answer_round_trip: AnswerRoundTrip
-    filter_pairs: FilterPairs
+    filter_pairs: Annotated[Section, OfFilters()]
     gates: Gates
     measure_quality: MeasureQuality
     blend: dict[Name, Annotated[Recipe, ByKind()]]
@@ -336,6 +381,17 @@ class Params(Section):
             raise ValueError(
                 "generate_pairs.method trained needs a question generator: name its kind in"
                 " question_generators, or a folder in generate_pairs.trained.checkpoint"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def trained_writer_is_there(self) -> Self:
+        own = self.generate_contexts
+        needs_one = own.writer == "trained" and own.own("trained").checkpoint is None
+        if needs_one and not self.context_writers:
+            raise ValueError(
+                "generate_contexts.writer trained needs a context writer: set context_writers to"
+                " [causal], or name a folder in generate_contexts.trained.checkpoint"
             )
         return self
 
@@ -405,9 +461,18 @@ def _message(error: ValidationError, where: str) -> str:
             # The schema that was chosen by the kind is no key of the file.
             place = (*place[:2], *place[3:])
         key = ".".join(str(part) for part in place)
+        if fault["type"].startswith("union_tag"):
+            # What tells which schema applies, such as `kind`, is missing or unknown.
+            context = fault["ctx"]
+            key += f".{context['discriminator'].strip(chr(39))}"
+            known = context.get("expected_tags")
+            fault["input"] = context.get("tag")
+            fault["type"] = "missing" if known is None else "literal_error"
+            fault["msg"] = f"must be one of {known}"
         found = ""
         if fault["type"] not in ("missing", "value_error"):
-            found = f", found {fault['input']!r}"
+            # A file of a few kilobytes can hold an input of megabytes.
+            found = f", found {fault['input']!r:.200}"
         text = {"missing": "is missing", "extra_forbidden": "is not a known key"}.get(
             fault["type"], fault["msg"].removeprefix("Value error, ")
         )

@@ -111,7 +111,7 @@ class Cluster:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GeneratedContext:
-    """A context that a language model wrote for one seed question, or its failure.
+    """A context for pairs: written for one seed question, or its failure, or real text.
 
     Attributes:
         id: Id of the seed question, ``/c`` and the number of the context for that seed.
@@ -124,6 +124,8 @@ class GeneratedContext:
         completion_tokens: Tokens written, as the server counted them.
         prompt_sha256: Hash of the prompt template.
         style: Manner the context was asked for, such as ``encyclopedic``.
+        origin: ``generated``, or ``real`` for a passage of a document, whose source is itself.
+        n_tries: Requests that this context took; their tokens are added up.
     """
 
     id: str
@@ -136,6 +138,8 @@ class GeneratedContext:
     completion_tokens: int
     prompt_sha256: str
     style: str
+    origin: Origin = "generated"
+    n_tries: int = 1
 
     def __post_init__(self) -> None:
         if self.failure is None and not self.text.strip():

@@ -14,12 +14,11 @@ from itertools import pairwise
 import regex
 
 from augqa.records import Answer
-
-Span = tuple[int, int]  # first character, and one past the last
+from augqa.sentences import FUNCTION_WORDS, UNSPACED, Span, sentence_spans, word_spans
 
 _GRAPHEME = regex.compile(r"\X")
-# Scripts that put no space between words: there a word may begin at any character.
-_UNSPACED = regex.compile(r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]")
+# There a word may begin at any character.
+_UNSPACED = regex.compile(rf"[{UNSPACED}]")
 # Marks and invisible formats belong to the letters around them, but these two part words.
 _PARTING = "\u200b\ufeff"
 _VARIATION_SELECTORS = "".join(map(chr, range(0xFE00, 0xFE10)))
@@ -28,33 +27,6 @@ _ONE_SHAPE = str.maketrans(
 )
 _ARTICLES = ("a", "an", "the")
 _PUNCTUATION = r"\p{P}$+<=>^|~"  # what SQuAD deletes, and its kin beyond ASCII; no emoji
-
-# Words before a full stop that does not end its sentence.
-_ABBREVIATED = """
-    mr mrs ms dr prof st sr jr vs no vol fig inc ltd co corp gen col lt capt sgt rev hon gov sen
-    rep mt ft e.g i.e approx dept est jan feb mar apr jun jul aug sep sept oct nov dec
-"""
-_ABBREVIATIONS = frozenset(_ABBREVIATED.split())
-_SENTENCE_END = regex.compile(
-    r"""(?P<stop>[.!?…؟۔]+["'”’»)\]]*)(?=\s+["'“‘«(\[¿¡]*[\p{Lu}\p{Lt}\p{Lo}\p{N}\p{So}])"""
-    r"""|[。！？।]+["'”’」』）)]*"""
-    r"""|(?=\r?\n[^\S\n]*\r?\n)"""
-)
-_WORD_BEFORE_STOP = regex.compile(r"[\p{L}\p{M}][\p{L}\p{M}.]*$")
-
-# Words that say nothing about what a question asks for.
-_FUNCTION_WORDS = """
-    a about after all also an and any are as at be been before being but by can could did do does
-    for from had has have he her his how i if in into is it its many may more most much no not of
-    on or other our she so some such than that the their them then there these they this those
-    to under up was we were what when where which while who whom whose why will with would you
-    your
-"""
-_STOPWORDS = frozenset(_FUNCTION_WORDS.split())
-_WORD = regex.compile(
-    r"[\p{L}\p{N}][\p{L}\p{M}\p{N}\u00ad\u200c\u200d\u2060]*"
-    r"(?:['’][\p{L}][\p{L}\p{M}]*)*"
-)
 
 
 def locate_answer(context: str, answer: str, *, question: str) -> Answer | None:
@@ -71,7 +43,7 @@ def locate_answer(context: str, answer: str, *, question: str) -> Answer | None:
     many.
     """
     may_cut = cut_points(context)
-    spans = _exact(context, may_cut, answer)
+    spans = whole_words(context, answer.strip())
     if not spans:
         view = _View.of(context)
         loose = _View.of(answer).text.strip()
@@ -84,6 +56,21 @@ def locate_answer(context: str, answer: str, *, question: str) -> Answer | None:
         return None
     start, end = _most_related(context, spans, question)
     return Answer(text=context[start:end], start=start)
+
+
+def whole_words(text: str, wanted: str) -> list[Span]:
+    """Return the places where `wanted` stands in `text` as whole words, character for character.
+
+    ``10`` does not stand in ``1066``, nor ``art`` in ``party`` (see `cut_points`).
+
+    Blanks at the edges of `wanted` count.
+    """
+    may_cut = cut_points(text)
+    return [
+        (start, start + len(wanted))
+        for start in _occurrences(text, wanted)
+        if may_cut[start] and may_cut[start + len(wanted)]
+    ]
 
 
 @lru_cache(maxsize=16)  # the answers of one context are looked for one after the other
@@ -117,26 +104,6 @@ def cut_points(text: str) -> tuple[bool, ...]:
     for match in regex.finditer(r"(?<=\d)[.,](?=\d)", text):
         may_cut[match.start()] = may_cut[match.end()] = False
     return tuple(may_cut)
-
-
-def sentence_spans(text: str) -> list[Span]:
-    """Return the sentences of `text`, in order, without the white space around them.
-
-    A sentence ends at a full stop, question or exclamation mark of any common script where a new
-    one seems to begin, not after an abbreviation or an initial, and at a blank line.
-    """
-    ends = []
-    for match in _SENTENCE_END.finditer(text):
-        if match["stop"] == "." and _is_abbreviation(text[: match.start()]):
-            continue
-        ends.append(match.end())
-    spans = []
-    for start, end in zip([0, *ends], [*ends, len(text)], strict=True):
-        chunk = text[start:end]
-        if chunk.strip():
-            leading = len(chunk) - len(chunk.lstrip())
-            spans.append((start + leading, start + len(chunk.rstrip())))
-    return spans
 
 
 def windows(text: str, unit_starts: Sequence[int], *, max_units: int) -> list[Span]:
@@ -185,20 +152,10 @@ def window_around(text: str, span: Span, unit_starts: Sequence[int], *, max_unit
     return _grown(own, sentences, unit_starts, max_units)
 
 
-def word_starts(text: str) -> list[int]:
-    """Return the offset of each word, a run of characters between white space."""
-    return [match.start() for match in regex.finditer(r"\S+", text)]
-
-
-def word_spans(text: str) -> list[Span]:
-    """Return the words of `text` without the punctuation around them; a hyphen parts two."""
-    return [match.span() for match in _WORD.finditer(text)]
-
-
 def content_words(text: str) -> set[str]:
     """Return the words of `text` that tell what it is about, case-folded."""
     words = (text[start:end].casefold() for start, end in word_spans(text))
-    return {word.removesuffix("'s").removesuffix("’s") for word in words} - _STOPWORDS
+    return {word.removesuffix("'s").removesuffix("’s") for word in words} - FUNCTION_WORDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,31 +190,12 @@ def _joins(char: str) -> bool:
     return category[0] == "M" or (category == "Cf" and char not in _PARTING)
 
 
-def _is_abbreviation(before: str) -> bool:
-    match = _WORD_BEFORE_STOP.search(before[-32:])
-    if match is None:
-        return False
-    word = match.group().casefold()
-    last = word.rpartition(".")[2]
-    is_initial = len(last) == 1 and match.group()[-1].isupper()
-    return is_initial or word in _ABBREVIATIONS
-
-
 def _occurrences(text: str, wanted: str) -> list[int]:
     found, start = [], text.find(wanted) if wanted else -1
     while start >= 0:
         found.append(start)
         start = text.find(wanted, start + 1)
     return found
-
-
-def _exact(context: str, may_cut: Sequence[bool], answer: str) -> list[Span]:
-    wanted = answer.strip()
-    return [
-        (start, start + len(wanted))
-        for start in _occurrences(context, wanted)
-        if may_cut[start] and may_cut[start + len(wanted)]
-    ]
 
 
 def _in_view(view: _View, may_cut: Sequence[bool], wanted: str) -> list[Span]:

@@ -149,14 +149,8 @@ def iterate_table(path: Path, record: type[R]) -> Iterator[R]:
         DataError: If the file is missing, is not Parquet, or is of another schema.
         RecordError: If a row breaks the rules of `record`.
     """
-    expected, build = schema(record), _builder(record)
-    with _open(path) as file:
-        if not file.schema_arrow.equals(expected, check_metadata=False):
-            raise DataError(
-                f"{path}: not a table of {record.__name__}: its columns are"
-                f" {file.schema_arrow.names}, expected {expected.names}. Run `dvc repro` to make"
-                " it again."
-            )
+    build = _builder(record)
+    with _open_as(path, record) as file:
         try:
             for batch in file.iter_batches(batch_size=_ROWS_A_GROUP):
                 yield from map(build, batch.to_pylist())
@@ -164,6 +158,60 @@ def iterate_table(path: Path, record: type[R]) -> Iterator[R]:
             raise RecordError(f"{path}: {error}") from error
         except (pa.ArrowInvalid, OSError) as error:
             raise DataError(f"{path}: not a readable Parquet file: {error}") from error
+
+
+def iterate_tables(folder: Path, record: type[R]) -> Iterator[R]:
+    """Read the rows of every table in a folder, in the order of their names.
+
+    Raises:
+        DataError: If there is no table in it, or as `iterate_table` does.
+    """
+    paths = sorted(folder.glob("*.parquet"))
+    if not paths:
+        raise DataError(f"{folder}: no table in this folder. Run `dvc repro`, which makes them.")
+    for path in paths:
+        yield from iterate_table(path, record)
+
+
+def copy_rows(source: Path, path: Path, record: type[Any], *, keep: Callable[[int], bool]) -> None:
+    """Write the rows of a table that are to be kept, in their order, without building records.
+
+    The bytes are those of `write_table` for the same rows, and the file is put in place whole, too.
+
+    Args:
+        source: The table.
+        path: The table to write.
+        record: What a row of both is.
+        keep: Whether to keep a row, by its number from 0.
+
+    Raises:
+        DataError: If `source` is missing, is not Parquet, or is of another schema.
+    """
+    expected = schema(record)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".partial")
+    try:
+        with (
+            _open_as(source, record) as file,
+            pq.ParquetWriter(partial, expected, compression="zstd") as writer,
+        ):
+            waiting = expected.empty_table()
+            n_read = n_groups = 0
+            for batch in file.iter_batches(batch_size=_ROWS_A_GROUP):
+                wanted = [keep(row) for row in range(n_read, n_read + len(batch))]
+                n_read += len(batch)
+                chosen = batch.filter(pa.array(wanted, pa.bool_()))
+                part = pa.Table.from_batches([chosen]).cast(expected)
+                waiting = pa.concat_tables([waiting, part])
+                if len(waiting) >= _ROWS_A_GROUP:
+                    writer.write_table(waiting.slice(0, _ROWS_A_GROUP).combine_chunks())
+                    waiting, n_groups = waiting.slice(_ROWS_A_GROUP), n_groups + 1
+            if len(waiting) or not n_groups:  # an empty table has one empty group
+                writer.write_table(waiting.combine_chunks())
+    except (pa.ArrowInvalid, OSError) as error:
+        partial.unlink(missing_ok=True)
+        raise DataError(f"{source}: cannot be copied to {path}: {error}") from error
+    partial.replace(path)
 
 
 class Anew(Generic[R]):
@@ -198,15 +246,54 @@ def _open(path: Path) -> pq.ParquetFile:
         raise DataError(f"{path}: not a readable Parquet file: {error}") from error
 
 
-def read_arrow(path: Path) -> pa.Table:
-    """Read a table as it stands, its rows unchecked.
+def _open_as(path: Path, record: type[Any]) -> pq.ParquetFile:
+    file, expected = _open(path), schema(record)
+    if not file.schema_arrow.equals(expected, check_metadata=False):
+        found = file.schema_arrow.names
+        file.close()
+        raise DataError(
+            f"{path}: not a table of {record.__name__}: its columns are {found}, expected"
+            f" {expected.names}. Run `dvc repro` to make it again."
+        )
+    return file
+
+
+def arrow_schema(path: Path) -> pa.Schema:
+    """Return the schema of a table as it stands.
+
+    Raises:
+        DataError: If the file is missing or is not Parquet.
+    """
+    with _open(path) as file:
+        return file.schema_arrow
+
+
+def arrow_batches(path: Path) -> Iterator[pa.RecordBatch]:
+    """Read a table as it stands, its rows unchecked, in bounded memory.
 
     Raises:
         DataError: If the file is missing or is not Parquet.
     """
     with _open(path) as file:
         try:
-            return file.read()
+            yield from file.iter_batches(batch_size=_ROWS_A_GROUP)
+        except (pa.ArrowInvalid, OSError) as error:
+            raise DataError(f"{path}: not a readable Parquet file: {error}") from error
+
+
+def read_arrow(path: Path, *, columns: Sequence[str] | None = None) -> pa.Table:
+    """Read a table as it stands, its rows unchecked.
+
+    Args:
+        path: The table.
+        columns: Those to read; None for all.
+
+    Raises:
+        DataError: If the file is missing or is not Parquet.
+    """
+    with _open(path) as file:
+        try:
+            return file.read(columns=None if columns is None else list(columns))
         except (pa.ArrowInvalid, OSError) as error:
             raise DataError(f"{path}: not a readable Parquet file: {error}") from error
 

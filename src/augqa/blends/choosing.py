@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from augqa import ids
 from augqa.errors import BlendError
 from augqa.records import GeneratedContext, QAExample, Rejection, context_id
 from augqa.sampling import shuffled
@@ -87,10 +88,13 @@ def context_only(
     by_id = {question.id: question for question in seed_questions}
     examples, rejections = [], []
     for context in contexts:
-        seed_question = by_id[context.source_id]
         if context.failure is not None:
             rejections.append(Rejection(id=context.id, reason=context.failure))
             continue
+        if context.origin == "real":
+            rejections.append(Rejection(id=context.id, reason="written_for_no_seed_question"))
+            continue
+        seed_question = by_id[context.source_id]
         answer = seed_question.answers[0].text
         found = locate_answer(context.text, answer, question=seed_question.question)
         if found is None:
@@ -100,7 +104,7 @@ def context_only(
             continue
         examples.append(
             QAExample(
-                id=f"{context.id}/seed",
+                id=ids.seed_on_context(context.id),
                 context_id=context_id(context.text),
                 context=context.text,
                 question=seed_question.question,

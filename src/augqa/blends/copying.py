@@ -4,11 +4,10 @@ import dataclasses
 import re
 from collections.abc import Sequence
 
+from augqa import ids
 from augqa.records import QAExample
 from augqa.sampling import rank, shuffled
 
-# What stands between the id of a real example and the number of its copy.
-COPY = "/copy"
 _WORD = re.compile(r"\w+")
 
 
@@ -21,7 +20,7 @@ def copies(examples: Sequence[QAExample], *, n: int, seed: int) -> list[QAExampl
     return [
         dataclasses.replace(
             ordered[number % len(ordered)],
-            id=f"{ordered[number % len(ordered)].id}{COPY}{number // len(ordered) + 1}",
+            id=ids.copy(ordered[number % len(ordered)].id, number // len(ordered) + 1),
         )
         for number in range(n if ordered else 0)
     ]
@@ -29,7 +28,7 @@ def copies(examples: Sequence[QAExample], *, n: int, seed: int) -> list[QAExampl
 
 def original_id(id_: str) -> str:
     """Return the id of what an example is a copy of; its own where it is none."""
-    return id_.partition(COPY)[0]
+    return ids.original(id_)
 
 
 def edited(example: QAExample, *, seed: int) -> QAExample:

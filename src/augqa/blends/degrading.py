@@ -12,7 +12,8 @@ from augqa.candidates import answer_candidates
 from augqa.records import Answer, QAExample, Rejection, RoundTripAnswer, context_id
 from augqa.sampling import rank, shuffled
 from augqa.scoring import f1
-from augqa.spans import window_around, word_starts
+from augqa.sentences import word_starts
+from augqa.spans import window_around
 
 Graded = tuple[list[QAExample], list[Rejection]]
 

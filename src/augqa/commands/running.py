@@ -77,7 +77,7 @@ def _minutes(started: float) -> str:
 
 def grow() -> None:
     """Raise prepare.n_seeds until filter_pairs.target_kept pairs are kept, or no seed is left."""
-    if load_params().filter_pairs.target_kept is None:
+    if load_params().filter_pairs.model_dump()["target_kept"] is None:
         raise ParamsError("filter_pairs.target_kept is null: say there how many pairs to keep")
     while True:
         before = _written_at(FILTER_METRICS)

@@ -6,13 +6,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from augqa.checkpoints import load_language_model
 from augqa.context_writer.form import form_sha256
 from augqa.context_writer.lessons import WriterLessons, distinct_contexts_first
 from augqa.errors import ContextWriterError
 from augqa.finetuning.determinism import pinned
 from augqa.finetuning.language_model import FineTuning, FineTuningReport, OnPart, fine_tune
 from augqa.finetuning.saving import save_language_model
-from augqa.question_generator.checkpoints import load_checkpoint
 from augqa.records import QAExample
 
 RECORD = "context_writer.json"
@@ -90,13 +90,13 @@ def train_context_writer(
         The writer, and what the training did.
 
     Raises:
-        QuestionGeneratorError: As `load_checkpoint`.
+        QuestionGeneratorError: As `load_language_model`.
         ContextWriterError: If the model is too short, or no example is left to train on.
         TrainingError: As `fine_tune`.
     """
     section = "train_context_writer"
     with pinned(threads):
-        tokenizer, model, source = load_checkpoint(
+        tokenizer, model, source = load_language_model(
             checkpoint, "causal", param=f"{section}.checkpoint"
         )
         longest = getattr(model.config, "max_position_embeddings", None)

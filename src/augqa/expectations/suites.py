@@ -8,7 +8,15 @@ import great_expectations as gx
 import great_expectations.expectations as gxe
 
 from augqa.drift import ASPECTS, Profile
-from augqa.expectations.frames import CONTEXT_COLUMNS, EXAMPLE_COLUMNS, GENERATED, REAL
+from augqa.expectations.frames import (
+    CONTEXT_COLUMNS,
+    EXAMPLE_COLUMNS,
+    GENERATED,
+    REAL,
+    origins_of,
+    own_measures,
+)
+from augqa.filters import Bounds, Promise, Settings, promises_in_force
 from augqa.records import GeneratedContext, QAExample
 
 Severity = Literal["critical", "warning"]
@@ -16,11 +24,6 @@ Severity = Literal["critical", "warning"]
 # Share of the pairs that should look as asked before any filter; below it the generator, not
 # a pair, is at fault. Our choice.
 MOSTLY = 0.9
-
-# A question mark, also a full-width or an Arabic one, closing quotes and brackets aside.
-_QUESTION_MARK = r"[?？؟][\s\"'”’»)\]]*$"
-
-# (origin, context_origin) of the rows of each regime.
 
 
 def pool_suite() -> gx.ExpectationSuite:
@@ -168,14 +171,14 @@ def pairs_suite(
                 mostly=MOSTLY,
             ),
             _promise(
-                gxe.ExpectColumnValuesToMatchRegex,
+                gxe.ExpectColumnValuesToBeInSet,
                 "question_mark_mostly",
                 "At least 9 in 10 questions end with a question mark, as those of the test sets"
                 " do: fewer means that the generator writes something else.",
                 by=("train",),
                 severity="warning",
-                column="question",
-                regex=_QUESTION_MARK,
+                column="ends_as_question",
+                value_set=[True],
                 mostly=MOSTLY,
             ),
         ],
@@ -184,64 +187,28 @@ def pairs_suite(
 
 def kept_suite(
     *,
-    min_round_trip_f1: float,
-    round_trip_exact_match: bool,
-    min_reader_score: float | None,
-    max_answer_words: int,
-    min_question_words: int,
-    max_question_words: int,
-    max_test_overlap_fraction: float,
-    max_pairs_per_context: int | None,
+    settings: Settings,
     real: Profile,
     max_question_word_drift: float,
     max_length_drift: float,
 ) -> gx.ExpectationSuite:
-    """What data/filtered/kept.parquet promises.
+    """What data/filtered/kept.parquet promises: what each filter does, and what follows.
 
     It is held against the round-trip answers, the test sets, and the profile `real` of real
     examples. Drift from that profile is a warning: whether it harms is what the study asks.
+
+    Args:
+        settings: Section filter_pairs of the params.
+        real: Shares of the real examples.
+        max_question_word_drift: Divergence of question words from which on to warn, in nats.
+        max_length_drift: That of lengths.
     """
     by = ("blend", "train")
-    optional = []
-    if round_trip_exact_match:
-        optional.append(
-            _true(
-                "round_trip_exact",
-                "The round-trip answer equals the pair's own, if"
-                " filter_pairs.round_trip_exact_match is set: a wrong pair teaches the reader a"
-                " wrong answer.",
-                by=by,
-                column="round_trip_exact",
-            )
-        )
-    if max_pairs_per_context is not None:
-        optional.append(
-            _promise(
-                gxe.ExpectColumnValuesToBeBetween,
-                "pairs_per_context_within_filter",
-                "A context has at most filter_pairs.max_pairs_per_context pairs, if that is set:"
-                " none weighs more than others.",
-                by=by,
-                column="n_on_context",
-                max_value=max_pairs_per_context,
-            )
-        )
-    if min_reader_score is not None:
-        optional.append(
-            _promise(
-                gxe.ExpectColumnValuesToBeBetween,
-                "reader_score_within_filter",
-                "The reader's score of its round-trip answer is at least"
-                " filter_pairs.min_reader_score, if that is set: below it, the reader guessed.",
-                by=by,
-                column="reader_score",
-                min_value=min_reader_score,
-            )
-        )
+    origins = (GENERATED, ("generated", "real"))
     return gx.ExpectationSuite(
         name="kept",
         expectations=[
-            *_example_promises(by=by, origins=(GENERATED, ("generated", "real"))),
+            *_example_promises(by=by, origins=origins, more=tuple(own_measures(settings))),
             *_pair_promises(),
             _at_least_one_row(by=by),
             _true(
@@ -250,72 +217,10 @@ def kept_suite(
                 by=("blend", "summarize"),
                 column="in_reference",
             ),
-            _promise(
-                gxe.ExpectColumnValuesToBeBetween,
-                "round_trip_agrees",
-                "The F1 of the round-trip answer is at least filter_pairs.min_round_trip_f1:"
-                " a wrong pair teaches the reader a wrong answer.",
-                by=by,
-                column="round_trip_f1",
-                min_value=min_round_trip_f1,
-            ),
-            *optional,
-            _true(
-                "is_a_question",
-                "A question ends with a question mark and asks: the reader is measured on"
-                " questions, not on fragments of text.",
-                by=("train",),
-                column="is_question",
-            ),
-            _promise(
-                gxe.ExpectColumnValuesToBeInSet,
-                "answer_not_in_question",
-                "No question gives its answer away: the reader would learn to copy it from there.",
-                by=("train",),
-                column="holds_answer",
-                value_set=[False],
-            ),
-            _promise(
-                gxe.ExpectColumnValuesToBeBetween,
-                "question_words_within_filter",
-                "A question has filter_pairs.min_question_words to max_question_words words: a"
-                " longer one leaves too little of the reader's window to its context.",
-                by=("train",),
-                column="n_question_words",
-                min_value=min_question_words,
-                max_value=max_question_words,
-            ),
-            _promise(
-                gxe.ExpectColumnValuesToBeBetween,
-                "answer_words_within_filter",
-                "An answer has at most filter_pairs.max_answer_words words: the reader gives"
-                " short spans.",
-                by=("train",),
-                column="n_answer_words",
-                max_value=max_answer_words,
-            ),
             _question_unique(by=("blend", "train")),
-            _promise(
-                gxe.ExpectColumnValuesToBeInSet,
-                "question_not_repeated",
-                "No question equals, or nearly, an earlier one on the same context or with the same"
-                " answer (filter_pairs.min_duplicate_similarity): a repeated example weighs"
-                " double.",
-                by=("blend", "train"),
-                column="repeats",
-                value_set=[False],
-            ),
             *(
-                _promise(
-                    gxe.ExpectColumnValuesToBeBetween,
-                    f"{kind}_not_in_test",
-                    f"At most filter_pairs.max_test_overlap_fraction of a {kind}'s n-grams stand"
-                    " in a test set: a score on what the reader was trained on says nothing.",
-                    by=("train", "evaluate"),
-                    column=f"{kind}_test_overlap",
-                    max_value=max_test_overlap_fraction,
-                )
-                for kind in ("context", "question")
+                _of_filter(promise, bounds)
+                for promise, bounds in promises_in_force(settings).items()
             ),
             *(
                 _no_drift(aspect, real[aspect], param=param, threshold=threshold)
@@ -386,15 +291,44 @@ def blend_suite(
                 column="in_reference_iff_real",
             ),
             *([] if repeats else [_question_unique(by=by)]),
+            _true(
+                "answer_is_whole_words",
+                "A real question on a generated context has its answer there as whole words: 10 is"
+                " no answer that stands in 1066.",
+                by=by,
+                column="whole_words_if_context_only",
+            ),
         ],
     )
 
 
+def _of_filter(promise: Promise, bounds: Bounds) -> gxe.Expectation:
+    if bounds.equals is not None:
+        return _promise(
+            gxe.ExpectColumnValuesToBeInSet,
+            promise.name,
+            promise.text,
+            by=promise.relied_on_by,
+            column=promise.column,
+            value_set=[bounds.equals],
+        )
+    return _promise(
+        gxe.ExpectColumnValuesToBeBetween,
+        promise.name,
+        promise.text,
+        by=promise.relied_on_by,
+        column=promise.column,
+        min_value=bounds.minimum,
+        max_value=bounds.maximum if bounds.below is None else bounds.below,
+        strict_max=bounds.below is not None,
+    )
+
+
 def _example_promises(
-    *, by: tuple[str, ...], origins: tuple[tuple[str, str], ...]
+    *, by: tuple[str, ...], origins: tuple[tuple[str, str], ...], more: tuple[str, ...] = ()
 ) -> list[gxe.Expectation]:
     return [
-        _columns(QAExample, EXAMPLE_COLUMNS, by=by),
+        _columns(QAExample, (*EXAMPLE_COLUMNS, *more), by=by),
         _id_unique(by=by),
         _promise(
             gxe.ExpectColumnValuesToMatchRegex,
@@ -404,13 +338,11 @@ def _example_promises(
             column="id",
             regex=r"\S",
         ),
-        _promise(
-            gxe.ExpectColumnValuesToMatchRegex,
+        _true(
             "context_not_blank",
             "Each context has text: an answer is looked for in it.",
             by=by,
-            column="context",
-            regex=r"\S",
+            column="context_has_text",
         ),
         _promise(
             gxe.ExpectColumnValuesToMatchRegex,
@@ -449,14 +381,14 @@ def _example_promises(
             column="context_id_fits",
         ),
         _promise(
-            gxe.ExpectColumnPairValuesToBeInSet,
+            gxe.ExpectColumnValuesToBeInSet,
             "origin",
             "Question and context come from where the table says, real or generated: the ratio"
             " of a blend is counted by it.",
             by=by,
-            column_A="origin",
-            column_B="context_origin",
-            value_pairs_set=list(origins),
+            # Not the expectation on pairs of columns, which looks at one row after the other.
+            column="origins",
+            value_set=list(map(origins_of, origins)),
         ),
     ]
 

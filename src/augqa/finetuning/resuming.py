@@ -16,7 +16,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from augqa.errors import TrainingError
+from augqa.errors import DataError, TrainingError
+from augqa.finetuning.saving import sync
 
 log = logging.getLogger("augqa")
 
@@ -42,18 +43,31 @@ def save_state(
         parts: Tensors to keep, such as the weights, under the name of their part.
         optimizer: Its state is kept too.
         progress: How far the training is, as JSON takes it.
+
+    Raises:
+        DataError: If it cannot be written, such as on a full disk.
     """
     tensors = {f"{part}.{name}": t for part, named in parts.items() for name, t in named.items()}
     for index, state in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{index}.{name}": value for name, value in state.items()}
     target = folder / f"step-{step:09d}"
     partial = folder / f"{target.name}.partial"
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    save_file({name: _plain(tensor) for name, tensor in tensors.items()}, partial / _WEIGHTS)
-    (partial / _PROGRESS).write_text(json.dumps(dict(progress)), encoding="utf-8")
-    shutil.rmtree(target, ignore_errors=True)
-    partial.rename(target)
+    try:
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+        save_file({name: _plain(tensor) for name, tensor in tensors.items()}, partial / _WEIGHTS)
+        (partial / _PROGRESS).write_text(json.dumps(dict(progress)), encoding="utf-8")
+        for name in (_WEIGHTS, _PROGRESS):
+            sync(partial / name)
+        shutil.rmtree(target, ignore_errors=True)
+        partial.rename(target)
+        sync(folder)
+    except (OSError, SafetensorError) as error:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise DataError(
+            f"{target}: a checkpoint of the training cannot be written: {error}. The one before"
+            " it stays: make room and run again, and the training goes on from there."
+        ) from error
     for former in folder.iterdir():
         if former != target:
             shutil.rmtree(former)

@@ -2,14 +2,19 @@
 
 import contextlib
 import json
-from collections.abc import Iterator
+import os
+import shutil
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 from transformers import GenerationConfig
 from transformers.utils import logging as transformers_logging
+
+from augqa.errors import DataError
 
 # Of the machine it was loaded on, or of one call; no part of the tokenizer.
 _NOT_KEPT = (
@@ -19,12 +24,62 @@ _NOT_KEPT = (
 )
 
 
-def save_checkpoint(folder: Path, model: Any, tokenizer: Any) -> None:
+@contextlib.contextmanager
+def whole_folder(folder: Path) -> Iterator[Path]:
+    """Give a with-block a new folder to write, and put its files into `folder` at the end.
+
+    They are on the disk before the first one is put in place. Where one cannot be written, on a
+    full disk for example, `folder` stays as it was.
+
+    Raises:
+        DataError: If something cannot be written; it names the folder.
+    """
+    partial = folder.with_name(f".{folder.name}.partial")
+    try:
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+        yield partial
+        for file in sorted(partial.iterdir()):
+            sync(file)
+        folder.mkdir(exist_ok=True)
+        for file in sorted(partial.iterdir()):
+            file.replace(folder / file.name)
+        sync(folder)
+    except (OSError, SafetensorError) as error:
+        raise DataError(
+            f"{folder}: cannot be written: {first_line(error)}. Nothing is changed there."
+        ) from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def save_checkpoint(
+    folder: Path,
+    model: Any,
+    tokenizer: Any,
+    *,
+    others: Mapping[str, Mapping[str, Any]] | None = None,
+) -> None:
     """Write what `from_pretrained` reads; equal weights give equal bytes on any machine.
 
-    Neither file names a path or a time. Weights that are tied are written once.
+    No file names a path or a time. Weights that are tied are written once.
+
+    Args:
+        folder: Where to write it.
+        model: A model of transformers.
+        tokenizer: Its tokenizer.
+        others: Contents of further JSON files, by name.
+
+    Raises:
+        DataError: If it cannot be written; the folder then stays as it was.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    with whole_folder(folder) as partial:
+        _write_checkpoint(partial, model, tokenizer)
+        for name, values in (others or {}).items():
+            _write_json(partial / name, dict(values))
+
+
+def _write_checkpoint(folder: Path, model: Any, tokenizer: Any) -> None:
     config = {
         key: value for key, value in model.config.to_diff_dict().items() if key != "_name_or_path"
     }
@@ -49,15 +104,30 @@ def save_checkpoint(folder: Path, model: Any, tokenizer: Any) -> None:
 
 
 def save_language_model(folder: Path, model: Any, tokenizer: Any) -> None:
-    """Write a checkpoint and how its texts end; its own sampling defaults stay behind."""
-    save_checkpoint(folder, model, tokenizer)
+    """Write a checkpoint and how its texts end; its own sampling defaults stay behind.
+
+    Raises:
+        DataError: As `save_checkpoint`.
+    """
     own = model.generation_config
-    GenerationConfig(
+    generation = GenerationConfig(
         decoder_start_token_id=own.decoder_start_token_id,
         bos_token_id=own.bos_token_id,
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,
-    ).save_pretrained(folder)
+    )
+    with whole_folder(folder) as partial:
+        _write_checkpoint(partial, model, tokenizer)
+        generation.save_pretrained(partial)
+
+
+def sync(path: Path) -> None:
+    """Have the disk keep what was written to a file or a folder."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 @contextlib.contextmanager

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from augqa.llm.client import ChatClient, read_api_key
 from augqa.llm.embedded import serve
+from augqa.llm.embedded_models import find_embedded
 from augqa.llm.request import ChatRequest, ChatResult, Message, request_seed
 from augqa.params import Llm
 from augqa.stage import project_root
@@ -37,13 +38,17 @@ def open_client(params: Llm, *, cache_path: Path) -> Iterator[ChatClient]:
     """Open a client for the endpoint that `params` name; stop everything it started at the end.
 
     Raises:
+        CheckpointError: If the embedded model is not there.
         GenerationError: If the key is missing, or the embedded server does not come up.
     """
     with contextlib.ExitStack() as stack:
         if params.provider == "embedded":
-            base_url: str | None = stack.enter_context(serve(params.model))
+            model = find_embedded(params.model)
+            base_url: str | None = stack.enter_context(serve(model))
             # The port differs from run to run: the cache knows the server by its name.
-            endpoint, api_key = "embedded", "none"
+            endpoint, api_key = model.endpoint, "none"
+            # Records name the model, not where it lies on this machine.
+            params = params.model_copy(update={"model": model.name})
         else:
             # The variable is the openai library's own, which batches go through.
             base_url = params.base_url or os.environ.get("OPENAI_BASE_URL", "").strip() or None

@@ -12,10 +12,9 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 from augqa.errors import GenerationError
-from augqa.packaged import LANGUAGE_MODELS, weights_file
+from augqa.llm.embedded_models import EmbeddedModel
 
 log = logging.getLogger("augqa.llm")
 
@@ -24,25 +23,8 @@ THREADS = 2
 _START_TIMEOUT_S = 300.0
 
 
-def model_file(model: str) -> Path:
-    """Return the weights of an embedded model.
-
-    Raises:
-        GenerationError: If the model is not an embedded one, or its package is missing.
-    """
-    if model not in LANGUAGE_MODELS:
-        raise GenerationError(
-            f"llm.model: {model!r} is not an embedded model, expected one of"
-            f" {', '.join(LANGUAGE_MODELS)}. For another one set llm.provider to openai."
-        )
-    try:
-        return weights_file(model)
-    except FileNotFoundError as error:
-        raise GenerationError(f"llm.model: {model}: {error}") from error
-
-
 @contextlib.contextmanager
-def serve(model: str) -> Iterator[str]:
+def serve(model: EmbeddedModel) -> Iterator[str]:
     """Serve an embedded model while the block runs; yield its base URL.
 
     Raises:
@@ -52,11 +34,11 @@ def serve(model: str) -> Iterator[str]:
         sys.executable,
         "-m",
         "augqa.llm.embedded_server",
-        str(model_file(model)),
-        model,
+        str(model.path),
+        model.name,
         str(THREADS),
     ]
-    with child(command, name=model) as (address, _):
+    with child(command, name=model.name) as (address, _):
         yield f"{address}/v1"
 
 

@@ -1,7 +1,7 @@
 """The process of the embedded model: an OpenAI-compatible server on loopback.
 
-Run as ``python -m augqa.llm.embedded_server MODEL_FILE NAME THREADS``. It prints its address as
-one line and serves until its standard input closes, which happens however its parent ends.
+Run as ``python -m augqa.llm.embedded_server MODEL NAME THREADS``. It prints its address as one
+line and serves until its standard input closes, which happens however its parent ends.
 
 OpenVINO GenAI batches the requests that are there, step by step, and keeps the worked examples
 that prompts share in its key-value cache. A text depends on its own request alone, not on what is
@@ -27,6 +27,7 @@ _CACHE_GIB = 2
 _MAX_BATCHED_TOKENS = 1024
 _SLOTS = 64
 _KV_PRECISION = "f16"
+_PRECISION = "f32"  # bf16 is the default on processors that have it, and gives other texts
 _FILLER_TOKENS = 512
 _RUNNING = openvino_genai.GenerationStatus.RUNNING
 _FINISH_REASONS = {
@@ -49,7 +50,7 @@ class Engine:
     """The model and the thread that steps it.
 
     Args:
-        model_file: A GGUF file.
+        model_file: A GGUF file, or a folder of OpenVINO.
         name: Name the model is served under.
         threads: Threads of the computation; another number gives other bytes.
     """
@@ -73,7 +74,11 @@ class Engine:
             self._model_file,
             scheduler,
             "CPU",
-            {"KV_CACHE_PRECISION": _KV_PRECISION, "INFERENCE_NUM_THREADS": self._threads},
+            {
+                "KV_CACHE_PRECISION": _KV_PRECISION,
+                "INFERENCE_PRECISION_HINT": _PRECISION,
+                "INFERENCE_NUM_THREADS": self._threads,
+            },
         )
         self._tokenizer = self._pipeline.get_tokenizer()
 
@@ -143,6 +148,7 @@ class Engine:
             config.temperature = float(temperature)
             config.top_p = float(body.get("top_p", 1.0))
             config.rng_seed = int(body.get("seed", 0))
+        config.repetition_penalty = float(body.get("repetition_penalty", 1.0))
         if body.get("stop"):
             config.stop_strings = set(body["stop"])
         schema = _json_schema(body)

@@ -31,6 +31,8 @@ class ChatRequest:
         stop: Texts that end the output.
         whole: Whether a text cut off by `max_tokens` is worth nothing.
         sample: Number of the sample among requests that are equal otherwise.
+        repetition_penalty: Makes tokens that were there less likely, from 1 on; None: not sent.
+            The embedded engine and vLLM know it.
     """
 
     id: str
@@ -41,6 +43,7 @@ class ChatRequest:
     stop: tuple[str, ...] = ()
     whole: bool = False
     sample: int = 0
+    repetition_penalty: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,6 +188,8 @@ class Renderer:
             body["temperature"] = self.temperature
         if self.top_p is not None:
             body["top_p"] = self.top_p
+        if request.repetition_penalty is not None:
+            body["repetition_penalty"] = request.repetition_penalty
         if request.json_schema is not None:
             body["response_format"] = {
                 "type": "json_schema",

@@ -1,16 +1,9 @@
-"""Prompts as files with worked examples of our own, and the parser of what comes back.
+"""Prompts as files with worked examples of our own, and the parser of what comes back."""
 
-A template is a Markdown file of chat turns: a line ``[[role]]`` opens one, ``{{name}}`` is a
-place for a value. Values are put in once, as they stand: braces in them mean nothing.
-"""
-
-import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from augqa.cleaning import (
     is_refusal,
@@ -20,14 +13,24 @@ from augqa.cleaning import (
     without_emphasis,
     without_thinking,
 )
-
-Messages = tuple[dict[str, str], ...]
+from augqa.prompts.templates import Messages, Template, packaged
+from augqa.sentences import QUESTION_MARKS, ends_as_question, first_words, last_sentence_end
 
 STYLES = ("encyclopedic", "news", "review", "forum")
 
-_FOLDER = Path(__file__).parent
-_TURN = re.compile(r"^\[\[(system|user|assistant)\]\]\n", re.MULTILINE)
-_PLACE = re.compile(r"\{\{(\w+)\}\}")
+# What of its seed a context is written from. The paper's is the first.
+Condition = Literal["question", "question_and_answer", "question_answer_and_context"]
+_CONDITION_FILES: Mapping[Condition, str] = {
+    "question": "",
+    "question_and_answer": "_answer",
+    "question_answer_and_context": "_rewrite",
+}
+# Places that a template of the user's own must have, by what the condition gives.
+CONDITION_PLACES: Mapping[Condition, tuple[str, ...]] = {
+    "question": ("question",),
+    "question_and_answer": ("question", "answer"),
+    "question_answer_and_context": ("question", "answer", "context"),
+}
 
 # What a structured answer to `pairs_messages` looks like, in the strict form of OpenAI's
 # structured outputs: every property required, none beside them.
@@ -82,93 +85,85 @@ class ParsedPairs:
     refusals: tuple[Refusal, ...]
 
 
-def context_messages(*, question: str, style: str, max_words: int) -> Messages:
-    """Return the chat that asks for a context of `style` in which `question` is answered.
+def context_template(style: str, condition: Condition = "question") -> Template:
+    """Return our template that asks for a context of `style`.
 
     Raises:
         ValueError: If `style` is not one of `STYLES`.
     """
     if style not in STYLES:
         raise ValueError(f"style {style!r} is not one of {', '.join(STYLES)}")
-    return _render(f"contexts_{style}", {"question": question, "max_words": str(max_words)})
+    return packaged(f"contexts_{style}{_CONDITION_FILES[condition]}")
 
 
-def pairs_messages(*, context: str, n_pairs: int, structured: bool = False) -> Messages:
+def context_messages(*, question: str, style: str, max_words: int) -> Messages:
+    """Return the chat that asks for a context of `style` in which `question` is answered.
+
+    Raises:
+        ValueError: If `style` is not one of `STYLES`.
+    """
+    return context_template(style).render({"question": question, "max_words": str(max_words)})
+
+
+def pairs_messages(
+    *, context: str, n_pairs: int, structured: bool = False, template: Template | None = None
+) -> Messages:
     """Return the chat that asks for `n_pairs` question-answer pairs on `context`.
 
     Args:
         context: The passage; line breaks in it become spaces, as in the worked examples.
         n_pairs: Pairs to ask for.
         structured: Ask for JSON (`PAIRS_SCHEMA`) instead of lines.
+        template: One of the user's own; None: ours.
     """
+    template = template or pairs_template(structured=structured)
     values = {"context": " ".join(context.split()), "n_pairs": str(n_pairs)}
-    return _render("pairs_json" if structured else "pairs", values)
+    return template.render(values)
 
 
-def question_messages(*, context: str, sentence: str, answer: str) -> Messages:
+def question_messages(
+    *, context: str, sentence: str, answer: str, template: Template | None = None
+) -> Messages:
     """Return the chat that asks for one question on `context` that `answer` answers.
 
     Args:
         context: The passage; line breaks in it become spaces, as in the worked examples.
         sentence: The sentence of it that the answer stands in: it may stand in others too.
         answer: The answer, as it stands there.
+        template: One of the user's own; None: ours.
     """
+    template = template or question_template()
     values = {"context": context, "sentence": sentence, "answer": answer}
-    return _render("question", {name: " ".join(text.split()) for name, text in values.items()})
+    return template.render({name: " ".join(text.split()) for name, text in values.items()})
+
+
+def pairs_template(*, structured: bool = False) -> Template:
+    """Return our template for pairs."""
+    return packaged("pairs_json" if structured else "pairs")
+
+
+def question_template() -> Template:
+    """Return our template for the question to a given answer."""
+    return packaged("question")
 
 
 def context_prompt_sha256(style: str) -> str:
     """Return the hash of the template for contexts of `style`."""
-    return _sha256(f"contexts_{style}")
+    return context_template(style).sha256
 
 
 def pairs_prompt_sha256(*, structured: bool = False) -> str:
     """Return the hash of the template for pairs."""
-    return _sha256("pairs_json" if structured else "pairs")
+    return pairs_template(structured=structured).sha256
 
 
 def question_prompt_sha256() -> str:
     """Return the hash of the template for the question to a given answer."""
-    return _sha256("question")
+    return question_template().sha256
 
 
-@cache
-def _template(name: str) -> str:
-    return (_FOLDER / f"{name}.md").read_text(encoding="utf-8")
-
-
-def _sha256(name: str) -> str:
-    return hashlib.sha256(_template(name).encode("utf-8")).hexdigest()
-
-
-@cache
-def _turns(name: str) -> tuple[tuple[str, str], ...]:
-    parts = _TURN.split(_template(name))
-    return tuple(
-        (role, content.strip()) for role, content in zip(parts[1::2], parts[2::2], strict=True)
-    )
-
-
-def _render(name: str, values: Mapping[str, str]) -> Messages:
-    """Fill a template in one pass, so that a value that looks like a place stays as it is."""
-    return tuple(
-        {"role": role, "content": _PLACE.sub(lambda match: values[match[1]], content)}
-        for role, content in _turns(name)
-    )
-
-
-# A full stop after these ends no sentence.
-_ABBREVIATION_WORDS = """
-    mr mrs ms dr st prof gen col lt sgt capt rev sen rep gov hon jr sr vs vol fig ca
-    approx inc ltd co corp etc e.g i.e u.s u.k a.d b.c a.m p.m
-"""
-_ABBREVIATIONS = frozenset(_ABBREVIATION_WORDS.split())
-# From the first mark of a run: a start at each of them would read the run again and again.
-_SENTENCE_END = re.compile(r"(?<![.!?…])[.!?…]++[\"'”’»)\]]*+(?=\s|$)")
 # A small model that has finished its answer may go on with a question of its own.
 _NEXT_TURN = re.compile(r"^[^\S\n]*+(?:Question|Passage)[^\S\n]*+\d*+[^\S\n]*+:", re.MULTILINE)
-# No abbreviation is longer.
-_LONGEST_WORD = 40
 
 
 def finish_context(
@@ -193,30 +188,16 @@ def finish_context(
     text = " ".join(text.split())
     if not text:
         return "", "empty"
-    words = text.split(" ")
-    too_long = len(words) > max_words
+    shortened = first_words(text, max_words)
+    too_long = shortened != text
     if too_long:
-        text = " ".join(words[:max_words])
+        text = shortened
     elif finish_reason != "length":
         return text, None
-    end = _last_sentence_end(text)
+    end = last_sentence_end(text)
     if end == 0:
         return "", "too_long" if too_long else "truncated"
     return text[:end], None
-
-
-def _last_sentence_end(text: str) -> int:
-    """Return the offset behind the last full sentence of `text`, 0 where there is none."""
-    last = 0
-    for match in _SENTENCE_END.finditer(text):
-        start = match.start()
-        # A slice from the beginning would make the time grow with the square of the text.
-        before = text[max(0, start - _LONGEST_WORD) : start]
-        before = before.rsplit(" ", 1)[-1].lstrip("(\"'“‘[").casefold()
-        initial = len(before) == 1 and before.isalpha() and match[0] == "."
-        if not initial and before not in _ABBREVIATIONS:
-            last = match.end()
-    return last
 
 
 # "Question 2:", "**Q:**", "2) Question -", "1. Q." and the like; the same for answers. Each run of
@@ -228,8 +209,10 @@ _ANSWER = re.compile(rf"{_DECORATION}(?:answers?|a)(?![a-z]){_LABEL_END}(.*)", r
 # "1. Who wrote it?": a numbered question without a label.
 _NUMBERED = re.compile(r"\s*+(?:\d{1,3}+\s*+[.):]|[-*•])\s++(.+)")
 # A label in the middle of a line: "Question: Who? Answer: Ada".
+_MARK = re.compile(f"[{QUESTION_MARKS}]")
 _INLINE_LABEL = re.compile(
-    r"(?<=\S)\s++(?=(?:Question|Answer)\s*+\d{0,3}+\s*+:)|(?<=\?)\s++(?=A:\s)"
+    r"(?<=\S)\s++(?=(?:Question|Answer)\s*+\d{0,3}+\s*+:)"
+    rf"|(?<={_MARK.pattern})\s++(?=A:\s)"
 )
 _FENCE = re.compile(r"^[^\S\n]*+```\w*+[^\S\n]*+$", re.MULTILINE)
 _QUOTES = {'"': '"', "“": "”", "'": "'", "‘": "’", "«": "»", "`": "`"}
@@ -280,9 +263,10 @@ def parse_question(text: str) -> str:
         _clean(match[1] if (match := _QUESTION.match(line)) else line)
         for line in without_chatter(_FENCE.sub("", text)).splitlines()
     ]
-    asked = next((line for line in lines if "?" in line), "")
+    asked = next((line for line in lines if _MARK.search(line) or ends_as_question(line)), "")
     if asked:
-        return _clean(asked[: asked.index("?") + 1].lstrip("\"“'"))
+        mark = _MARK.search(asked)
+        return _clean(asked[: mark.end() if mark else len(asked)].lstrip("\"“'"))
     return next((line for line in lines if line), "")
 
 
@@ -315,7 +299,7 @@ def _from_lines(text: str) -> list[tuple[str, str]]:
 
 
 def _numbered(line: str) -> re.Match[str] | None:
-    return _NUMBERED.match(line) if line.rstrip().endswith("?") else None
+    return _NUMBERED.match(line) if ends_as_question(line) else None
 
 
 def _from_json(text: str) -> list[tuple[str, str]] | None:

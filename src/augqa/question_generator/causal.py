@@ -7,9 +7,9 @@ import torch
 from transformers import GenerationConfig
 
 from augqa.candidates import Candidate, answer_candidates, choose_candidates
+from augqa.checkpoints import load_language_model
 from augqa.errors import QuestionGeneratorError
 from augqa.metrics import Usage
-from augqa.question_generator.checkpoints import load_checkpoint
 from augqa.question_generator.decoding import Source, decode, outcome
 from augqa.question_generator.encoding import causal_ids
 from augqa.question_generator.forms import causal_sha256
@@ -47,14 +47,17 @@ class CausalGenerator:
             param: The param that names the checkpoint, for messages.
 
         Raises:
-            QuestionGeneratorError: As `load_checkpoint`; or if the model cannot take
-                `max_source_tokens` and `max_new_tokens`.
+            CheckpointError: As `load_language_model`.
+            QuestionGeneratorError: If the model cannot take `max_source_tokens` and
+                `max_new_tokens`.
         """
         torch.set_num_threads(threads)
         self.usage = Usage()
         self._n_pairs = n_pairs
         self._batch_size = batch_size
-        self._tokenizer, self._model, source = load_checkpoint(checkpoint, "causal", param=param)
+        self._tokenizer, self._model, source = load_language_model(
+            checkpoint, "causal", param=param
+        )
         self._tokenizer.padding_side = "left"  # what is written goes on from the end
         self._served_name = source.served_name
         self._max_source_tokens = max_source_tokens

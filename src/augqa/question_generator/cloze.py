@@ -11,7 +11,7 @@ from augqa.candidates import Candidate, answer_candidates, choose_candidates
 from augqa.metrics import Usage
 from augqa.question_generator.entries import Given
 from augqa.question_generator.proposals import Draft, Passage, Proposal, Refusal
-from augqa.spans import Span, sentence_spans
+from augqa.sentences import Span, sentence_spans
 
 _AUXILIARY_VERBS = """
     is are was were has have had can could will would should must may might does do did

@@ -9,7 +9,7 @@ from tqdm import tqdm
 
 from augqa.candidates import Candidate
 from augqa.question_generator.proposals import Draft, Refusal
-from augqa.spans import Span
+from augqa.sentences import Span
 
 
 @dataclass(slots=True)

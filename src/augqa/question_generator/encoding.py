@@ -4,7 +4,8 @@ from typing import Any
 
 from augqa.finetuning.tokens import SPARE_TOKENS, headed_ids, plain_ids, token_starts
 from augqa.question_generator.forms import cue, head
-from augqa.spans import Span, sentence_spans, window_around
+from augqa.sentences import Span, sentence_spans
+from augqa.spans import window_around
 
 
 def causal_ids(

@@ -39,11 +39,13 @@ class Given:
         n_pairs: Pairs to ask for, of each context.
         endpoint: Section llm of params.yaml.
         trained: Folder of the question generator that was trained here; None: there is none.
+        prompts: Folder of the user's own prompts, where there is one.
     """
 
     n_pairs: int
     endpoint: "Llm"
     trained: Path | None
+    prompts: Path | None
 
 
 QUESTION_GENERATORS: Registry[Entry] = Registry("question generator")

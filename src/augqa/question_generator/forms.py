@@ -19,7 +19,7 @@ first, so that it is computed once for all of them::
 import hashlib
 from typing import Literal
 
-from augqa.spans import Span
+from augqa.sentences import Span
 
 Form = Literal["answer_aware", "end_to_end"]
 

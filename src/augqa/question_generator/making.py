@@ -11,6 +11,7 @@ from augqa.errors import DataError
 from augqa.question_generator.placing import placed
 from augqa.question_generator.proposals import Passage, Proposal, QuestionGenerator
 from augqa.records import QAExample, Rejection
+from augqa.sentences import not_english, reads_as_english
 
 
 @dataclass(slots=True, kw_only=True)
@@ -23,6 +24,7 @@ class Counts:
         reasons: Rejections by their reason.
         n_pairs: Pairs.
         n_without_pairs: Passages that gave none.
+        n_not_english: Passages that do not read as English.
     """
 
     by_origin: Counter[str] = field(default_factory=Counter)
@@ -30,12 +32,14 @@ class Counts:
     reasons: Counter[str] = field(default_factory=Counter)
     n_pairs: int = 0
     n_without_pairs: int = 0
+    n_not_english: int = 0
 
     def metrics(self) -> dict[str, Any]:
         """Return the numbers for a metrics file."""
         return {
             "n_contexts": self.by_origin["generated"],
             "n_real_contexts": self.by_origin["real"],
+            "n_contexts_not_english": self.n_not_english,
             "n_contexts_without_pairs": self.n_without_pairs,
             "n_pairs": self.n_pairs,
             "n_rejected": dict(self.reasons),
@@ -67,7 +71,10 @@ class Counts:
     def line(self) -> str:
         """Return one line for the log."""
         n_passages = self.by_origin.total()
-        return f"{self.n_pairs} pairs from {n_passages} contexts; rejected: {self._reasons()}"
+        rules = "the rules that choose answers and ask by cloze"
+        foreign = not_english(self.n_not_english, n_passages, "contexts", rules)
+        made = f"{self.n_pairs} pairs from {n_passages} contexts"
+        return f"{made}; rejected: {self._reasons()}{foreign}"
 
     def _reasons(self) -> str:
         return ", ".join(f"{n} {reason}" for reason, n in self.reasons.most_common()) or "nothing"
@@ -108,6 +115,7 @@ def make_pairs(
             good, bad = placed(proposal, method=method, n_pairs=n_pairs)
             counts.by_origin[proposal.passage.origin] += 1
             counts.n_without_pairs += not good
+            counts.n_not_english += not reads_as_english(proposal.passage.text)
             counts.n_pairs += len(good)
             for pair in good:
                 keep(pair)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
+from augqa import ids
 from augqa.question_generator.proposals import Passage
 from augqa.records import GeneratedContext, QAExample, Rejection
 
@@ -10,7 +11,7 @@ def generated_passages(contexts: Iterable[GeneratedContext]) -> Iterator[Passage
     """Yield the generated contexts that have a text."""
     for context in contexts:
         if context.failure is None:
-            yield Passage(id=context.id, text=context.text, origin="generated")
+            yield Passage(id=context.id, text=context.text, origin=context.origin)
 
 
 def failed_contexts(contexts: Iterable[GeneratedContext]) -> Iterator[Rejection]:
@@ -26,4 +27,5 @@ def real_passages(seeds: Iterable[QAExample]) -> Iterator[Passage]:
     for seed in seeds:
         if seed.context_id not in seen:
             seen.add(seed.context_id)
-            yield Passage(id=f"{seed.id}/r", text=seed.context, origin=seed.context_origin)
+            id_ = ids.real_context(seed.id)
+            yield Passage(id=id_, text=seed.context, origin=seed.context_origin)

@@ -1,5 +1,9 @@
 """From what a question generator drafts to pairs whose answer is a span of its context."""
 
+import dataclasses
+
+from augqa import ids
+from augqa.pointing import lead_in
 from augqa.question_generator.proposals import Draft, Proposal
 from augqa.records import Answer, QAExample, Rejection, context_id
 from augqa.spans import locate_answer
@@ -16,24 +20,29 @@ def placed(
         n_pairs: Most pairs to take; further ones are rejected.
 
     Returns:
-        The pairs, and a rejection for each draft that is none. Draft number k becomes ``.../pk``
-        either way; what the generator itself refused becomes ``.../x0``, ``.../x1``.
+        The pairs, and a rejection for each draft that is none. An answer that begins by naming its
+        passage (``According to the passage, ...``) is taken without that. Draft number k becomes
+        ``.../pk`` either way; what the generator itself refused becomes ``.../x0``, ``.../x1``.
     """
     passage = proposal.passage
     pairs: list[QAExample] = []
     rejections = [
-        Rejection(id=f"{passage.id}/x{number}", reason=refusal.reason, detail=refusal.detail)
+        Rejection(id=ids.refusal(passage.id, number), reason=refusal.reason, detail=refusal.detail)
         for number, refusal in enumerate(proposal.refusals)
     ]
     for number, draft in enumerate(proposal.drafts):
-        id_ = f"{passage.id}/p{number}"
+        id_ = ids.pair(passage.id, number)
+        given, names_passage = draft.answer, lead_in(draft.answer)
+        if names_passage:
+            draft = _without_beginning(draft, names_passage)
         question = " ".join(draft.question.split())
-        answer = _answer(passage.text, draft)
-        detail = f"{question} | {draft.answer}"
+        answer = _answer(passage.text, draft) if draft.answer.strip() else None
+        detail = f"{question} | {given}"
         if not question:
             rejections.append(Rejection(id=id_, reason="no_question", detail=detail))
         elif not draft.answer.strip():
-            rejections.append(Rejection(id=id_, reason="no_answer", detail=detail))
+            reason = "passage_dependent" if names_passage else "no_answer"
+            rejections.append(Rejection(id=id_, reason=reason, detail=detail))
         elif answer is None:
             rejections.append(Rejection(id=id_, reason="answer_not_a_span", detail=detail))
         elif len(pairs) == n_pairs:
@@ -54,6 +63,11 @@ def placed(
                 )
             )
     return pairs, rejections
+
+
+def _without_beginning(draft: Draft, n: int) -> Draft:
+    start = None if draft.start is None else draft.start + n
+    return dataclasses.replace(draft, answer=draft.answer[n:], start=start)
 
 
 def _answer(context: str, draft: Draft) -> Answer | None:

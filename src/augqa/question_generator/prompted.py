@@ -11,6 +11,7 @@ from tqdm import tqdm
 from augqa import llm, prompts
 from augqa.metrics import Usage
 from augqa.params import Llm
+from augqa.prompts.templates import own_template
 from augqa.question_generator import settings
 from augqa.question_generator.entries import Given
 from augqa.question_generator.prompting import Ask, Reply, pairs_asks, proposals, question_asks
@@ -19,6 +20,15 @@ from augqa.question_generator.proposals import Passage, Proposal
 
 def load_llm(own: settings.PromptedPairs, given: Given) -> "PromptedGenerator":
     """Return the generator that lets the model choose questions and answers."""
+    template = prompts.pairs_template(structured=own.structured)
+    if own.prompt is not None:
+        template = own_template(
+            own.prompt,
+            folder=given.prompts,
+            param="generate_pairs.llm.prompt",
+            needed=("context",),
+            known=("context", "n_pairs"),
+        )
 
     def asks(passages: Iterable[Passage]) -> Iterator[Ask]:
         return pairs_asks(
@@ -26,11 +36,12 @@ def load_llm(own: settings.PromptedPairs, given: Given) -> "PromptedGenerator":
             n_pairs=given.n_pairs,
             max_context_words=own.max_context_words,
             structured=own.structured,
+            template=template,
         )
 
     return PromptedGenerator(
         asks=asks,
-        prompt_sha256=prompts.pairs_prompt_sha256(structured=own.structured),
+        prompt_sha256=template.sha256,
         endpoint=given.endpoint,
         max_tokens=own.max_tokens,
         json_schema=prompts.PAIRS_SCHEMA if own.structured else None,
@@ -39,15 +50,27 @@ def load_llm(own: settings.PromptedPairs, given: Given) -> "PromptedGenerator":
 
 def load_hybrid(own: settings.Prompted, given: Given) -> "PromptedGenerator":
     """Return the generator that chooses answers by rules and lets the model ask for them."""
+    template = prompts.question_template()
+    if own.prompt is not None:
+        template = own_template(
+            own.prompt,
+            folder=given.prompts,
+            param="generate_pairs.hybrid.prompt",
+            needed=("context", "answer"),
+            known=("context", "sentence", "answer"),
+        )
 
     def asks(passages: Iterable[Passage]) -> Iterator[Ask]:
         return question_asks(
-            passages, n_pairs=given.n_pairs, max_context_words=own.max_context_words
+            passages,
+            n_pairs=given.n_pairs,
+            max_context_words=own.max_context_words,
+            template=template,
         )
 
     return PromptedGenerator(
         asks=asks,
-        prompt_sha256=prompts.question_prompt_sha256(),
+        prompt_sha256=template.sha256,
         endpoint=given.endpoint,
         max_tokens=own.max_tokens,
         stop=("\n",),  # a question is one line

@@ -8,11 +8,13 @@ themselves are the stage's: asks go out, and a reply to each comes back in order
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from augqa import prompts
+from augqa import ids, prompts
 from augqa.candidates import Candidate, answer_candidates, choose_candidates
 from augqa.cleaning import is_refusal
+from augqa.prompts.templates import Messages, Template
 from augqa.question_generator.proposals import Draft, Passage, Proposal, Refusal, in_turn
-from augqa.spans import Span, sentence_spans, window_around, windows, word_starts
+from augqa.sentences import Span, ends_as_question, sentence_spans, word_starts
+from augqa.spans import window_around, windows
 
 Drafts = tuple[tuple[Draft, ...], tuple[Refusal, ...]]
 
@@ -22,8 +24,7 @@ class Ask:
     """One request to make.
 
     Attributes:
-        id: Id of the passage, ``/w`` and the number of the window, or ``/a`` and the number of
-            the answer.
+        id: That of the request (see `augqa.ids`).
         passage_id: Id of the passage.
         messages: The chat.
         window: The part of the passage that is shown.
@@ -32,7 +33,7 @@ class Ask:
 
     id: str
     passage_id: str
-    messages: prompts.Messages
+    messages: Messages
     window: Span
     candidate: Candidate | None = None
 
@@ -55,7 +56,12 @@ class Reply:
 
 
 def pairs_asks(
-    passages: Iterable[Passage], *, n_pairs: int, max_context_words: int | None, structured: bool
+    passages: Iterable[Passage],
+    *,
+    n_pairs: int,
+    max_context_words: int | None,
+    structured: bool,
+    template: Template | None = None,
 ) -> Iterator[Ask]:
     """Yield an ask for `n_pairs` pairs on each window of each passage, in their order.
 
@@ -64,6 +70,7 @@ def pairs_asks(
         n_pairs: Pairs to ask for, of each window.
         max_context_words: Most words to show at once, cut at sentence ends; None for all.
         structured: Ask for JSON.
+        template: One of the user's own; None: ours.
     """
     for passage in passages:
         spans = [(0, len(passage.text))]
@@ -72,17 +79,24 @@ def pairs_asks(
             spans = windows(passage.text, starts, max_units=max_context_words)
         for number, window in enumerate(spans):
             yield Ask(
-                id=f"{passage.id}/w{number}",
+                id=ids.ask(passage.id, number, kind="window"),
                 passage_id=passage.id,
                 messages=prompts.pairs_messages(
-                    context=passage.text[slice(*window)], n_pairs=n_pairs, structured=structured
+                    context=passage.text[slice(*window)],
+                    n_pairs=n_pairs,
+                    structured=structured,
+                    template=template,
                 ),
                 window=window,
             )
 
 
 def question_asks(
-    passages: Iterable[Passage], *, n_pairs: int, max_context_words: int | None
+    passages: Iterable[Passage],
+    *,
+    n_pairs: int,
+    max_context_words: int | None,
+    template: Template | None = None,
 ) -> Iterator[Ask]:
     """Yield an ask for the question to each of up to `n_pairs` answers of each passage.
 
@@ -90,16 +104,28 @@ def question_asks(
         passages: The passages; one without an answer candidate gives no ask.
         n_pairs: Answers to choose in each.
         max_context_words: Most words to show around the answer, in whole sentences; None for all.
+        template: One of the user's own; None: ours.
     """
     for passage in passages:
         text = passage.text
         chosen = choose_candidates(answer_candidates(text), text, n=n_pairs)
         for number, candidate in enumerate(chosen):
-            yield question_ask(passage, candidate, number, max_context_words=max_context_words)
+            yield question_ask(
+                passage,
+                candidate,
+                number,
+                max_context_words=max_context_words,
+                template=template,
+            )
 
 
 def question_ask(
-    passage: Passage, answer: Candidate, number: int, *, max_context_words: int | None
+    passage: Passage,
+    answer: Candidate,
+    number: int,
+    *,
+    max_context_words: int | None,
+    template: Template | None = None,
 ) -> Ask:
     """Return the ask for the question to an answer, the passage's `number`-th."""
     text, span = passage.text, (answer.start, answer.end)
@@ -109,12 +135,13 @@ def question_ask(
     sentences = sentence_spans(text)
     sentence = next((s for s in sentences if s[0] <= span[0] and span[1] <= s[1]), window)
     return Ask(
-        id=f"{passage.id}/a{number}",
+        id=ids.ask(passage.id, number, kind="answer"),
         passage_id=passage.id,
         messages=prompts.question_messages(
             context=text[slice(*window)],
             sentence=text[slice(*sentence)],
             answer=answer.text,
+            template=template,
         ),
         window=window,
         candidate=answer,
@@ -132,7 +159,7 @@ def read(ask: Ask, reply: Reply) -> Drafts:
         return (), (Refusal(reason="refusal", detail=reply.text[:200]),)
     if ask.candidate is not None:
         question = prompts.parse_question(reply.text)
-        if reply.cut_off and not question.endswith("?"):
+        if reply.cut_off and not ends_as_question(question):
             return (), (Refusal(reason="output_cut_off", detail=question),)
         answer = ask.candidate
         return (Draft(question=question, answer=answer.text, start=answer.start),), ()

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from augqa.metrics import Usage
 from augqa.records import Origin
-from augqa.spans import Span
+from augqa.sentences import Span
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

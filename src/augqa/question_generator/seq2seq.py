@@ -8,11 +8,11 @@ import torch
 from transformers import GenerationConfig
 
 from augqa.candidates import Candidate, answer_candidates, choose_candidates
+from augqa.checkpoints import load_language_model
 from augqa.errors import QuestionGeneratorError
 from augqa.finetuning.tokens import SPARE_TOKENS, token_starts
 from augqa.metrics import Usage
 from augqa.question_generator import settings
-from augqa.question_generator.checkpoints import load_checkpoint
 from augqa.question_generator.decoding import Source, decode, outcome
 from augqa.question_generator.entries import Given
 from augqa.question_generator.forms import HIGHLIGHT, PREFIXES, Form, marked, seq2seq_sha256
@@ -59,9 +59,8 @@ class Seq2SeqGenerator:
             param: The param that names the checkpoint, for messages.
 
         Raises:
-            QuestionGeneratorError: If it is not there, has no safetensors weights, is no
-                sequence-to-sequence model, needs code of its own, has no fast tokenizer, or was
-                not trained for `form`.
+            CheckpointError: As `load_language_model`.
+            QuestionGeneratorError: If it was not trained for `form`.
         """
         torch.set_num_threads(threads)
         self.usage = Usage()
@@ -69,7 +68,9 @@ class Seq2SeqGenerator:
         self._form = form
         self._n_pairs = n_pairs
         self._batch_size = batch_size
-        self._tokenizer, self._model, source = load_checkpoint(checkpoint, "seq2seq", param=param)
+        self._tokenizer, self._model, source = load_language_model(
+            checkpoint, "seq2seq", param=param
+        )
         self._served_name = source.served_name
         config = self._model.config
         # lm-question-generation notes in the config whether it trained with a prefix.

@@ -12,6 +12,7 @@ class Prompted(Section):
 
     max_context_words: int | None = Field(gt=0)
     max_tokens: int = Field(gt=0)
+    prompt: str | None
 
 
 class PromptedPairs(Prompted):

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from augqa.candidates import Candidate
+from augqa.checkpoints import Kind
 from augqa.errors import QuestionGeneratorError
 from augqa.question_generator import settings
 from augqa.question_generator.causal import CausalGenerator
-from augqa.question_generator.checkpoints import Kind
 from augqa.question_generator.entries import Given
 from augqa.question_generator.forms import PREFIXES, causal_sha256, seq2seq_sha256
 from augqa.question_generator.proposals import Draft, QuestionGenerator, Refusal

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import torch
 
+from augqa.checkpoints import Kind, Source, load_language_model
 from augqa.errors import QuestionGeneratorError
 from augqa.finetuning.determinism import pinned, sub_seed
 from augqa.finetuning.language_model import FineTuning, FineTuningReport, OnPart, fine_tune
 from augqa.finetuning.lessons import Lessons
 from augqa.finetuning.saving import save_language_model
-from augqa.question_generator.checkpoints import Kind, Source, load_checkpoint
 from augqa.question_generator.forms import (
     HIGHLIGHT,
     PREFIXES,
@@ -89,7 +89,7 @@ def train_question_generator(
     """
     with pinned(threads):
         param = f"train_question_generator.{kind}.checkpoint"
-        tokenizer, model, source = load_checkpoint(checkpoint, kind, param=param)
+        tokenizer, model, source = load_language_model(checkpoint, kind, param=param)
         _refuse_short(model, source, max_source_tokens + max_question_tokens)
         chosen = _chosen(examples, n_examples, how.seed)
         limits: dict[str, Any] = {

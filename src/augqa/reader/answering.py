@@ -13,16 +13,18 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from augqa.checkpoints import find_checkpoint, load_reader, load_reader_tokenizer
 from augqa.errors import ReaderError
 from augqa.finetuning.batches import passes
 from augqa.finetuning.determinism import pinned
 from augqa.finetuning.saving import save_checkpoint
-from augqa.reader.bert import Bert, Workspace
+from augqa.reader.bert import Bert
+from augqa.reader.bert_weights import Weights
+from augqa.reader.buffers import Workspace
 from augqa.reader.calibration import EXAMPLES
-from augqa.reader.checkpoints import find_checkpoint, load_model, load_tokenizer
 from augqa.reader.decoding import best_spans
 from augqa.reader.feature_cache import cached_windows
-from augqa.reader.features import Offsets, Windows
+from augqa.reader.features import Offsets, Windows, refuse_unread
 from augqa.reader.int8 import Int8Bert
 from augqa.reader.packed import PackedEncoder, make_batch, pad_context
 
@@ -51,7 +53,7 @@ class ReaderAnswer:
     """A span of the context.
 
     Attributes:
-        text: The exact characters of the span.
+        text: The exact characters of the span, without white space around them.
         start: Offset of the first one in the context, in characters.
         score: Start logit plus end logit: comparable between answers of one reader.
     """
@@ -59,6 +61,16 @@ class ReaderAnswer:
     text: str
     start: int
     score: float
+
+    @property
+    def is_answer(self) -> bool:
+        """Whether the question could be read at all."""
+        return self != UNANSWERED
+
+
+# To a question that is empty or too long to leave room for a context, or on an empty context. Its
+# score is below all others, and finite, so that it can stand in tables.
+UNANSWERED = ReaderAnswer(text="", start=0, score=-1e9)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -92,7 +104,7 @@ class Reader:
     def __post_init__(self) -> None:
         self.model.to("cuda" if torch.cuda.is_available() else "cpu")
         self.encoder = PackedEncoder(self.model)
-        if self.encoder.packs and Bert.fits(self.model):
+        if self.encoder.packs and Weights.fit(self.model):
             self.bert = Bert(self.model, self.encoder.first_position)
         if self.engine == "int8" and self.bert is None:
             raise ReaderError(
@@ -114,6 +126,7 @@ class Reader:
         threads: int = 2,
         engine: Engine = "float32",
         head_seed: int | None = None,
+        param: str = "checkpoint",
         **settings: int,
     ) -> Self:
         """Load a reader.
@@ -124,30 +137,34 @@ class Reader:
             threads: CPU threads to answer on.
             engine: ``float32`` or ``int8``.
             head_seed: Draws the head of a checkpoint that has none; None refuses such a one.
+            param: The param that names the checkpoint, for messages.
             **settings: `max_seq_length`, `doc_stride`, `max_answer_tokens`, `n_best`; those
                 left out are as the reader was saved.
 
         Raises:
-            ReaderError: If the checkpoint is missing, refused or incomplete.
+            CheckpointError: If the checkpoint is missing, refused or incomplete.
+            ReaderError: If it cannot read what the settings ask.
         """
-        source = find_checkpoint(checkpoint)
+        source = find_checkpoint(checkpoint, param=param)
         saved = _saved_settings(source.folder)
-        model = load_model(source, head_seed=head_seed)
+        model = load_reader(source, head_seed=head_seed)
         model.eval()
         return cls(
             model=model,
-            tokenizer=load_tokenizer(source),
+            tokenizer=load_reader_tokenizer(source),
             threads=threads,
             engine=engine,
             **{**saved, **settings},
         )
 
     def save(self, folder: Path) -> None:
-        """Write a folder that `Reader.load` and transformers load. Equal readers, equal bytes."""
-        save_checkpoint(folder, self.model, self.tokenizer)
+        """Write a folder that `Reader.load` and transformers load. Equal readers, equal bytes.
+
+        Raises:
+            DataError: If it cannot be written; the folder then stays as it was.
+        """
         settings = {name: getattr(self, name) for name in _SETTING_NAMES}
-        text = json.dumps(settings, indent=2, sort_keys=True)
-        (folder / _SETTINGS).write_text(text + "\n", encoding="utf-8")
+        save_checkpoint(folder, self.model, self.tokenizer, others={_SETTINGS: settings})
 
     def answer(self, question: str, context: str) -> ReaderAnswer:
         """Answer one question on its context.
@@ -155,25 +172,26 @@ class Reader:
         Raises:
             ReaderError: If either is empty, or the question leaves no room for the context.
         """
-        return self.answer_texts([question], [context])[0]
+        answer = self.answer_texts([question], [context])[0]
+        if not answer.is_answer:
+            refuse_unread(self.tokenizer, question, context, max_seq_length=self.max_seq_length)
+        return answer
 
     def answer_all(
         self, examples: Sequence[Asked], *, batch_size: int = 32, cache: Path | None = None
     ) -> list[ReaderAnswer]:
         """Answer many questions; the answers come in the order of `examples`.
 
+        One that cannot be read, such as one too long to leave room for a context, is `UNANSWERED`.
+
         Args:
             examples: Questions with their contexts; equal contexts are tokenised once.
             batch_size: Windows the model reads at once.
             cache: Folder where the tokens of these texts are kept for the next time.
-
-        Raises:
-            ReaderError: As `answer`, naming the example.
         """
         return self.answer_texts(
             [example.question for example in examples],
             [example.context for example in examples],
-            ids=[example.id for example in examples],
             batch_size=batch_size,
             cache=cache,
         )
@@ -183,24 +201,28 @@ class Reader:
         questions: Sequence[str],
         contexts: Sequence[str],
         *,
-        ids: Sequence[str] | None = None,
         batch_size: int = 32,
         cache: Path | None = None,
     ) -> list[ReaderAnswer]:
-        """Answer ``questions[i]`` on ``contexts[i]``; `ids` name them in messages."""
+        """Answer ``questions[i]`` on ``contexts[i]``, as `answer_all`."""
         if not questions:
             return []
-        names = ids if ids is not None else [f"question {i}" for i in range(len(questions))]
-        windows = self.windows(questions, contexts, ids=names, cache=cache)
+        windows = self.windows(questions, contexts, cache=cache)
         first, last, score = self._spans(windows, batch_size)
         best = _best_window(windows.question, score, len(questions))
         answers = []
         for context, window in zip(contexts, best.tolist(), strict=True):
+            if window < 0:
+                answers.append(UNANSWERED)
+                continue
             at = windows.context_from[window]
             start = int(windows.char_start[at + first[window]])
             end = int(windows.char_end[at + last[window]])
+            # Some tokenizers count the space before a word to it.
+            text = context[start:end].lstrip()
+            start = end - len(text)
             answers.append(
-                ReaderAnswer(text=context[start:end], start=start, score=float(score[window]))
+                ReaderAnswer(text=text.rstrip(), start=start, score=float(score[window]))
             )
         return answers
 
@@ -209,7 +231,6 @@ class Reader:
         questions: Sequence[str],
         contexts: Sequence[str],
         *,
-        ids: Sequence[str],
         cache: Path | None = None,
     ) -> Windows:
         """Return what the reader reads of ``questions[i]`` on ``contexts[i]``."""
@@ -218,7 +239,6 @@ class Reader:
             self.tokenizer,
             questions,
             contexts,
-            ids=ids,
             max_seq_length=self.max_seq_length,
             doc_stride=self.doc_stride,
         )
@@ -260,7 +280,7 @@ class Reader:
         self, bert: Bert, windows: Windows, cut: list[Offsets], decode: _Decode
     ) -> None:
         """Run the passes on as many threads as there may be, each with passes of its own."""
-        bert.refresh(training=False)
+        bert.weights.refresh(training=False)
         engine: Bert | Int8Bert = bert
         if self.engine == "int8":
             engine = self.quantised(bert)
@@ -288,15 +308,18 @@ class Reader:
         version = sum(parameter._version for parameter in self.model.parameters())
         if self._int8 is None or self._int8[0] != version:
             questions, contexts = zip(*EXAMPLES, strict=True)
-            shown = self.windows(questions, contexts, ids=questions)
+            shown = self.windows(questions, contexts)
             self._int8 = (version, Int8Bert(bert, make_batch(shown, np.arange(len(shown)))))
         return self._int8[1]
 
 
 def _best_window(question: Any, score: Any, n_questions: int) -> Any:
-    """Return the index of each question's best window, the first of equal ones."""
+    """Return the index of each question's best window, the first of equal ones; -1: it has none."""
     order = np.lexsort((np.arange(len(score)), -score, question))
-    return order[np.searchsorted(question[order], np.arange(n_questions))]
+    asked, first = np.unique(question[order], return_index=True)
+    best = np.full(n_questions, -1)
+    best[asked] = order[first]
+    return best
 
 
 def _saved_settings(folder: Path | None) -> dict[str, int]:

@@ -9,84 +9,17 @@ of the modules, but for rounding and the draw of the masks.
 Source: Devlin et al. 2019 (arXiv:1810.04805); dropout stands where transformers has it.
 """
 
-import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
+from augqa.reader.attention import attend_once
+from augqa.reader.bert_weights import Gradients, Layer, Weights
+from augqa.reader.buffers import Masks, Workspace, keep, kept_scale
 from augqa.reader.packed import Batch
-
-_LEVELS = 1 << 16  # a dropout mask compares 16 random bits with the probability
-_LEAST_SUM = 1e-26  # of exp over a row: what float32 loses at its lower end is nothing beside it
-
-
-class Workspace:
-    """Named buffers that are kept: asked for again, they take no new memory of the system."""
-
-    def __init__(self) -> None:
-        self._kept: dict[str, Tensor] = {}
-
-    def take(self, name: str, *shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
-        """Return a buffer; what the former one of this name held is lost."""
-        size = math.prod(shape)
-        kept = self._kept.get(name)
-        if kept is None or kept.numel() < size:
-            kept = self._kept[name] = torch.empty(size + size // 8, dtype=dtype)
-        return kept[:size].view(shape)
-
-
-class Masks:
-    """Dropout masks, drawn window by window: they do not depend on how windows are batched.
-
-    Args:
-        seeds: One seed a window.
-        probability: Share of the values that is dropped.
-    """
-
-    def __init__(self, seeds: Sequence[int], probability: float) -> None:
-        self._generators = [np.random.Generator(np.random.SFC64(seed)) for seed in seeds]
-        self._n_dropped = round(probability * _LEVELS)
-        self.scale = _LEVELS / (_LEVELS - self._n_dropped)
-
-    def draw(self, window: int, mask: Tensor) -> None:
-        """Fill a contiguous mask: True for what is kept."""
-        size = mask.numel()
-        words = self._generators[window].integers(0, 1 << 64, -(-size // 4), dtype=np.uint64)
-        bits = words.view(np.uint16)[:size]
-        np.greater_equal(bits, self._n_dropped, out=mask.view(-1).numpy())
-
-
-@dataclass(frozen=True, slots=True)
-class Layer:
-    """The weights of one layer, or their gradients; h is the hidden width."""
-
-    qkv: Tensor  # (3h, h): query, key and value, one below the other
-    qkv_bias: Tensor
-    mixed: Tensor  # (h, h): behind attention
-    mixed_bias: Tensor
-    norm: Tensor
-    norm_bias: Tensor
-    up: Tensor  # (intermediate, h)
-    up_bias: Tensor
-    down: Tensor  # (h, intermediate)
-    down_bias: Tensor
-    last_norm: Tensor
-    last_norm_bias: Tensor
-
-    @property
-    def norms(self) -> tuple[Tensor, Tensor]:
-        """Weight and bias of the norm behind attention."""
-        return self.norm, self.norm_bias
-
-    @property
-    def last_norms(self) -> tuple[Tensor, Tensor]:
-        """Weight and bias of the layer's last norm."""
-        return self.last_norm, self.last_norm_bias
-
 
 Moments = tuple[Tensor, Tensor]  # mean and reciprocal deviation of each token
 Entered = tuple[Tensor, Tensor, Tensor, Tensor]  # in front of the products qkv, mixed, up, down
@@ -124,92 +57,33 @@ class State:
     last: Tensor
 
 
-class Gradients:
-    """The gradients of some batches, added up."""
-
-    def __init__(self, bert: "Bert") -> None:
-        self.layers = [
-            Layer(*(torch.zeros_like(getattr(layer, f.name)) for f in fields(Layer)))
-            for layer in bert.layers
-        ]
-        self.rest = [torch.zeros_like(tensor) for tensor in bert.rest]
-        # Of the embeddings of each batch's tokens: the tables are far larger than these rows.
-        self.embedded: list[tuple[Batch, Tensor]] = []
-
-    @property
-    def tensors(self) -> list[Tensor]:
-        return [*(getattr(g, f.name) for g in self.layers for f in fields(Layer)), *self.rest]
-
-    def clear(self) -> None:
-        torch._foreach_zero_(self.tensors)
-        self.embedded.clear()
-
-
 class Bert:
     """A question-answering BERT or RoBERTa of transformers, run without its modules.
 
     Args:
-        model: The model; `refresh` reads its parameters.
+        model: The model; `weights.refresh` reads its parameters after a change.
         first_position: Number of the first position: RoBERTa counts from behind the padding.
     """
 
     def __init__(self, model: Any, first_position: int) -> None:
         config = model.config
-        self._model = model
+        self.weights = Weights(model, first_position)
         self.first_position = first_position
         self.n_heads = int(config.num_attention_heads)
         self.width = int(config.hidden_size)
         self.eps = float(config.layer_norm_eps)
         self._hidden_dropout = float(config.hidden_dropout_prob)
         self._attention_dropout = float(config.attention_probs_dropout_prob)
-        self.refresh(training=False)
-
-    @staticmethod
-    def fits(model: Any) -> bool:
-        """Tell whether the model's layers are those written out here."""
-        config = model.config
-        return (
-            config.model_type in ("bert", "roberta", "xlm-roberta", "camembert")
-            and config.hidden_act == "gelu"
-            and not config.is_decoder
-            and config.num_labels == 2
-            and all(p.dtype == torch.float32 and p.device.type == "cpu" for p in model.parameters())
-        )
-
-    def refresh(self, *, training: bool) -> None:
-        """Read the parameters; to be called after each change of them.
-
-        The factor on the dot products is put in the query's weights, that of attention dropout
-        in the value's: neither takes a pass of its own then.
-        """
-        keeping = 1 - round(self._attention_dropout * _LEVELS) / _LEVELS if training else 1.0
-        self._factors = ((self.width // self.n_heads) ** -0.5, 1.0, 1 / keeping)
-        embeddings = self._model.base_model.embeddings
-        self._words = embeddings.word_embeddings.weight.detach()
-        self._positions = embeddings.position_embeddings.weight.detach()
-        self._types = embeddings.token_type_embeddings.weight.detach()
-        modules = (embeddings.LayerNorm, self._model.qa_outputs)
-        self.rest = [p.detach() for module in modules for p in (module.weight, module.bias)]
-        with torch.no_grad():
-            self.layers = [self._read(layer) for layer in self._model.base_model.encoder.layer]
-
-    def _read(self, layer: Any) -> Layer:
-        own, out = layer.attention.self, layer.attention.output
-        parts = list(zip((own.query, own.key, own.value), self._factors, strict=True))
-        others = (
-            *(out.dense, out.LayerNorm, layer.intermediate.dense),
-            *(layer.output.dense, layer.output.LayerNorm),
-        )
-        return Layer(
-            torch.cat([module.weight * factor for module, factor in parts]),
-            torch.cat([module.bias * factor for module, factor in parts]),
-            *(p.detach() for module in others for p in (module.weight, module.bias)),
-        )
 
     @property
-    def tables(self) -> tuple[Tensor, Tensor, Tensor]:
-        """The embeddings of words, positions and types."""
-        return self._words, self._positions, self._types
+    def layers(self) -> list[Layer]:
+        """The weights of each layer."""
+        return self.weights.layers
+
+    @property
+    def rest(self) -> list[Tensor]:
+        """Weight and bias of the first norm and of the head."""
+        return self.weights.rest
 
     # ---- forward
 
@@ -266,7 +140,7 @@ class Bert:
         x, moments = self.norm(embedded, norm, norm_bias)
         mask = self._mask(batch, hidden, work, "embedded")
         if mask is not None and hidden is not None:
-            _keep(x, mask, x)
+            keep(x, mask, x)
             x *= hidden.scale
 
         states = []
@@ -279,9 +153,10 @@ class Bert:
     def embed(self, batch: Batch, work: Workspace) -> Tensor:
         """Return the sum of each token's embeddings, before the norm."""
         embedded = work.take("embedded", len(batch.ids), self.width)
-        torch.index_select(self._words, 0, batch.ids, out=embedded)
-        embedded += self._positions[batch.positions + self.first_position]
-        embedded += self._types[batch.types if len(self._types) > 1 else batch.types * 0]
+        words, positions, types = self.weights.tables
+        torch.index_select(words, 0, batch.ids, out=embedded)
+        embedded += positions[batch.positions + self.first_position]
+        embedded += types[self.weights.type_rows(batch)]
         return embedded
 
     def _layer(
@@ -304,7 +179,7 @@ class Bert:
         summed = work.take(f"summed{name}", n_tokens, self.width)
         torch.addmm(layer.mixed_bias, attended, layer.mixed.t(), out=summed)
         mixed_mask = self._mask(batch, hidden, work, f"mixed{name}")
-        _keep(summed, mixed_mask, summed)
+        keep(summed, mixed_mask, summed)
         torch.add(x, summed, alpha=scale, out=summed)
         middle, moments = self.norm(summed, layer.norm, layer.norm_bias)
 
@@ -315,7 +190,7 @@ class Bert:
         last_summed = work.take(f"last_summed{name}", n_tokens, self.width)
         torch.addmm(layer.down_bias, activated, layer.down.t(), out=last_summed)
         down_mask = self._mask(batch, hidden, work, f"down{name}")
-        _keep(last_summed, down_mask, last_summed)
+        keep(last_summed, down_mask, last_summed)
         torch.add(middle, last_summed, alpha=scale, out=last_summed)
         out, last_moments = self.norm(last_summed, layer.last_norm, layer.last_norm_bias)
         return out, _LayerState(
@@ -345,7 +220,7 @@ class Bert:
             work: Buffers. All windows use the same, which stay in the cache.
         """
         for query, key, value, out in self._windows(qkv, attended, batch):
-            _attend_once(query, key, value, out, work)
+            attend_once(query, key, value, out, work)
 
     def _attend_kept(
         self,
@@ -378,7 +253,7 @@ class Bert:
             if masks is not None and kept is not None:
                 masks.draw(window, kept[window])
                 masked = work.take("masked", *weight.shape)
-                _keep(weight, kept[window], masked)
+                keep(weight, kept[window], masked)
                 weight = masked
             torch.bmm(weight, value, out=out)
         return weights, kept
@@ -394,7 +269,8 @@ class Bert:
         Args:
             state: Of the forward pass, whose buffers are in `work`.
             logit_gradients: Shape ``(n_tokens, 2)``.
-            gradients: Takes the sums. Those of `layers` are of the scaled weights: see `share`.
+            gradients: Takes the sums. Those of `layers` are of the scaled weights: see
+                `Weights.share`.
             work: Buffers.
         """
         norm, norm_bias, head, head_bias = gradients.rest
@@ -406,8 +282,8 @@ class Bert:
         ):
             x = self._layer_backward(layer, gradient, kept, x, state.batch, work)
         if state.mask is not None:
-            _keep(x, state.mask, x)
-            x *= _scale(self._hidden_dropout)
+            keep(x, state.mask, x)
+            x *= kept_scale(self._hidden_dropout)
         weights = (self.rest[0], self.rest[1])
         x = self._norm_backward(x, state.embedded, state.moments, weights, (norm, norm_bias))
         gradients.embedded.append((state.batch, x))
@@ -422,11 +298,11 @@ class Bert:
         work: Workspace,
     ) -> Tensor:
         n_tokens = len(x)
-        scale = _scale(self._hidden_dropout) if state.down_mask is not None else 1.0
+        scale = kept_scale(self._hidden_dropout) if state.down_mask is not None else 1.0
         x = self._norm_backward(
             x, state.last_summed, state.last_moments, layer.last_norms, gradient.last_norms
         )
-        down = _keep(x, state.down_mask, work.take("down", *x.shape))
+        down = keep(x, state.down_mask, work.take("down", *x.shape))
         gradient.down.addmm_(down.t(), state.activated, alpha=scale)
         gradient.down_bias.add_(down.sum(0), alpha=scale)
         raised = work.take("raised", n_tokens, len(layer.up))
@@ -437,7 +313,7 @@ class Bert:
         x.addmm_(raised, layer.up)
 
         x = self._norm_backward(x, state.summed, state.moments, layer.norms, gradient.norms)
-        mixed = _keep(x, state.mixed_mask, work.take("mixed", *x.shape))
+        mixed = keep(x, state.mixed_mask, work.take("mixed", *x.shape))
         gradient.mixed.addmm_(mixed.t(), state.attended, alpha=scale)
         gradient.mixed_bias.add_(mixed.sum(0), alpha=scale)
         attended = work.take("attended", n_tokens, self.width)
@@ -461,57 +337,12 @@ class Bert:
             masked = weight
             if state.weight_masks is not None:
                 mask = state.weight_masks[window]
-                masked = _keep(weight, mask, work.take("masked", *weight.shape))
-                _keep(inner, mask, inner)
+                masked = keep(weight, mask, work.take("masked", *weight.shape))
+                keep(inner, mask, inner)
             torch.bmm(masked.transpose(1, 2), out, out=to_value)
             torch._softmax_backward_data(inner, weight, -1, torch.float32, grad_input=inner)
             torch.bmm(inner, key, out=to_query)
             torch.bmm(inner.transpose(1, 2), query, out=to_key)
-
-    @torch.no_grad()
-    def share(self, gradients: Sequence[Gradients]) -> None:
-        """Put the sum of several workers' gradients, in their order, into the parameters."""
-        first, *others = gradients
-        for other in others:
-            torch._foreach_add_(first.tensors, other.tensors)
-        for layer, gradient in zip(self._model.base_model.encoder.layer, first.layers, strict=True):
-            own, out = layer.attention.self, layer.attention.output
-            for part, factor, weight, bias in zip(
-                (own.query, own.key, own.value),
-                self._factors,
-                gradient.qkv.chunk(3),
-                gradient.qkv_bias.chunk(3),
-                strict=True,
-            ):
-                part.weight.grad = weight.mul_(factor)
-                part.bias.grad = bias.mul_(factor)
-            modules = (
-                *(out.dense, out.LayerNorm, layer.intermediate.dense),
-                *(layer.output.dense, layer.output.LayerNorm),
-            )
-            rest = [getattr(gradient, field.name) for field in fields(Layer)][2:]
-            for module, weight, bias in zip(modules, rest[::2], rest[1::2], strict=True):
-                module.weight.grad, module.bias.grad = weight, bias
-        embeddings = self._model.base_model.embeddings
-        ends = (embeddings.LayerNorm, self._model.qa_outputs)
-        for module, weight, bias in zip(ends, first.rest[::2], first.rest[1::2], strict=True):
-            module.weight.grad, module.bias.grad = weight, bias
-        tables = (
-            embeddings.word_embeddings.weight,
-            embeddings.position_embeddings.weight,
-            embeddings.token_type_embeddings.weight,
-        )
-        for table in tables:
-            if table.grad is None:
-                table.grad = torch.zeros_like(table)
-            else:
-                table.grad.zero_()
-        for worker in gradients:
-            for batch, rows in worker.embedded:
-                types = batch.types if len(self._types) > 1 else batch.types * 0
-                tables[0].grad.index_add_(0, batch.ids, rows)
-                tables[1].grad.index_add_(0, batch.positions + self.first_position, rows)
-                tables[2].grad.index_add_(0, types, rows)
 
     # ---- parts of both
 
@@ -564,41 +395,3 @@ class Bert:
             part.view(self.n_heads, length, length)
             for part, length in zip(torch.split(flat, sizes), batch.lengths, strict=True)
         ]
-
-
-def _attend_once(query: Tensor, key: Tensor, value: Tensor, out: Tensor, work: Workspace) -> None:
-    """Let a window attend to itself, with nothing kept for a backward pass.
-
-    Dividing the means instead of all weights, and not looking for each row's highest logit, spares
-    two passes over the weights that softmax makes. Whether all stayed in float32's range, where
-    exp loses no digits, the sums and the means tell afterwards.
-    """
-    n_heads, length, width = value.shape
-    weight = work.take("weights", n_heads, length, length)
-    torch.bmm(query, key.transpose(1, 2), out=weight)
-    torch.exp(weight, out=weight)
-    total = torch.sum(weight, -1, keepdim=True, out=work.take("total", n_heads, length, 1))
-    mean = torch.bmm(weight, value, out=work.take("mean", n_heads, length, width))
-    low, high = torch.aminmax(total)
-    # Anything infinite or NaN makes a sum so.
-    if float(low) > _LEAST_SUM and math.isfinite(float(high)) and math.isfinite(float(mean.sum())):
-        torch.div(mean, total, out=out)
-    else:
-        torch.bmm(query, key.transpose(1, 2), out=weight)
-        torch.softmax(weight, -1, out=weight)
-        torch.bmm(weight, value, out=out)
-
-
-def _keep(x: Tensor, mask: Tensor | None, out: Tensor) -> Tensor:
-    """Put ``x * mask`` into `out` and return it; without a mask, return `x`.
-
-    numpy multiplies floats with bools in one pass, torch in two.
-    """
-    if mask is None:
-        return x
-    np.multiply(x.numpy(), mask.numpy(), out=out.numpy())
-    return out
-
-
-def _scale(probability: float) -> float:
-    return _LEVELS / (_LEVELS - round(probability * _LEVELS))

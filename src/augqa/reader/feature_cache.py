@@ -1,6 +1,7 @@
 """Windows kept on disk under a hash of all that they are made from, read by memory map."""
 
 import dataclasses
+import functools
 import hashlib
 import json
 import logging
@@ -26,22 +27,21 @@ def cached_windows(
     tokenizer: Any,
     questions: Sequence[str],
     contexts: Sequence[str],
-    *,
-    ids: Sequence[str],
     **lengths: int,
 ) -> Windows:
     """Return the windows of `make_windows`, from `cache` where the same texts were seen before.
+
+    A cache that cannot be read or written, such as one on a full disk, is told of and done without.
 
     Args:
         cache: Folder of the cache; it may be removed at any time. None: no cache.
         tokenizer: As for `make_windows`, like all that follows.
         questions: See there.
         contexts: See there.
-        ids: See there; they do not count as content.
         **lengths: `max_seq_length` and `doc_stride`; see there.
     """
     if cache is None:
-        return make_windows(tokenizer, questions, contexts, ids=ids, **lengths)
+        return make_windows(tokenizer, questions, contexts, **lengths)
     digest = hashlib.sha256()
     header = (_VERSION, sorted(lengths.items()), tokenizer.backend_tokenizer.to_str())
     for text in (*map(str, header), *questions, *contexts):
@@ -49,15 +49,23 @@ def cached_windows(
         digest.update(len(encoded).to_bytes(8, "big"))
         digest.update(encoded)
     folder = cache / digest.hexdigest()
-    if folder.is_dir():
-        try:
+    try:
+        if folder.is_dir():
             return _read(folder)
-        except (OSError, ValueError, KeyError) as error:
-            log.warning("%s: damaged (%s); made again", folder, error)
-            shutil.rmtree(folder, ignore_errors=True)
-    windows = make_windows(tokenizer, questions, contexts, ids=ids, **lengths)
-    _write(folder, windows)
+    except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
+        log.warning("%s: damaged (%s); made again", folder, error)
+        shutil.rmtree(folder, ignore_errors=True)
+    windows = make_windows(tokenizer, questions, contexts, **lengths)
+    try:
+        _write(folder, windows)
+    except OSError as error:
+        _tell_once(cache, str(error))
     return windows
+
+
+@functools.cache
+def _tell_once(cache: Path, fault: str) -> None:
+    log.warning("%s: tokens are not kept for the next time: %s", cache, fault)
 
 
 def _read(folder: Path) -> Windows:
@@ -71,12 +79,16 @@ def _read(folder: Path) -> Windows:
 def _write(folder: Path, windows: Windows) -> None:
     folder.parent.mkdir(parents=True, exist_ok=True)
     partial = Path(tempfile.mkdtemp(dir=folder.parent, suffix=".partial"))
-    for name in _ARRAYS:
-        np.save(partial / f"{name}.npy", getattr(windows, name), allow_pickle=False)
-    types = {name: getattr(windows, name) for name in _TYPES}
-    (partial / "types.json").write_text(json.dumps(types), encoding="utf-8")
     try:
-        partial.rename(folder)
+        for name in _ARRAYS:
+            np.save(partial / f"{name}.npy", getattr(windows, name), allow_pickle=False)
+        types = {name: getattr(windows, name) for name in _TYPES}
+        (partial / "types.json").write_text(json.dumps(types), encoding="utf-8")
+        # Where another process was faster, its windows are the same.
+        if not folder.is_dir():
+            partial.rename(folder)
     except OSError:
-        # Another process was faster: its windows are the same.
-        shutil.rmtree(partial)
+        if not folder.is_dir():
+            raise
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)

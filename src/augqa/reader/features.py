@@ -17,6 +17,7 @@ from augqa.errors import ReaderError
 Ints = npt.NDArray[np.int32]
 Offsets = npt.NDArray[np.int64]
 
+_LEAST_ROOM = 2  # context tokens beside a question: with one, windows could not overlap
 _CHUNK = 2048  # texts handed to the tokenizer at once: bounds the memory its results take
 
 
@@ -99,7 +100,6 @@ def make_windows(
     questions: Sequence[str],
     contexts: Sequence[str],
     *,
-    ids: Sequence[str],
     max_seq_length: int,
     doc_stride: int,
 ) -> Windows:
@@ -111,13 +111,11 @@ def make_windows(
         tokenizer: A fast tokenizer.
         questions: The questions.
         contexts: The context of each; equal ones are tokenised once.
-        ids: The name of each question, for messages.
         max_seq_length: Most tokens in a window, special ones included.
         doc_stride: Context tokens that two neighbouring windows share.
 
-    Raises:
-        ReaderError: If a question is empty or leaves no room for a context, or a context has
-            no token.
+    Returns:
+        The windows. A question that `refuse_unread` would refuse has none.
     """
     template = template_of(tokenizer)
     question_ids, question_starts, question_of = _tokenise_distinct(
@@ -129,11 +127,11 @@ def make_windows(
     n_question = np.diff(question_starts)[question_of]
     n_context = np.diff(context_starts)[context_of]
     room = max_seq_length - template.n_special - n_question
-    _refuse(questions, ids, n_question, n_context, room, max_seq_length)
+    read = (n_question > 0) & (n_context > 0) & (room >= _LEAST_ROOM)
 
     stride = np.minimum(doc_stride, room // 2)
-    step = room - stride
-    n_windows = 1 + np.maximum(0, -(-(n_context - room) // step))
+    step = np.where(read, room - stride, 1)
+    n_windows = np.where(read, 1 + np.maximum(0, -(-(n_context - room) // step)), 0)
     question = np.repeat(np.arange(len(questions)), n_windows)
     number = np.arange(len(question)) - np.repeat(np.cumsum(n_windows) - n_windows, n_windows)
     first = number * step[question]
@@ -173,6 +171,28 @@ def make_windows(
     )
 
 
+def refuse_unread(tokenizer: Any, question: str, context: str, *, max_seq_length: int) -> None:
+    """Refuse a question that has no windows.
+
+    Raises:
+        ReaderError: If the question is empty or leaves no room for a context, or the context has
+            no token.
+    """
+    n_question, n_context = (
+        len(tokenizer.backend_tokenizer.encode(text, add_special_tokens=False).ids)
+        for text in (question.lstrip(), context)
+    )
+    if n_question == 0:
+        raise ReaderError(f"the question is empty: {question!r}")
+    if n_context == 0:
+        raise ReaderError("the context has no token")
+    if max_seq_length - template_of(tokenizer).n_special - n_question < _LEAST_ROOM:
+        raise ReaderError(
+            f"the question takes {n_question} tokens, which leaves no room for a context within"
+            f" max_seq_length {max_seq_length}"
+        )
+
+
 def label_windows(
     windows: Windows, starts: Sequence[int], ends: Sequence[int]
 ) -> tuple[Offsets, Ints, Ints]:
@@ -188,13 +208,14 @@ def label_windows(
         of its first and last token in them, both inclusive.
     """
     n_questions = len(starts)
-    first_window = np.searchsorted(windows.question, np.arange(n_questions))
-    last_window = np.searchsorted(windows.question, np.arange(n_questions), side="right") - 1
+    rows = np.unique(windows.question)
+    first_window = np.searchsorted(windows.question, rows)
+    last_window = np.searchsorted(windows.question, rows, side="right") - 1
     begins = windows.context_from[first_window]
     stops = windows.context_from[last_window] + windows.n_context[last_window]
     first = np.empty(n_questions, dtype=np.int64)
     last = np.empty(n_questions, dtype=np.int64)
-    for row, (begin, stop) in enumerate(zip(begins, stops, strict=True)):
+    for row, begin, stop in zip(rows.tolist(), begins, stops, strict=True):
         # The first token that ends behind the answer's start, the last that starts before its end.
         first[row] = begin + windows.char_end[begin:stop].searchsorted(starts[row], side="right")
         last[row] = begin + windows.char_start[begin:stop].searchsorted(ends[row]) - 1
@@ -241,25 +262,6 @@ def _tokenise_distinct(
         np.ascontiguousarray(flat_spans[:, 0]),
         np.ascontiguousarray(flat_spans[:, 1]),
     )
-
-
-def _refuse(
-    questions: Sequence[str],
-    ids: Sequence[str],
-    n_question: Offsets,
-    n_context: Offsets,
-    room: Offsets,
-    max_seq_length: int,
-) -> None:
-    for row in np.flatnonzero(n_question == 0).tolist():
-        raise ReaderError(f"{ids[row]}: the question is empty: {questions[row]!r}")
-    for row in np.flatnonzero(n_context == 0).tolist():
-        raise ReaderError(f"{ids[row]}: the context has no token")
-    for row in np.flatnonzero(room < 2).tolist():
-        raise ReaderError(
-            f"{ids[row]}: its question takes {n_question[row]} tokens, which leaves no room for a"
-            f" context within max_seq_length {max_seq_length}"
-        )
 
 
 def _copy(target: Ints, to: Offsets, source: Ints, begin: Offsets, lengths: Offsets) -> None:

@@ -20,11 +20,16 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from augqa.reader.bert import Bert, Entered, Layer, Workspace
+from augqa import processor
+from augqa.reader.bert import Bert, Entered
+from augqa.reader.bert_weights import Layer
+from augqa.reader.buffers import Workspace
 from augqa.reader.packed import Batch
 
 _LEVELS = 254  # of an unsigned byte, and one to spare for rounding the zero
-_WEIGHT_LEVELS = 127  # of a signed one, without -128: symmetric
+# Of a signed byte, without -128: symmetric. Without VNNI, which `reproducible: x86_64` switches off
+# too, two products are added in 16 bits: they overflow unless weights keep to half the range.
+_WEIGHT_LEVELS = 127 if torch.cpu._is_vnni_supported() and not processor.is_pinned() else 63
 _LOWEST_GELU = -0.17
 _ROOM = 1.25  # above the highest activation seen beforehand; what is higher still is cut off
 _N_WIDEST = 8  # channels behind GELU that are computed in float32

@@ -12,7 +12,9 @@ from torch import Tensor
 
 from augqa.finetuning.batches import passes
 from augqa.finetuning.determinism import sub_seed
-from augqa.reader.bert import Bert, Gradients, Workspace
+from augqa.reader.bert import Bert
+from augqa.reader.bert_weights import Gradients
+from augqa.reader.buffers import Workspace
 from augqa.reader.features import Ints, Offsets, Windows
 from augqa.reader.packed import Batch, PackedEncoder, make_batch, span_losses
 from augqa.reader.ranks import Ranks
@@ -83,12 +85,12 @@ class WrittenOutStep:
         self._bert = bert
         self._lessons = lessons
         self._seed = seed
-        bert.refresh(training=True)
+        bert.weights.refresh(training=True)
         self._work = [Workspace() for _ in range(threads)]
-        self._sums = [Gradients(bert) for _ in range(threads)]
+        self._sums = [Gradients(bert.weights) for _ in range(threads)]
 
     def gradients(self, rows: Offsets, step: int) -> Losses:
-        self._bert.refresh(training=True)
+        self._bert.weights.refresh(training=True)
         losses = np.zeros(len(rows))
         lengths = self._lessons.lengths[rows]
         n_workers = len(self._work)
@@ -106,7 +108,7 @@ class WrittenOutStep:
 
         with ThreadPoolExecutor(len(self._work)) as pool:
             list(pool.map(work, range(len(self._work))))
-        self._bert.share(self._sums)
+        self._bert.weights.share(self._sums)
         return losses
 
     def _pass(

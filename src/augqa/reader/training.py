@@ -36,7 +36,8 @@ class TrainingReport:
     Attributes:
         n_examples: Examples that were trained on.
         n_windows: Windows of them that hold the whole answer; the others teach nothing.
-        cut_off: Ids of the examples whose answer no window holds whole: not trained on.
+        cut_off: Ids of the examples whose answer no window holds whole, or whose question leaves
+            no room for a context: not trained on.
         held_out: Ids of the examples that only told when to stop.
         n_steps: Optimiser steps.
         loss_per_epoch: Mean loss over the windows of each epoch.
@@ -52,6 +53,20 @@ class TrainingReport:
     loss_per_epoch: tuple[float, ...]
     held_out_f1: tuple[float, ...]
     best_epoch: int
+
+    @property
+    def numbers(self) -> dict[str, Any]:
+        """Counts, losses and scores, without the ids, as JSON content."""
+        return {
+            "n_examples": self.n_examples,
+            "n_windows": self.n_windows,
+            "n_cut_off": len(self.cut_off),
+            "n_held_out": len(self.held_out),
+            "n_steps": self.n_steps,
+            "loss_per_epoch": list(self.loss_per_epoch),
+            "held_out_f1": list(self.held_out_f1),
+            "best_epoch": self.best_epoch,
+        }
 
 
 def train_reader(
@@ -74,6 +89,7 @@ def train_reader(
     pass_tokens: int = 16384,
     compile: bool = False,
     held_out_fraction: float = 0.0,
+    pool: Sequence[QAExample] | None = None,
     patience: int = 1,
     on_epoch: OnEpoch | None = None,
     cache: Path | None = None,
@@ -104,7 +120,10 @@ def train_reader(
             once; a step takes as many passes as it needs. The layers written out for the CPU
             have a size of their own.
         compile: Compile the modules with torch.compile; needs a C++ compiler on a CPU.
-        held_out_fraction: Share of the contexts that is not trained on but tells when to stop.
+        held_out_fraction: Share of the pool's contexts that is not trained on but tells when to
+            stop.
+        pool: Real examples, of which contexts are held out: the same for every training set of a
+            seed, and real ones whatever it is made of. None: `examples` themselves.
         patience: Epochs without a better F1 on these, after which training stops.
         on_epoch: Called with the number of each epoch, from 1, and its mean loss; again for
             those before a resumption.
@@ -116,6 +135,7 @@ def train_reader(
         The reader, and what the training did.
 
     Raises:
+        CheckpointError: If the checkpoint is missing, refused or incomplete.
         ReaderError: If no example is left to train on, or the loss is not finite.
     """
     with joined() as ranks, pinned(threads):
@@ -123,12 +143,15 @@ def train_reader(
             checkpoint,
             threads=threads,
             head_seed=sub_seed(seed, "head"),
+            param="reader.checkpoint",
             max_seq_length=max_seq_length,
             doc_stride=doc_stride,
             max_answer_tokens=max_answer_tokens,
             n_best=n_best,
         )
-        taught, held_out = _hold_out(examples, held_out_fraction, seed)
+        taught, held_out = _hold_out(
+            examples, examples if pool is None else pool, held_out_fraction, seed
+        )
         lessons, cut_off = _lessons(reader, taught, cache)
         if compile:
             reader.encoder.compile()
@@ -299,15 +322,22 @@ def _is_over(progress: Progress, patience: int) -> bool:
 
 
 def _hold_out(
-    examples: Sequence[QAExample], fraction: float, seed: int
+    examples: Sequence[QAExample], pool: Sequence[QAExample], fraction: float, seed: int
 ) -> tuple[list[QAExample], list[QAExample]]:
-    """Split off whole contexts: a question on a context that was trained on tells too little."""
-    contexts = {example.context_id for example in examples}
+    """Split off whole contexts: a question on a context that was trained on tells too little.
+
+    What was generated from a held-out question is not trained on either.
+    """
+    contexts = {example.context_id for example in pool}
     held = set(choose(contexts, round(fraction * len(contexts)), seed=seed))
-    return (
-        [example for example in examples if example.context_id not in held],
-        [example for example in examples if example.context_id in held],
-    )
+    held_out = [example for example in pool if example.context_id in held]
+    sources = {example.id for example in held_out}
+    taught = [
+        example
+        for example in examples
+        if example.context_id not in held and example.id.partition("/")[0] not in sources
+    ]
+    return taught, held_out
 
 
 def _lessons(
@@ -320,7 +350,6 @@ def _lessons(
     windows = reader.windows(
         [example.question for example in examples],
         [example.context for example in examples],
-        ids=names,
         cache=cache,
     )
     answers = [example.answers[0] for example in examples]

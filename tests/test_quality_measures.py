@@ -2,7 +2,7 @@
 
 import pytest
 
-from augqa.quality import (
+from augqa.quality.measures import (
     answer_positions,
     answer_words,
     distinct_n,

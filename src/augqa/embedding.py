@@ -12,9 +12,9 @@ from torch import Tensor
 from torch.nn import functional
 from tqdm import tqdm
 
-from augqa.errors import ReaderError
+from augqa.checkpoints import find_checkpoint, load_reader, load_reader_tokenizer
+from augqa.errors import CheckpointError
 from augqa.finetuning.determinism import pinned
-from augqa.reader.checkpoints import find_checkpoint, load_model, load_tokenizer
 
 
 @dataclass(slots=True, kw_only=True)
@@ -41,22 +41,35 @@ class TextEncoder:
         positions = getattr(self.model.config, "max_position_embeddings", None)
         most = min(positions or self.max_tokens, self.tokenizer.model_max_length)
         if self.max_tokens > most:
-            raise ReaderError(
+            raise CheckpointError(
                 f"max_tokens {self.max_tokens} is above the {most} that"
                 f" {type(self.model).__name__} reads"
             )
 
     @classmethod
-    def load(cls, checkpoint: str | Path, *, max_tokens: int = 256, threads: int = 2) -> Self:
-        """Load an encoder: a packaged one's name, a folder or a hub name, safetensors alone.
+    def load(
+        cls,
+        checkpoint: str | Path,
+        *,
+        max_tokens: int = 256,
+        threads: int = 2,
+        param: str = "checkpoint",
+    ) -> Self:
+        """Load an encoder.
+
+        Args:
+            checkpoint: A packaged one's name, a folder or a hub name; safetensors alone.
+            max_tokens: See the class.
+            threads: See the class.
+            param: The param that names the checkpoint, for messages.
 
         Raises:
-            ReaderError: If the checkpoint is missing, refused or incomplete.
+            CheckpointError: If the checkpoint is missing, refused or incomplete.
         """
-        source = find_checkpoint(checkpoint)
+        source = find_checkpoint(checkpoint, param=param)
         # The head that comes with it is drawn and not used.
-        model = load_model(source, head_seed=0).base_model
-        tokenizer = load_tokenizer(source)
+        model = load_reader(source, head_seed=0).base_model
+        tokenizer = load_reader_tokenizer(source)
         return cls(model=model, tokenizer=tokenizer, max_tokens=max_tokens, threads=threads)
 
     def encode(self, texts: Sequence[str], *, batch_size: int) -> NDArray[np.float32]:

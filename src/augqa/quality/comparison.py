@@ -1,7 +1,7 @@
-"""Generated sets measured beside real ones: the same measures, where size matters on equal sizes.
+"""Sets side by side: the same measures for each, and on equal sizes where size matters.
 
-Sets go by name: `real` is the yardstick, `generated` is what came before the filters, `kept` what
-passed them.
+Sets go by name: `real` is what the others are compared with, `generated` is what came before the
+filters, `kept` what passed them.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from augqa.drift import question_word_fractions
-from augqa.overlap import NearDuplicates, words
-from augqa.quality import (
+from augqa.overlap import similar_texts
+from augqa.quality.measures import (
     answer_positions,
     answer_words,
     distinct_n,
@@ -27,6 +27,7 @@ from augqa.quality import (
 )
 from augqa.records import QAExample, Rejection, RoundTripAnswer, SampledPair
 from augqa.sampling import choose, rank
+from augqa.sentences import words
 
 REAL = "real"
 SHUFFLED = "shuffled"  # real questions and contexts that do not belong together
@@ -96,14 +97,12 @@ def vocabulary(texts: Iterable[str], *, n_words: int) -> list[int]:
 
 def near_duplicate_fraction(texts: Sequence[str]) -> float:
     """Return the fraction of the texts that equal, or nearly, an earlier one."""
-    seen = NearDuplicates(NEAR_DUPLICATE)
-    n = 0
-    for number, text in enumerate(texts):
-        if seen.similar(text):
-            n += 1
-        else:
-            seen.add(str(number), text)
-    return n / len(texts) if texts else 0.0
+    alike = similar_texts(texts, [range(len(texts))], NEAR_DUPLICATE)
+    first: set[int] = set()
+    for place in range(len(texts)):
+        if all(other not in first for other, _ in alike.get(place, ())):
+            first.add(place)
+    return (len(texts) - len(first)) / len(texts) if texts else 0.0
 
 
 def answer_measures(examples: Sequence[QAExample]) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """What generated text is like: how varied, how readable, how close to real text.
 
-Words are those of `augqa.overlap`: case-folded, without punctuation. Fractions go from 0 to 1.
+Words are those of `augqa.sentences`: case-folded, without punctuation. Fractions go from 0 to 1.
 """
 
 import hashlib
@@ -14,10 +14,10 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold, cross_val_score
 from sklearn.pipeline import make_pipeline
 
-from augqa.overlap import words
 from augqa.records import QAExample
 from augqa.scoring import normalize_answer
-from augqa.spans import locate_answer, sentence_spans
+from augqa.sentences import n_words, sentence_spans, words
+from augqa.spans import locate_answer
 
 _VOWELS = re.compile(r"[aeiouyàâäáæèéêëíìîïóòôöøœúùûü]+")
 
@@ -91,7 +91,7 @@ def vocabulary_growth(texts: Iterable[str], *, every_words: int) -> list[tuple[i
 
 def answer_words(examples: Iterable[QAExample]) -> list[int]:
     """Return the length of each example's first answer, in words that white space parts."""
-    return [len(example.answers[0].text.split()) for example in examples]
+    return [n_words(example.answers[0].text) for example in examples]
 
 
 def answer_positions(examples: Iterable[QAExample]) -> list[float]:

@@ -5,8 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from augqa.records import QAExample, Rejection, RoundTripAnswer
-from augqa.yardstick import (
+from augqa.quality.comparison import (
     answer_measures,
     chosen_pairs,
     first_words,
@@ -18,6 +17,7 @@ from augqa.yardstick import (
     two_sample_aucs,
     vocabulary,
 )
+from augqa.records import QAExample, Rejection, RoundTripAnswer
 from tests.examples import example
 
 

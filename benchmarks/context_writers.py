@@ -1,0 +1,141 @@
+"""Writers of contexts and their conditions side by side, on seed questions of real SQuAD.
+
+For each: the share of contexts that keep their seed's answer (as whole words), the share that goes
+in a loop, words, and CPU seconds a context and a context with the answer, the start of the engine
+or the loading of the model included. Seeds are examples of the training file outside those that the
+trained writer learned from. What is measured is kept in --out. The last line is one JSON object.
+
+    python benchmarks/context_writers.py --data DIR --writers question question_and_answer
+    python benchmarks/context_writers.py --data DIR --train --n-examples 3000   # then measure it
+    python benchmarks/context_writers.py --data DIR --writers trained
+"""
+
+import argparse
+import json
+import os
+import resource
+import shutil
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from augqa.squad import read_squad
+from command import run_command
+from keeping import once
+
+from augqa.context_writer import Given, load_context_writer
+from augqa.context_writer.judging import loops, repeated_fraction, verdict
+from augqa.context_writer.training import train_context_writer
+from augqa.finetuning.language_model import FineTuning
+from augqa.params import Params, load_params
+from augqa.records import GeneratedContext, QAExample
+from augqa.sampling import shuffled
+from augqa.tables import write_table
+
+SEED = 13
+N_POOL = 3000  # as profile cpu has it
+CONDITIONS = ("question", "question_and_answer", "question_answer_and_context")
+
+
+def cpu_s() -> float:
+    """Return the CPU seconds of this process and of those it started that have ended."""
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(each.ru_utime + each.ru_stime for each in used)
+
+
+def measured(
+    params: Params, name: str, seeds: list[QAExample], out: Path, trained: Path | None
+) -> dict[str, Any]:
+    """Let a writer write for all seeds, nothing from a cache; return what came of it.
+
+    Args:
+        params: The params.
+        name: A condition of the prompted writer, or ``trained``; ``+`` and a number after a
+            condition is the repetition penalty.
+        seeds: The seed questions.
+        out: Folder for the contexts and the cache.
+        trained: Folder of the trained writer.
+    """
+    condition, _, penalty = name.partition("+")
+    changes: dict[str, Any] = {"writer": "trained" if condition == "trained" else "llm"}
+    if condition in CONDITIONS:
+        changes |= {
+            "condition": condition,
+            "repetition_penalty": float(penalty) if penalty else None,
+        }
+    own = params.generate_contexts.model_copy(update=changes)
+    os.environ["DVC_ROOT"] = str(out / "workspace")
+    shutil.rmtree(out / "workspace", ignore_errors=True)
+    begin = cpu_s()
+    given = Given(params=own, endpoint=params.llm, trained=trained, prompts=None, documents=None)
+    writer = load_context_writer(own.writer, own.own(own.writer), given)
+    rows = list(writer.contexts(seeds))
+    seconds = cpu_s() - begin
+    write_table(out / f"{name}.parquet", rows, GeneratedContext)
+    good = [(seed, row.text) for seed, row in zip(seeds, rows, strict=True) if not row.failure]
+    verdicts = [
+        verdict(text, question=seed.question, answer=seed.answers[0].text) for seed, text in good
+    ]
+    n_kept = sum(each.answer_kept for each in verdicts)
+    return {
+        "n_seeds": len(seeds),
+        "n_contexts": len(good),
+        "answer_kept_fraction": n_kept / len(good),
+        "loop_fraction": sum(loops(text) for _, text in good) / len(good),
+        "mean_repeated_fraction": sum(repeated_fraction(text) for _, text in good) / len(good),
+        "mean_words": sum(len(text.split()) for _, text in good) / len(good),
+        "similarity": sum(each.similarity for each in verdicts) / len(good),
+        "cpu_s_per_context": seconds / len(good),
+        "cpu_s_per_kept": seconds / n_kept if n_kept else None,
+    }
+
+
+def train(params: Params, pool: list[QAExample], n_examples: int, out: Path) -> dict[str, Any]:
+    """Train the writer on the pool; a run that was stopped goes on."""
+    settings = {**params.train_context_writer.model_dump(), "n_examples": n_examples}
+    how, others = FineTuning.parted(settings)
+    begin = cpu_s()
+    made, report = train_context_writer(pool, how=how, resume=out / "state", **others)
+    made.save(out / "writer")
+    numbers = asdict(report)
+    numbers["n_left_out"] = len(numbers.pop("left_out"))
+    return {**numbers, "cpu_s_since_last_start": cpu_s() - begin}
+
+
+def main() -> None:
+    """Run what is asked for; print one JSON object last."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, required=True, help="folder of SQuAD files")
+    parser.add_argument("--out", type=Path, default=Path(".cache/benchmarks/context_writers"))
+    parser.add_argument("--params", type=Path, default=Path("profiles/cpu.yaml"))
+    parser.add_argument("--n-seeds", type=int, default=48)
+    parser.add_argument("--writers", nargs="*", default=[])
+    parser.add_argument("--train", action="store_true", help="train the writer first")
+    parser.add_argument("--n-examples", type=int, default=N_POOL)
+    parser.add_argument("--trained", type=Path, help="folder of a trained writer; else --out's")
+    options = parser.parse_args()
+    params, out = load_params(options.params), options.out.resolve()
+    out.mkdir(parents=True, exist_ok=True)
+    names = ("train.json", "squad-train-v1.1.json")
+    file = next(path for name in names if (path := options.data / name).is_file())
+    examples = shuffled(read_squad(file), seed=SEED)
+    pool = examples[:N_POOL]
+    learned = {example.context_id for example in pool}
+    seeds = [e for e in examples[N_POOL:] if e.context_id not in learned][: options.n_seeds]
+
+    result: dict[str, Any] = {}
+    if options.train:
+        result["training"] = once(
+            out / "trained.json", lambda: train(params, pool, options.n_examples, out)
+        )
+    trained = options.trained or out / "writer"
+    for name in options.writers:
+        result[name] = once(
+            out / f"{name}-{len(seeds)}.json",
+            lambda name=name: measured(params, name, seeds, out, trained),
+        )
+    print(json.dumps(result, sort_keys=True))
+
+
+if __name__ == "__main__":
+    run_command(main)

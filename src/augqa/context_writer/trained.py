@@ -1,0 +1,191 @@
+"""The writer that `train_context_writer` made: loaded and asked here, without an endpoint."""
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from augqa import prompts
+from augqa.checkpoints import load_language_model
+from augqa.context_writer import settings
+from augqa.context_writer.choosing import ChoosingWriter
+from augqa.context_writer.decoding import Row, Sampling, sample
+from augqa.context_writer.entries import Given
+from augqa.context_writer.face import ContextAsk
+from augqa.context_writer.form import ask as form
+from augqa.context_writer.form import form_sha256
+from augqa.context_writer.training import RECORD, TrainedAs
+from augqa.errors import ContextWriterError
+from augqa.finetuning.determinism import pinned, sub_seed
+from augqa.finetuning.tokens import headed_ids
+from augqa.metrics import Usage
+from augqa.records import GeneratedContext
+
+_PARAM = "generate_contexts.trained.checkpoint"
+_AT_ONCE = 256  # asks whose texts are made before the first is handed on
+
+
+def load(own: settings.Trained, given: Given) -> ChoosingWriter:
+    """Return the writer of the folder that params name, or else of the one trained here.
+
+    Raises:
+        ContextWriterError: As `load_trained`; or if it has not learned a style that is asked for.
+    """
+    folder = given.trained if own.checkpoint is None else Path(own.checkpoint)
+    writer = load_trained(
+        folder or Path(),
+        how=Sampling(
+            temperature=own.temperature,
+            top_p=own.top_p,
+            no_repeat_ngram_tokens=own.no_repeat_ngram_tokens,
+            max_new_tokens=own.max_new_tokens,
+        ),
+        seed=given.params.seed,
+        max_words=given.params.max_words,
+        batch_size=own.batch_size,
+        threads=own.threads,
+    )
+    for style, weight in given.params.styles.items():
+        if weight > 0 and style != writer.trained_as.style:
+            raise ContextWriterError(
+                f"generate_contexts.styles: {style!r} is no style of {folder}, which was trained on"
+                f" {writer.trained_as.style!r} alone"
+            )
+    return ChoosingWriter(
+        writer=writer,
+        contexts_per_seed=given.params.contexts_per_seed,
+        choose=given.params.choose,
+        styles=given.params.styles,
+        seed=given.params.seed,
+    )
+
+
+def load_trained(
+    folder: Path, *, how: Sampling, seed: int, max_words: int, batch_size: int, threads: int
+) -> "TrainedContextWriter":
+    """Load a writer that was trained here.
+
+    Raises:
+        ContextWriterError: If the folder or its record is missing or damaged, or the writer was
+            trained on another form than this version asks in.
+        CheckpointError: As `load_language_model`.
+    """
+    path = folder / RECORD
+    if not path.is_file():
+        raise ContextWriterError(
+            f"{_PARAM}: {folder} has no {RECORD}, so it was not made by train_context_writer. Name"
+            " a writer in context_writers and run `dvc repro`."
+        )
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        trained_as = TrainedAs(**{each.name: values[each.name] for each in fields(TrainedAs)})
+    except (ValueError, KeyError, TypeError) as error:
+        raise ContextWriterError(f"{path}: damaged: {error}. Train it again.") from error
+    if trained_as.prompt_sha256 != form_sha256():
+        raise ContextWriterError(
+            f"{folder}: was trained on another prompt form ({trained_as.prompt_sha256[:12]}) than"
+            f" this version asks in ({form_sha256()[:12]}). Train it again."
+        )
+    tokenizer, model, source = load_language_model(str(folder), "causal", param=_PARAM)
+    return TrainedContextWriter(
+        tokenizer=tokenizer,
+        model=model,
+        served_name=source.served_name,
+        trained_as=trained_as,
+        how=how,
+        seed=seed,
+        max_words=max_words,
+        batch_size=batch_size,
+        threads=threads,
+    )
+
+
+@dataclass(slots=True, kw_only=True)
+class TrainedContextWriter:
+    """Writes contexts in batches on this machine.
+
+    Equal asks and settings give equal contexts on the CPU.
+
+    Attributes:
+        tokenizer: The model's.
+        model: A causal model of transformers.
+        served_name: What to call it in a record.
+        trained_as: What it was trained for.
+        how: The choice of tokens.
+        seed: Of the draws; each ask has its own, made from this and its id.
+        max_words: Most words of a context.
+        batch_size: Contexts at once.
+        threads: CPU threads; another number may give other bytes.
+        usage: Nothing to pay.
+    """
+
+    tokenizer: Any
+    model: Any
+    served_name: str
+    trained_as: TrainedAs
+    how: Sampling
+    seed: int
+    max_words: int
+    batch_size: int
+    threads: int
+    usage: Usage = field(default_factory=Usage)
+
+    def write(self, asks: Iterable[ContextAsk]) -> Iterator[GeneratedContext]:
+        """Yield a context or its failure for each ask, in their order."""
+        chunk: list[ContextAsk] = []
+        for each in asks:
+            chunk.append(each)
+            if len(chunk) == _AT_ONCE:
+                yield from self._written(chunk)
+                chunk = []
+        yield from self._written(chunk)
+
+    def _written(self, asks: list[ContextAsk]) -> list[GeneratedContext]:
+        rows = [
+            Row(
+                headed_ids(
+                    self.tokenizer,
+                    form(
+                        question=each.seed.question,
+                        answer=each.seed.answers[0].text,
+                        style=self.trained_as.style,
+                    ),
+                ),
+                sub_seed(self.seed, each.id),
+            )
+            for each in asks
+        ]
+        fitting = [row for row in rows if len(row.prompt) <= self.trained_as.max_prompt_tokens]
+        with pinned(self.threads):
+            sample(
+                fitting,
+                model=self.model,
+                how=self.how,
+                end=self.tokenizer.eos_token_id,
+                padding=self.tokenizer.pad_token_id,
+                batch_size=self.batch_size,
+            )
+        return [self._context(each, row) for each, row in zip(asks, rows, strict=True)]
+
+    def _context(self, ask: ContextAsk, row: Row) -> GeneratedContext:
+        too_long = len(row.prompt) > self.trained_as.max_prompt_tokens
+        finish_reason = "stop" if row.ended else "length"
+        text, failure = "", "prompt_too_long" if too_long else None
+        if not too_long:
+            written = self.tokenizer.decode(row.written, skip_special_tokens=True)
+            text, failure = prompts.finish_context(
+                written, finish_reason=finish_reason, max_words=self.max_words
+            )
+        return GeneratedContext(
+            id=ask.id,
+            source_id=ask.seed.id,
+            text=text,
+            failure=failure,
+            model=self.served_name,
+            finish_reason=finish_reason,
+            prompt_tokens=len(row.prompt),
+            completion_tokens=len(row.written) + row.ended,
+            prompt_sha256=self.trained_as.prompt_sha256,
+            style=ask.style,
+        )

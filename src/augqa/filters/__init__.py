@@ -1,0 +1,39 @@
+"""Filters of generated pairs: a catalogue, each entry with its check, params, reasons and promise.
+
+To add one, register a `Filter` here or in a plug-in; nothing else knows the filters by name.
+"""
+
+# The order of the modules, and in them of the entries, is the order of the checks.
+from augqa.filters import alone, among  # noqa: F401
+from augqa.filters.deciding import Decision, advice, counts, decide, in_step, n_seeds_needed
+from augqa.filters.entry import (
+    FILTERS,
+    Bounds,
+    Candidate,
+    Filter,
+    Promise,
+    Settings,
+    Surroundings,
+    promises_in_force,
+    reasons,
+    schema,
+)
+
+__all__ = [
+    "FILTERS",
+    "Bounds",
+    "Candidate",
+    "Decision",
+    "Filter",
+    "Promise",
+    "Settings",
+    "Surroundings",
+    "advice",
+    "counts",
+    "decide",
+    "in_step",
+    "n_seeds_needed",
+    "promises_in_force",
+    "reasons",
+    "schema",
+]

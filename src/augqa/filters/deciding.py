@@ -1,0 +1,137 @@
+"""Which generated pairs to keep, and the named reason for each that is dropped."""
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from augqa.filters.entry import FILTERS, Candidate, Settings, Surroundings, reasons
+from augqa.records import QAExample, Rejection, RoundTripAnswer
+from augqa.scoring import normalize_answer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """What becomes of a table of pairs.
+
+    Attributes:
+        n_pairs: Its rows.
+        rejected: A rejection for each row that is dropped, by its number, in their order.
+    """
+
+    n_pairs: int
+    rejected: Mapping[int, Rejection]
+
+    @property
+    def n_kept(self) -> int:
+        """Return how many pairs stay."""
+        return self.n_pairs - len(self.rejected)
+
+    def keeps(self, row: int) -> bool:
+        """Return whether a row stays."""
+        return row not in self.rejected
+
+
+def decide(
+    judged: Iterable[tuple[QAExample, RoundTripAnswer]],
+    *,
+    settings: Settings,
+    surroundings: Surroundings,
+) -> Decision:
+    """Judge each pair by itself, then those left among each other.
+
+    The pairs are read one at a time; a short note is kept of each that is not dropped at once.
+
+    Args:
+        judged: Pairs with one answer each, and what the reader answers to it.
+        settings: Section filter_pairs of the params.
+        surroundings: What they are held against.
+    """
+    alone = [check for f in FILTERS if f.alone and (check := f.alone(settings, surroundings))]
+    rejected: dict[int, Rejection] = {}
+    rows: list[int] = []
+    left: list[Candidate] = []
+    row = -1
+    for row, (pair, read) in enumerate(judged):
+        for check in alone:
+            found = check(pair, read)
+            if found is not None:
+                rejected[row] = Rejection(id=pair.id, reason=found[0], detail=found[1])
+                break
+        else:
+            rows.append(row)
+            left.append(_candidate(pair, read))
+    for filter_ in FILTERS:
+        among = filter_.among(settings, surroundings) if filter_.among else None
+        if among is None:
+            continue
+        dropped = among(left)
+        for place, (reason, detail) in dropped.items():
+            rejected[rows[place]] = Rejection(id=left[place].id, reason=reason, detail=detail)
+        if dropped:
+            rows = [number for place, number in enumerate(rows) if place not in dropped]
+            left = [candidate for place, candidate in enumerate(left) if place not in dropped]
+    return Decision(n_pairs=row + 1, rejected=dict(sorted(rejected.items())))
+
+
+def in_step(
+    pairs: Iterable[QAExample], answers: Iterable[RoundTripAnswer]
+) -> Iterator[tuple[QAExample, RoundTripAnswer | None]]:
+    """Yield each pair with the round-trip answer to it, None where there is none.
+
+    Both are read one at a time: answers in the order of the pairs take no memory, those of another
+    order are remembered until their pair comes.
+    """
+    rest = iter(answers)
+    waiting: dict[str, RoundTripAnswer] = {}
+    for pair in pairs:
+        found = waiting.pop(pair.id, None)
+        while found is None and (answer := next(rest, None)) is not None:
+            if answer.id == pair.id:
+                found = answer
+            else:
+                waiting[answer.id] = answer
+        yield pair, found
+
+
+def n_seeds_needed(*, n_kept: int, target_kept: int, n_seeds: int, n_pool: int) -> int | None:
+    """Return how many seeds should give `target_kept` pairs, going by what there is.
+
+    A twentieth more than the yield so far asks for, since each round costs a reading of all
+    pairs, and at most the pool.
+
+    Returns:
+        The number; None where the target is reached, no seed is left, or there is no yield to go
+        by.
+    """
+    if n_kept >= target_kept or n_seeds >= n_pool or n_kept == 0:
+        return None
+    estimate = math.ceil(1.05 * target_kept * n_seeds / n_kept)
+    return min(n_pool, max(n_seeds + 1, estimate))
+
+
+def counts(rejections: Iterable[Rejection]) -> dict[str, int]:
+    """Return how many pairs were dropped for each reason, in the order of the checks."""
+    found = Counter(rejection.reason for rejection in rejections)
+    return {reason: found[reason] for reason in reasons() if found[reason]}
+
+
+def advice(n_by_reason: Mapping[str, int]) -> str:
+    """Return, for a message, each reason with its count and the param that loosens it."""
+    lines = []
+    loosened_by = reasons()
+    for reason, n in sorted(n_by_reason.items(), key=lambda item: -item[1]):
+        param = loosened_by[reason]
+        change = "no param loosens it" if param is None else f"change filter_pairs.{param}"
+        lines.append(f"  {n} {reason}: {change}")
+    return "\n".join(lines)
+
+
+def _candidate(pair: QAExample, read: RoundTripAnswer) -> Candidate:
+    return Candidate(
+        id=pair.id,
+        context_id=pair.context_id,
+        question=normalize_answer(pair.question),
+        answer=normalize_answer(pair.answers[0].text),
+        score=read.score,
+    )

@@ -78,7 +78,7 @@ def measured(
     ]
     n_kept = sum(each.answer_kept for each in verdicts)
     return {
-        "n_seeds": len(seeds),
+        "n_seed_questions": len(seeds),
         "n_contexts": len(good),
         "answer_kept_fraction": n_kept / len(good),
         "loop_fraction": sum(loops(text) for _, text in good) / len(good),
@@ -121,7 +121,9 @@ def main() -> None:
     examples = shuffled(read_squad(file), seed=SEED)
     pool = examples[:N_POOL]
     learned = {example.context_id for example in pool}
-    seeds = [e for e in examples[N_POOL:] if e.context_id not in learned][: options.n_seeds]
+    seeds = [e for e in examples[N_POOL:] if e.context_id not in learned][
+        : options.n_seed_questions
+    ]
 
     result: dict[str, Any] = {}
     if options.train:

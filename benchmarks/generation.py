@@ -255,7 +255,7 @@ def stage_peak_mib(n: int) -> float:
         values["llm"] = params.model_dump()
         values["generate_contexts"]["contexts_per_seed"] = 1
         (Path(folder) / "params.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
-        write_table(Path(folder) / "seeds.parquet", seeds, QAExample)
+        write_table(Path(folder) / "seed_questions.parquet", seeds, QAExample)
         done = subprocess.run(
             [sys.executable, str(HERE / "generation.py"), "--stage"],
             cwd=folder,
@@ -278,7 +278,9 @@ def run_stage() -> None:
     stage = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(stage)
     stage.generate_contexts(
-        seeds=Path("seeds.parquet"), contexts=Path("contexts.parquet"), metrics=Path("m.json")
+        seed_questions=Path("seed_questions.parquet"),
+        contexts=Path("contexts.parquet"),
+        metrics=Path("m.json"),
     )
     # Not ru_maxrss, which a process takes over from the one that started it.
     status = Path("/proc/self/status").read_text(encoding="ascii")

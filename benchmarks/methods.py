@@ -73,19 +73,21 @@ def fresh(folder: Path, params: str) -> None:
     (folder / "params.yaml").write_text(params, encoding="utf-8")
 
 
-def make_contexts(data: Path, folder: Path, params: str, n_seeds: int) -> dict[str, Any]:
+def make_contexts(data: Path, folder: Path, params: str, n_seed_questions: int) -> dict[str, Any]:
     """Write the first seeds in seeded order, and a context for each."""
-    seeds = shuffled(read_table(data / "prepared" / "seeds.parquet", QAExample), seed=1)[:n_seeds]
+    seeds = shuffled(read_table(data / "prepared" / "seed_questions.parquet", QAExample), seed=1)[
+        :n_seed_questions
+    ]
     fresh(folder, params)
-    write_table(folder / "seeds.parquet", seeds, QAExample)
+    write_table(folder / "seed_questions.parquet", seeds, QAExample)
     seconds = stage(
         "generate_contexts",
         folder,
-        seeds=folder / "seeds.parquet",
+        seed_questions=folder / "seed_questions.parquet",
         contexts=folder / "contexts.parquet",
         metrics=folder / "generate_contexts.json",
     )
-    return {"n_seeds": len(seeds), "seconds": seconds}
+    return {"n_seed_questions": len(seeds), "seconds": seconds}
 
 
 def make_pairs(data: Path, contexts: Path, folder: Path, params: str) -> dict[str, Any]:
@@ -99,7 +101,7 @@ def make_pairs(data: Path, contexts: Path, folder: Path, params: str) -> dict[st
         "generate_pairs": stage(
             "generate_pairs",
             folder,
-            seeds=contexts / "seeds.parquet",
+            seeds=contexts / "seed_questions.parquet",
             contexts=contexts / "contexts.parquet",
             pairs=pairs,
             rejected=folder / "pairs_rejected.parquet",
@@ -119,7 +121,7 @@ def make_pairs(data: Path, contexts: Path, folder: Path, params: str) -> dict[st
             pairs=pairs,
             round_trip_answers=answers,
             test=data / "prepared" / "test",
-            seeds=contexts / "seeds.parquet",
+            seeds=contexts / "seed_questions.parquet",
             prepare=data.parent / "metrics" / "prepare.json",
             kept=folder / "kept.parquet",
             rejected=folder / "rejected.parquet",
@@ -148,12 +150,12 @@ def row(name: str, contexts: dict[str, Any], found: dict[str, Any]) -> dict[str,
     n_kept, own = found["n_kept"], sum(found["seconds"].values())
     return {
         "method": name,
-        "n_seeds": contexts["n_seeds"],
+        "n_seed_questions": contexts["n_seed_questions"],
         "n_contexts": found["n_contexts"],
         "n_pairs": found["n_pairs"],
         "n_kept": n_kept,
         "kept_fraction": n_kept / found["n_pairs"],
-        "kept_per_seed": n_kept / contexts["n_seeds"],
+        "kept_per_seed": n_kept / contexts["n_seed_questions"],
         # Of the method alone, and with its share of the contexts.
         "s_per_kept": own / n_kept if n_kept else None,
         "s_per_kept_with_contexts": (own + contexts["seconds"]) / n_kept if n_kept else None,
@@ -207,11 +209,11 @@ def main() -> None:
 
     rows, same = [], {}
     for number in range(options.rounds):
-        out = options.out / f"{options.n_seeds}-{number}"
+        out = options.out / f"{options.n_seed_questions}-{number}"
         made = out / "contexts"
         contexts = once(
             out / "contexts.json",
-            partial(make_contexts, options.data, made, text, options.n_seeds),
+            partial(make_contexts, options.data, made, text, options.n_seed_questions),
         )
         for name in options.methods:
             params = text

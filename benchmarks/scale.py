@@ -125,7 +125,7 @@ def make(folder: Path, n_pairs: int) -> None:
     write_metrics(folder / "profile.json", profile(pool))
     write_metrics(folder / "prepare.json", {"n_pool": len(pool)})
     with (
-        TableWriter(folder / "seeds.parquet", QAExample) as seeds,
+        TableWriter(folder / "seed_questions.parquet", QAExample) as seeds,
         TableWriter(folder / "pairs.parquet", QAExample) as pairs,
         TableWriter(folder / "answers.parquet", RoundTripAnswer) as answers,
     ):
@@ -147,11 +147,11 @@ def make(folder: Path, n_pairs: int) -> None:
 
 
 STAGES = {
-    "validate_pairs": "validate.py --artefact pairs --table pairs.parquet --reference seeds.parquet"
-    " --report pairs.json --page pairs.html",
+    "validate_pairs": "validate.py --artefact pairs --table pairs.parquet"
+    " --reference seed_questions.parquet --report pairs.json --page pairs.html",
     "filter_pairs": "filter_pairs.py --pairs pairs.parquet --round-trip-answers answers.parquet"
-    " --test test --seeds seeds.parquet --prepare prepare.json --kept kept.parquet"
-    " --rejected rejected.parquet --metrics filter_pairs.json",
+    " --test test --seed-questions seed_questions.parquet --prepare prepare.json"
+    " --kept kept.parquet --rejected rejected.parquet --metrics filter_pairs.json",
     "validate_kept": "validate.py --artefact kept --table kept.parquet --reference answers.parquet"
     " --test test --profile profile.json --report kept.json --page kept.html",
     "blend": "blend.py --regime generated --pool pool.parquet --kept kept.parquet --blends blends"

@@ -1,17 +1,18 @@
 """Keep the pairs that pass every filter; name the reason for each other one.
 
-`target_kept` asks for a number of pairs. Too few stop the stage with the number of seeds needed,
-and `python -m augqa grow` then raises `prepare.n_seeds` and runs the stages again. The alternative,
-one stage that generates, reads and filters until it has enough, would undo what the split is for:
-the gates between the steps, a threshold that re-runs no model, and a change of one step that leaves
-the steps before it alone. What seeds there are stands in params.yaml this way, so that the same
-params give the same pairs. Seeds nest and responses are cached: a round pays for new seeds alone.
+`target_kept` asks for a number of pairs. Too few stop the stage with the number of seed questions
+needed, and `python -m augqa grow` then raises `prepare.n_seed_questions` and runs the stages again.
+The alternative, one stage that generates, reads and filters until it has enough, would undo what
+the split is for: the gates between the steps, a threshold that re-runs no model, and a change of
+one step that leaves the steps before it alone. What seed questions there are stands in params.yaml
+this way, so that the same params give the same pairs. Seed questions nest and responses are cached:
+a round pays for new ones alone.
 """
 
 from collections.abc import Iterator
 
 from augqa.errors import DataError
-from augqa.filters import Surroundings, advice, counts, decide, in_step, n_seeds_needed
+from augqa.filters import Surroundings, advice, counts, decide, in_step, n_seed_questions_needed
 from augqa.metrics import read_metrics, write_metrics
 from augqa.overlap import HeldOutTexts
 from augqa.params import load_params
@@ -25,7 +26,7 @@ def filter_pairs(
     pairs: Input,
     round_trip_answers: Input,
     test: Input,
-    seeds: Input,
+    seed_questions: Input,
     prepare: Input,
     kept: Output,
     rejected: Output,
@@ -36,7 +37,7 @@ def filter_pairs(
     held_out = HeldOutTexts.of(
         iterate_tables(test, QAExample), n_words=settings["test_overlap_words"]
     )
-    seed_ids = [seed.id for seed in iterate_table(seeds, QAExample)]
+    seed_ids = [seed.id for seed in iterate_table(seed_questions, QAExample)]
     unread: list[str] = []
     n_foreign = 0
 
@@ -70,15 +71,15 @@ def filter_pairs(
     counted = {"n_kept": n_kept, "n_rejected": n_rejected, "n_not_english": n_foreign}
     needed = None
     if target_kept is not None:
-        needed = n_seeds_needed(
+        needed = n_seed_questions_needed(
             n_kept=n_kept,
             target_kept=target_kept,
-            n_seeds=len(seed_ids),
+            n_seed_questions=len(seed_ids),
             n_pool=read_metrics(prepare)["n_pool"],
         )
         counted["target_kept"] = target_kept
         if needed is not None:
-            counted["n_seeds_needed"] = needed
+            counted["n_seed_questions_needed"] = needed
     write_metrics(metrics, counted)
     if not n_kept:
         raise DataError(
@@ -88,15 +89,15 @@ def filter_pairs(
     if needed is not None:
         raise DataError(
             f"{pairs}: {n_kept} pairs are kept, {n_kept / len(seed_ids):.2f} a seed, but"
-            f" filter_pairs.target_kept asks for {target_kept}: that takes about {needed} seeds"
-            f" instead of {len(seed_ids)}. `make grow` raises prepare.n_seeds in params.yaml until"
-            " there are enough; or do so yourself, or set target_kept to null. No response that"
-            " is in the cache is paid for again."
+            f" filter_pairs.target_kept asks for {target_kept}: that takes about {needed} seed"
+            f" questions instead of {len(seed_ids)}. `make grow` raises prepare.n_seed_questions in"
+            " params.yaml until there are enough; or do so yourself, or set target_kept to null."
+            " No response that is in the cache is paid for again."
         )
     copy_rows(pairs, kept, QAExample, keep=decision.keeps)
     reasons = ", ".join(f"{n} {reason}" for reason, n in n_rejected.items()) or "none"
     short = (target_kept or 0) - n_kept
-    ran_out = f"; the seeds ran out {short} short of target_kept" if short > 0 else ""
+    ran_out = f"; the seed questions ran out {short} short of target_kept" if short > 0 else ""
     foreign = not_english(n_foreign, decision.n_pairs, "pairs", "F1 and exact match of an answer")
     return f"kept {n_kept} of {decision.n_pairs} pairs; rejected: {reasons}{ran_out}{foreign}"
 

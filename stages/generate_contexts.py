@@ -10,7 +10,7 @@ from augqa.tables import Anew, TableWriter, iterate_table
 
 
 def generate_contexts(
-    seeds: Input,
+    seed_questions: Input,
     contexts: Output,
     metrics: Output,
     prompts: OptionalInput = None,
@@ -30,7 +30,7 @@ def generate_contexts(
     )
     writer = load_context_writer(own.writer, own.own(own.writer), given)
     with TableWriter(contexts, GeneratedContext) as table:
-        questions = Anew(lambda: iterate_table(seeds, QAExample))
+        questions = Anew(lambda: iterate_table(seed_questions, QAExample))
         counts = write_contexts(writer, questions, keep=table.write)
     write_metrics(metrics, {**counts.metrics(), **writer.usage.metrics})
     return "; ".join(part for part in (counts.line(), writer.usage.line) if part)

@@ -14,7 +14,7 @@ from augqa.tables import Anew, TableWriter, iterate_table
 
 
 def generate_pairs(
-    seeds: Input,
+    seed_questions: Input,
     contexts: Input,
     pairs: Output,
     rejected: Output,
@@ -33,7 +33,7 @@ def generate_pairs(
     def passages() -> Iterator[Passage]:
         yield from generated_passages(iterate_table(contexts, GeneratedContext))
         if own.real_contexts:
-            yield from real_passages(iterate_table(seeds, QAExample))
+            yield from real_passages(iterate_table(seed_questions, QAExample))
 
     generator = load_question_generator(own.method, own.own(own.method), given)
     with TableWriter(pairs, QAExample) as kept:

@@ -11,7 +11,7 @@ from augqa.tables import read_table, write_table
 
 def measure_quality(
     pool: Input,
-    seeds: Input,
+    seed_questions: Input,
     test: Input,
     contexts: Input,
     pairs: Input,
@@ -31,7 +31,7 @@ def measure_quality(
         examples,
         {path.stem: read_table(path, QAExample) for path in sorted(test.glob("*.parquet"))},
         read_table(contexts, GeneratedContext),
-        read_table(seeds, QAExample),
+        read_table(seed_questions, QAExample),
         **own.model_dump(exclude={"n_sampled_pairs"}),
     )
     shown = chosen_pairs(

@@ -20,7 +20,7 @@ from augqa.tables import write_table
 def prepare(
     raw: Input,
     pool: Output,
-    seeds: Output,
+    seed_questions: Output,
     reserve: Output,
     test: Output,
     clusters: Output,
@@ -28,7 +28,7 @@ def prepare(
     profile: Output,
     metrics: Output,
 ) -> str:
-    """Write the pool and its profile, seeds, reserve, test sets and what was dropped."""
+    """Write pool, profile, seed questions, reserve, test sets and what was dropped."""
     params = load_params()
     own = params.prepare
     manifest = read_metrics(raw / "manifest.json")
@@ -56,7 +56,7 @@ def prepare(
     keep, drop = _without_repeats(train.examples, test_contexts)
     for key, wanted, n in (
         ("n_pool", own.n_pool, len(keep)),
-        ("n_seeds", own.n_seeds, min(len(keep), own.n_pool or len(keep))),
+        ("n_seed_questions", own.n_seed_questions, min(len(keep), own.n_pool or len(keep))),
     ):
         if wanted is not None and wanted > n:
             raise DataError(
@@ -64,10 +64,11 @@ def prepare(
                 f" are left to choose from. Lower prepare.{key} in params.yaml."
             )
     chosen = divide(keep, n_pool=own.n_pool, n_reserve=own.n_reserve, seed=own.seed)
-    if own.n_seeds > len(chosen.pool):
+    if own.n_seed_questions > len(chosen.pool):
         raise DataError(
-            f"{train_file}: prepare.n_seeds is {own.n_seeds}, but the reserve leaves a pool of"
-            f" {len(chosen.pool)}. Lower prepare.n_seeds or prepare.n_reserve in params.yaml."
+            f"{train_file}: prepare.n_seed_questions is {own.n_seed_questions}, but the reserve"
+            f" leaves a pool of {len(chosen.pool)}. Lower prepare.n_seed_questions or"
+            " prepare.n_reserve in params.yaml."
         )
     drop += [Rejection(id=id_, reason="context_in_reserve") for id_ in chosen.beside_reserve]
     used = {*chosen.pool, *chosen.reserve, *chosen.beside_reserve}
@@ -84,7 +85,9 @@ def prepare(
 
     write_table(pool, [keep[id_] for id_ in chosen.pool], QAExample)
     write_metrics(profile, profile_of(keep[id_] for id_ in chosen.pool))
-    write_table(seeds, [keep[id_] for id_ in chosen.pool[: own.n_seeds]], QAExample)
+    write_table(
+        seed_questions, [keep[id_] for id_ in chosen.pool[: own.n_seed_questions]], QAExample
+    )
     write_table(reserve, [keep[id_] for id_ in chosen.reserve], QAExample)
     write_table(dropped, drop, Rejection)
     everything = {"train": train, **sets}
@@ -95,7 +98,7 @@ def prepare(
             "content": {name: manifest["sets"][name]["content"] for name in everything},
             "n_train": train.n_rows,
             "n_pool": len(chosen.pool),
-            "n_seeds": own.n_seeds,
+            "n_seed_questions": own.n_seed_questions,
             "n_reserve": len(chosen.reserve),
             "n_dropped": Counter(row.reason for row in drop),
             "n_repaired": repaired,
@@ -106,7 +109,8 @@ def prepare(
     n_questions = sum(len(read.examples) for read in sets.values())
     n_repaired = sum(sum(counts.values()) for counts in repaired.values())
     return (
-        f"{len(chosen.pool)} of {train.n_rows} training examples, {own.n_seeds} seeds,"
+        f"{len(chosen.pool)} of {train.n_rows} training examples,"
+        f" {own.n_seed_questions} seed questions,"
         + (f" {len(chosen.reserve)} in reserve," if chosen.reserve else "")
         + f" {n_questions} test questions in {len(sets)} sets"
         + (f"; {n_repaired} answers repaired" if n_repaired else "")

@@ -194,7 +194,7 @@ PROVENANCE = Provenance(
     question_generator="an-example-model",
 )
 STEPS = [
-    step("seed questions", {"n_seeds": 2000}, count="n_seeds"),
+    step("seed questions", {"n_seed_questions": 2000}, count="n_seed_questions"),
     step(
         "contexts",
         {

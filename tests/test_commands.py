@@ -84,28 +84,29 @@ SCRIPTED_DVC = """\
 #!{python}
 import json, pathlib, sys, yaml
 params = yaml.safe_load(pathlib.Path("params.yaml").read_text())
-n_seeds, target = params["prepare"]["n_seeds"], params["filter_pairs"]["target_kept"]
+n_seeds = params["prepare"]["n_seed_questions"]
+target = params["filter_pairs"]["target_kept"]
 with open("calls", "a") as calls:
     print(n_seeds, *sys.argv[1:], file=calls)
 if n_seeds == 13:
     sys.exit(255)  # an earlier stage fails
 found = {{"n_kept": min(n_seeds // 2, target)}}
 if found["n_kept"] < target and n_seeds < 70:
-    found["n_seeds_needed"] = min(70, n_seeds * 2)
+    found["n_seed_questions_needed"] = min(70, n_seeds * 2)
 metrics = pathlib.Path("metrics")
 metrics.mkdir(exist_ok=True)
 (metrics / "filter_pairs.json").write_text(json.dumps(found))
-sys.exit(255 if "n_seeds_needed" in found else 0)
+sys.exit(255 if "n_seed_questions_needed" in found else 0)
 """
 
 
-def set_up_growing(project: Path, *, n_seeds: int, target_kept: int) -> None:
+def set_up_growing(project: Path, *, n_seed_questions: int, target_kept: int) -> None:
     (project / "bin").mkdir()
     dvc = project / "bin" / "dvc"
     dvc.write_text(SCRIPTED_DVC.format(python=sys.executable))
     dvc.chmod(0o755)
     text = (project / "params.yaml").read_text()
-    text = text.replace("n_seeds: 32", f"n_seeds: {n_seeds}")
+    text = text.replace("n_seed_questions: 32", f"n_seed_questions: {n_seed_questions}")
     text = text.replace("target_kept: null", f"target_kept: {target_kept}")
     (project / "params.yaml").write_text(text)
 
@@ -114,26 +115,26 @@ def calls(project: Path) -> list[str]:
     return (project / "calls").read_text().splitlines()
 
 
-@pytest.mark.parametrize(("target_kept", "n_seeds"), [(20, [16, 32, 64]), (50, [16, 32, 64, 70])])
+@pytest.mark.parametrize(("target_kept", "n_asked"), [(20, [16, 32, 64]), (50, [16, 32, 64, 70])])
 def test_grow_adds_seeds_until_the_target_is_reached_or_none_is_left(
-    project: Path, target_kept: int, n_seeds: list[int]
+    project: Path, target_kept: int, n_asked: list[int]
 ) -> None:
-    set_up_growing(project, n_seeds=16, target_kept=target_kept)
+    set_up_growing(project, n_seed_questions=16, target_kept=target_kept)
     before = (project / "params.yaml").read_text()
     done = augqa(project, "grow")
     assert done.returncode == 0, done.stderr
-    assert calls(project) == [f"{n} repro filter_pairs" for n in n_seeds]
-    kept = min(target_kept, n_seeds[-1] // 2)
-    assert f"{kept} pairs kept from {n_seeds[-1]} seeds" in done.stdout
+    assert calls(project) == [f"{n} repro filter_pairs" for n in n_asked]
+    kept = min(target_kept, n_asked[-1] // 2)
+    assert f"{kept} pairs kept from {n_asked[-1]} seed questions" in done.stdout
     after = (project / "params.yaml").read_text()
-    assert after == before.replace("n_seeds: 16", f"n_seeds: {n_seeds[-1]}")
+    assert after == before.replace("n_seed_questions: 16", f"n_seed_questions: {n_asked[-1]}")
 
 
 def test_grow_stops_where_another_stage_fails(project: Path) -> None:
-    set_up_growing(project, n_seeds=13, target_kept=20)
+    set_up_growing(project, n_seed_questions=13, target_kept=20)
     (project / "metrics").mkdir()
     # Of a former run: it must not be taken for the failure at hand.
-    (project / "metrics" / "filter_pairs.json").write_text('{"n_seeds_needed": 40}')
+    (project / "metrics" / "filter_pairs.json").write_text('{"n_seed_questions_needed": 40}')
     done = augqa(project, "grow")
     assert done.returncode == 1
     assert "more seeds do not help" in done.stderr

@@ -158,7 +158,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: Model) -> Pa
     given = values()
     given["llm"] |= {"provider": "openai", "base_url": model.url, "model": "tiny"}
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(given), encoding="utf-8")
-    write_table(tmp_path / "seeds.parquet", [example("a"), example("b")], QAExample)
+    write_table(tmp_path / "seed_questions.parquet", [example("a"), example("b")], QAExample)
     shutil.copytree("prompts", tmp_path / "prompts")
     (tmp_path / "documents").mkdir()
     monkeypatch.chdir(tmp_path)
@@ -172,7 +172,7 @@ def generate(project: Path, **changes: Any) -> tuple[list[GeneratedContext], dic
     given["generate_contexts"] |= changes
     (project / "params.yaml").write_text(yaml.safe_dump(given), encoding="utf-8")
     GENERATE_CONTEXTS(
-        seeds=project / "seeds.parquet",
+        seed_questions=project / "seed_questions.parquet",
         contexts=project / "contexts.parquet",
         metrics=project / "m.json",
         prompts=project / "prompts",

@@ -42,7 +42,7 @@ def run_filter_pairs(folder: Path) -> str:
             pairs=folder / "pairs.parquet",
             round_trip_answers=folder / "answers.parquet",
             test=folder / "test",
-            seeds=folder / "seeds.parquet",
+            seed_questions=folder / "seed_questions.parquet",
             prepare=folder / "prepare.json",
             kept=folder / "kept.parquet",
             rejected=folder / "rejected.parquet",
@@ -56,7 +56,7 @@ def written(folder: Path, pairs: list[QAExample], answers: list[RoundTripAnswer]
     write_table(folder / "answers.parquet", answers, RoundTripAnswer)
     test = example("t1", context="Nothing of the kind.", question="What kind is it?", answer="kind")
     write_table(folder / "test" / "squad.parquet", [test], QAExample)
-    write_table(folder / "seeds.parquet", [example("s1"), example("s2")], QAExample)
+    write_table(folder / "seed_questions.parquet", [example("s1"), example("s2")], QAExample)
     (folder / "prepare.json").write_text('{"n_pool": 9}')
 
 
@@ -117,8 +117,10 @@ def test_filter_pairs_stops_short_of_the_target_and_says_how_many_seeds_it_takes
     set_params(project, target_kept=3)
     with pytest.raises(DataError, match=r"1 pairs are kept, 0\.50 a seed, but") as error:
         run_filter_pairs(project)
-    assert "target_kept asks for 3: that takes about 7 seeds instead of 2" in str(error.value)
-    assert json.loads((project / "m.json").read_text())["n_seeds_needed"] == 7
+    assert "target_kept asks for 3: that takes about 7 seed questions instead of 2" in str(
+        error.value
+    )
+    assert json.loads((project / "m.json").read_text())["n_seed_questions_needed"] == 7
     assert not (project / "kept.parquet").exists()
 
 
@@ -126,8 +128,8 @@ def test_filter_pairs_goes_on_where_the_seeds_ran_out(project: Path) -> None:
     written(project, [pair("s1/c1/p0")], [answer("s1/c1/p0")])
     (project / "prepare.json").write_text('{"n_pool": 2}')
     set_params(project, target_kept=3)
-    assert run_filter_pairs(project).endswith("; the seeds ran out 2 short of target_kept")
-    assert "n_seeds_needed" not in json.loads((project / "m.json").read_text())
+    assert run_filter_pairs(project).endswith("; the seed questions ran out 2 short of target_kept")
+    assert "n_seed_questions_needed" not in json.loads((project / "m.json").read_text())
 
 
 def test_filter_pairs_keeps_no_more_than_the_target(project: Path) -> None:

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from augqa import filters
 from augqa.errors import ParamsError
-from augqa.filters import FILTERS, Filter, advice, counts, n_seeds_needed, reasons
+from augqa.filters import FILTERS, Filter, advice, counts, n_seed_questions_needed, reasons
 from augqa.records import QAExample, Rejection, RoundTripAnswer
 from augqa.schema import PositiveInt, Section
 from tests.filtering import SETTINGS, decided, held_out, pair, read, reason
@@ -208,7 +208,7 @@ def test_a_pair_without_a_fault_passes_every_filter() -> None:
 
 
 @pytest.mark.parametrize(
-    ("n_kept", "n_seeds", "expected"),
+    ("n_kept", "n_seed_questions", "expected"),
     [
         (10, 10, 21),  # one a seed: 20 and a twentieth
         (19, 100, 111),  # 105.3 · 1.05
@@ -219,7 +219,9 @@ def test_a_pair_without_a_fault_passes_every_filter() -> None:
     ],
 )
 def test_the_seeds_needed_follow_from_the_yield(
-    n_kept: int, n_seeds: int, expected: int | None
+    n_kept: int, n_seed_questions: int, expected: int | None
 ) -> None:
-    found = n_seeds_needed(n_kept=n_kept, target_kept=20, n_seeds=n_seeds, n_pool=200)
+    found = n_seed_questions_needed(
+        n_kept=n_kept, target_kept=20, n_seed_questions=n_seed_questions, n_pool=200
+    )
     assert found == expected

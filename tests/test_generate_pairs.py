@@ -72,9 +72,9 @@ def generate(
 ) -> tuple[list[QAExample], dict[str, str], dict[str, Any]]:
     """Run the stage; return its pairs, reason by rejected id, and metrics."""
     write_table(project / "contexts.parquet", contexts, GeneratedContext)
-    write_table(project / "seeds.parquet", seeds or [], QAExample)
+    write_table(project / "seed_questions.parquet", seeds or [], QAExample)
     GENERATE_PAIRS(
-        seeds=project / "seeds.parquet",
+        seed_questions=project / "seed_questions.parquet",
         contexts=project / "contexts.parquet",
         pairs=project / "pairs.parquet",
         rejected=project / "rejected.parquet",
@@ -337,11 +337,11 @@ def test_a_missing_checkpoint_is_named_with_its_param(project: Path) -> None:
 
 def test_the_command_ends_with_one_message_and_exit_code_1(project: Path) -> None:
     write_table(project / "contexts.parquet", [context("s1/c1", failure="empty")], GeneratedContext)
-    write_table(project / "seeds.parquet", [], QAExample)
+    write_table(project / "seed_questions.parquet", [], QAExample)
     done = run_stage(
         project,
         "generate_pairs",
-        *("--seeds", "seeds.parquet", "--contexts", "contexts.parquet"),
+        *("--seed-questions", "seed_questions.parquet", "--contexts", "contexts.parquet"),
         *("--pairs", "p.parquet", "--rejected", "r.parquet", "--metrics", "m.json"),
     )
     assert "contexts.parquet: none of its contexts has a text: 1 empty" in error(done)

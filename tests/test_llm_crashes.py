@@ -51,7 +51,7 @@ def make_project(folder: Path, base_url: str) -> None:
     folder.mkdir()
     (folder / "params.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
     seeds = [example(f"q{number}") for number in range(N_REQUESTS)]
-    write_table(folder / "seeds.parquet", seeds, QAExample)
+    write_table(folder / "seed_questions.parquet", seeds, QAExample)
 
 
 def run_stage(folder: str) -> None:
@@ -59,7 +59,9 @@ def run_stage(folder: str) -> None:
     os.chdir(folder)
     os.environ.update(AUGQA_TEST_KEY=KEY, DVC_ROOT=folder)
     GENERATE_CONTEXTS(
-        seeds=Path("seeds.parquet"), contexts=Path("contexts.parquet"), metrics=Path("m.json")
+        seed_questions=Path("seed_questions.parquet"),
+        contexts=Path("contexts.parquet"),
+        metrics=Path("m.json"),
     )
 
 

@@ -92,13 +92,15 @@ def test_a_key_that_the_server_repeats_reaches_nothing(
         values["generate_contexts"]["max_words"] = 100
         (tmp_path / "params.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
         seeds = [example(f"q{number}") for number in range(2)]
-        write_table(tmp_path / "seeds.parquet", seeds, QAExample)
+        write_table(tmp_path / "seed_questions.parquet", seeds, QAExample)
         monkeypatch.chdir(tmp_path)
         monkeypatch.setenv("DVC_ROOT", str(tmp_path))
         try:
             told = str(
                 GENERATE_CONTEXTS(
-                    seeds=Path("seeds.parquet"), contexts=Path("c.parquet"), metrics=Path("m.json")
+                    seed_questions=Path("seed_questions.parquet"),
+                    contexts=Path("c.parquet"),
+                    metrics=Path("m.json"),
                 )
             )
         except GenerationError as error:

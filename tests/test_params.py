@@ -165,7 +165,7 @@ def test_a_file_that_is_not_yaml_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize("path", PROFILES, ids=lambda path: path.stem)
 def test_another_value_changes_nothing_else_in_the_file(path: Path) -> None:
     before = path.read_text(encoding="utf-8").splitlines()
-    after = with_value("\n".join(before), "prepare.n_seeds", 1234567).splitlines()
+    after = with_value("\n".join(before), "prepare.n_seed_questions", 1234567).splitlines()
     (changed,) = [(a, b) for a, b in zip(before, after, strict=True) if a != b]
     number = changed[0].split()[1]
     assert changed[1] == changed[0].replace(number, "1234567")
@@ -175,7 +175,7 @@ def test_another_value_changes_nothing_else_in_the_file(path: Path) -> None:
 @pytest.mark.parametrize("key", ["prepare.n_seed", "prepare", "training_seeds.n"])
 def test_a_key_without_a_plain_value_is_not_changed(key: str) -> None:
     with pytest.raises(ParamsError, match=f"{key}: no such key"):
-        with_value("prepare: {n_seeds: 3}\ntraining_seeds: [1]", key, 5)
+        with_value("prepare: {n_seed_questions: 3}\ntraining_seeds: [1]", key, 5)
 
 
 @pytest.mark.parametrize("name", ["My set", "a-b", "../x", "", "Ä", "train", "real", "manifest"])

@@ -164,7 +164,7 @@ def project(tmp_path_factory: pytest.TempPathFactory, base_url: str) -> Project:
     params["data"]["train"] = {**file, "name": "train.json"}
     for name, entry in params["data"]["test_sets"].items():
         entry["source"] = {**file, "name": f"{name}.json"}
-    params["prepare"].update(n_pool=10, n_seeds=8)
+    params["prepare"].update(n_pool=10, n_seed_questions=8)
     params["llm"].update(
         provider="openai", base_url=base_url, model="scripted", api_key_env="SCRIPTED_KEY"
     )

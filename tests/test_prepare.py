@@ -20,7 +20,7 @@ TRAIN = [
     example(f"q{n}", context=f"Mary Shelley wrote number {n // 2}.", question=f"Who is {n}?")
     for n in range(12)
 ]
-OUTPUTS = ("pool", "seeds", "reserve", "dropped")
+OUTPUTS = ("pool", "seed_questions", "reserve", "dropped")
 
 Prepare = Callable[..., dict[str, Any]]
 
@@ -40,7 +40,7 @@ def prepare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Prepare:
     ) -> dict[str, Any]:
         params = yaml.safe_load(PARAMS)
         params["data"] |= data or {}
-        params["prepare"] |= {"n_pool": 4, "n_seeds": 2, **own}
+        params["prepare"] |= {"n_pool": 4, "n_seed_questions": 2, **own}
         Path("params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
         raw = Path("raw")
         raw.mkdir(exist_ok=True)
@@ -153,14 +153,19 @@ def test_a_reserve_does_not_change_pool_and_seeds(prepare: Prepare) -> None:
     made = []
     for n_reserve in (0, 4):
         prepare(files, n_reserve=n_reserve)
-        made.append([Path(f"{name}.parquet").read_bytes() for name in ("pool", "seeds")])
+        made.append([Path(f"{name}.parquet").read_bytes() for name in ("pool", "seed_questions")])
     assert made[0] == made[1]
 
 
 def test_seeds_that_the_reserve_leaves_no_room_for_are_refused(prepare: Prepare) -> None:
-    with pytest.raises(DataError, match=r"n_seeds is 11, but the reserve leaves a pool of"):
+    with pytest.raises(
+        DataError, match=r"n_seed_questions is 11, but the reserve leaves a pool of"
+    ):
         prepare(
-            {"train.json": squad(*TRAIN), "dev.json": DEV}, n_pool=None, n_seeds=11, n_reserve=2
+            {"train.json": squad(*TRAIN), "dev.json": DEV},
+            n_pool=None,
+            n_seed_questions=11,
+            n_reserve=2,
         )
 
 

@@ -88,7 +88,7 @@ def raw_files(project: Path, train: list[QAExample], **sets: list[QAExample]) ->
 
 
 PREPARE = (
-    *("--raw", "raw", "--pool", "pool.parquet", "--seeds", "seeds.parquet"),
+    *("--raw", "raw", "--pool", "pool.parquet", "--seed-questions", "seed_questions.parquet"),
     *("--reserve", "reserve.parquet", "--test", "test", "--clusters", "clusters"),
     *("--dropped", "dropped.parquet", "--profile", "profile.json", "--metrics", "m.json"),
 )
@@ -142,9 +142,9 @@ def test_fetch_raw_without_the_training_file_says_how_to_get_it(project: Path) -
 
 
 def test_a_stage_with_wrong_params_names_the_key(project: Path) -> None:
-    set_params(project, prepare__n_seeds=-1)
+    set_params(project, prepare__n_seed_questions=-1)
     message = error(run_stage(project, "fetch_raw", "--sample", ".", "--raw", "raw"))
-    assert "prepare.n_seeds: Input should be greater than 0, found -1" in message
+    assert "prepare.n_seed_questions: Input should be greater than 0, found -1" in message
 
 
 def test_prepare_nests_the_seeds_in_the_pool_and_counts_each_drop(project: Path) -> None:
@@ -153,12 +153,12 @@ def test_prepare_nests_the_seeds_in_the_pool_and_counts_each_drop(project: Path)
     train += [example("again", question="Who is 3?")]
     train += [example("seen", context=shared, answer="test set")]
     raw_files(project, train, squad=[example("d1", context=shared, answer="context")])
-    set_params(project, prepare__n_pool=5, prepare__n_seeds=2)
+    set_params(project, prepare__n_pool=5, prepare__n_seed_questions=2)
     done = run_stage(project, "prepare", *PREPARE)
     assert done.returncode == 0, done.stderr
 
     pool = [e.id for e in read_table(project / "pool.parquet", QAExample)]
-    seeds = [e.id for e in read_table(project / "seeds.parquet", QAExample)]
+    seeds = [e.id for e in read_table(project / "seed_questions.parquet", QAExample)]
     dropped = {r.id: r.reason for r in read_table(project / "dropped.parquet", Rejection)}
     assert len(pool) == 5
     assert set(seeds) < set(pool)
@@ -176,7 +176,7 @@ def test_prepare_nests_the_seeds_in_the_pool_and_counts_each_drop(project: Path)
 
 def test_prepare_chooses_the_same_pool_whatever_the_file_order(project: Path) -> None:
     train = [example(f"q{n}", question=f"Who is {n}?") for n in range(9)]
-    set_params(project, prepare__n_pool=5, prepare__n_seeds=2)
+    set_params(project, prepare__n_pool=5, prepare__n_seed_questions=2)
     chosen = []
     for order in (train, train[::-1]):
         shutil.rmtree(project / "raw", ignore_errors=True)
@@ -190,24 +190,24 @@ def test_more_seeds_follow_those_there_are(project: Path) -> None:
     train = [example(f"q{n}", question=f"Who is {n}?") for n in range(9)]
     raw_files(project, train, squad=[example("d1", context="Mary Shelley.")])
     chosen = []
-    for n_seeds in (3, 7):
-        set_params(project, prepare__n_seeds=n_seeds)
+    for n_seed_questions in (3, 7):
+        set_params(project, prepare__n_seed_questions=n_seed_questions)
         assert run_stage(project, "prepare", *PREPARE).returncode == 0
-        chosen.append([e.id for e in read_table(project / "seeds.parquet", QAExample)])
+        chosen.append([e.id for e in read_table(project / "seed_questions.parquet", QAExample)])
     assert len(chosen[1]) == 7
     assert chosen[1][:3] == chosen[0]
 
 
 def test_prepare_refuses_more_seeds_than_there_are(project: Path) -> None:
     raw_files(project, [example()], squad=[example("d1", context="Mary Shelley.")])
-    set_params(project, prepare__n_seeds=2)
+    set_params(project, prepare__n_seed_questions=2)
     message = error(run_stage(project, "prepare", *PREPARE))
-    assert "prepare.n_seeds is 2, but only 1 training examples" in message
+    assert "prepare.n_seed_questions is 2, but only 1 training examples" in message
 
 
 def test_prepare_of_a_broken_file_names_it_and_leaves_earlier_outputs(project: Path) -> None:
     raw_files(project, [example()], squad=[example("d1", context="Mary Shelley.")])
-    set_params(project, prepare__n_seeds=1)
+    set_params(project, prepare__n_seed_questions=1)
     assert run_stage(project, "prepare", *PREPARE).returncode == 0
     before = (project / "pool.parquet").read_bytes()
     (project / "raw" / "train.json").write_text('{"data": [')

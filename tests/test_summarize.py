@@ -143,7 +143,7 @@ def project(tmp_path: Path) -> Path:
         {
             "content": {name: f"sha256:{name}" for name in ("train", *F1S)},
             "n_pool": 120,
-            "n_seeds": 60,
+            "n_seed_questions": 60,
             "n_dropped": {"repeated_question": 5},
             "test": dict.fromkeys(F1S, 52),
             "not_available": ["nyt", "reddit"],

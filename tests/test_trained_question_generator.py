@@ -186,9 +186,9 @@ def test_the_stage_trains_what_generate_pairs_then_uses(
         for e in lessons()[::3]
     ]
     write_table(tmp_path / "contexts.parquet", contexts, GeneratedContext)
-    write_table(tmp_path / "seeds.parquet", lessons(), QAExample)
+    write_table(tmp_path / "seed_questions.parquet", lessons(), QAExample)
     generate(
-        seeds=tmp_path / "seeds.parquet",
+        seed_questions=tmp_path / "seed_questions.parquet",
         contexts=tmp_path / "contexts.parquet",
         pairs=tmp_path / "pairs.parquet",
         rejected=tmp_path / "rejected.parquet",

@@ -93,7 +93,9 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in SUITES:
         record = GeneratedContext if name == "contexts" else QAExample
         write_rows(tmp_path / f"{name}.parquet", sound_rows(name), record)
-    write_rows(tmp_path / "seeds.parquet", [example_row(f"seed{n}") for n in range(4)], QAExample)
+    write_rows(
+        tmp_path / "seed_questions.parquet", [example_row(f"seed{n}") for n in range(4)], QAExample
+    )
     (tmp_path / "test").mkdir()
     write_rows(tmp_path / "test/squad.parquet", [example_row("test")], QAExample)
     answers = [
@@ -123,8 +125,8 @@ def held_against(artefact: str, project: Path) -> dict[str, Path]:
 
 REFERENCES = {
     "pool": "test",
-    "contexts": "seeds.parquet",
-    "pairs": "seeds.parquet",
+    "contexts": "seed_questions.parquet",
+    "pairs": "seed_questions.parquet",
     "kept": "answers.parquet",
     "blend": "pool.parquet",
 }
@@ -189,7 +191,14 @@ def test_the_command_stops_on_broken_pairs_and_says_where(project: Path) -> None
     rows = sound_rows("pairs")
     rows[2]["answers"] = ANSWERED_ELSEWHERE
     write_rows(project / "pairs.parquet", rows, QAExample)
-    tables = ("--artefact", "pairs", "--table", "pairs.parquet", "--reference", "seeds.parquet")
+    tables = (
+        "--artefact",
+        "pairs",
+        "--table",
+        "pairs.parquet",
+        "--reference",
+        "seed_questions.parquet",
+    )
     written = ("--report", "pairs.json", "--page", "gates/pairs.html")
     done = subprocess.run(
         [sys.executable, str(ROOT / "stages/validate.py"), *tables, *written],

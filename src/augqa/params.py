@@ -63,7 +63,7 @@ def _registered(registry: Registry[Any], name: str) -> str:
 class Prepare(Section):
     seed: int
     n_pool: int | None = Field(gt=0)
-    n_seeds: int = Field(gt=0)
+    n_seed_questions: int = Field(gt=0)
     n_reserve: int = Field(ge=0)
 
 

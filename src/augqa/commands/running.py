@@ -76,7 +76,7 @@ def _minutes(started: float) -> str:
 
 
 def grow() -> None:
-    """Raise prepare.n_seeds until filter_pairs.target_kept pairs are kept, or no seed is left."""
+    """Add seed questions until filter_pairs.target_kept pairs are kept, or none is left."""
     if load_params().filter_pairs.model_dump()["target_kept"] is None:
         raise ParamsError("filter_pairs.target_kept is null: say there how many pairs to keep")
     while True:
@@ -85,23 +85,25 @@ def grow() -> None:
         status = subprocess.run(["dvc", "repro", "filter_pairs"], check=False)
         if status.returncode == 0:
             found = read_metrics(FILTER_METRICS)
-            n_seeds = load_params().prepare.n_seeds
+            n_seed_questions = load_params().prepare.n_seed_questions
             typer.echo(
-                f"{found['n_kept']} pairs kept from {n_seeds} seeds. Now `dvc repro`; commit"
-                " params.yaml with what it gives."
+                f"{found['n_kept']} pairs kept from {n_seed_questions} seed questions. Now"
+                " `dvc repro`; commit params.yaml with what it gives."
             )
             return
         # Numbers of a former run say nothing about this one.
         of_this_run = _written_at(FILTER_METRICS) not in (None, before)
-        needed = read_metrics(FILTER_METRICS).get("n_seeds_needed") if of_this_run else None
+        needed = (
+            read_metrics(FILTER_METRICS).get("n_seed_questions_needed") if of_this_run else None
+        )
         if needed is None:
             raise DataError(
                 "`dvc repro filter_pairs` stopped, and more seeds do not help: its message stands"
                 " above"
             )
         text = PARAMS.read_text(encoding="utf-8")
-        PARAMS.write_text(with_value(text, "prepare.n_seeds", needed), encoding="utf-8")
-        typer.echo(f"prepare.n_seeds is now {needed}")
+        PARAMS.write_text(with_value(text, "prepare.n_seed_questions", needed), encoding="utf-8")
+        typer.echo(f"prepare.n_seed_questions is now {needed}")
 
 
 def _written_at(path: Path) -> int | None:

@@ -5,7 +5,14 @@ To add one, register a `Filter` here or in a plug-in; nothing else knows the fil
 
 # The order of the modules, and in them of the entries, is the order of the checks.
 from augqa.filters import alone, among  # noqa: F401
-from augqa.filters.deciding import Decision, advice, counts, decide, in_step, n_seeds_needed
+from augqa.filters.deciding import (
+    Decision,
+    advice,
+    counts,
+    decide,
+    in_step,
+    n_seed_questions_needed,
+)
 from augqa.filters.entry import (
     FILTERS,
     Bounds,
@@ -32,7 +39,7 @@ __all__ = [
     "counts",
     "decide",
     "in_step",
-    "n_seeds_needed",
+    "n_seed_questions_needed",
     "promises_in_force",
     "reasons",
     "schema",

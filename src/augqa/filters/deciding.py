@@ -94,7 +94,9 @@ def in_step(
         yield pair, found
 
 
-def n_seeds_needed(*, n_kept: int, target_kept: int, n_seeds: int, n_pool: int) -> int | None:
+def n_seed_questions_needed(
+    *, n_kept: int, target_kept: int, n_seed_questions: int, n_pool: int
+) -> int | None:
     """Return how many seeds should give `target_kept` pairs, going by what there is.
 
     A twentieth more than the yield so far asks for, since each round costs a reading of all
@@ -104,10 +106,10 @@ def n_seeds_needed(*, n_kept: int, target_kept: int, n_seeds: int, n_pool: int) 
         The number; None where the target is reached, no seed is left, or there is no yield to go
         by.
     """
-    if n_kept >= target_kept or n_seeds >= n_pool or n_kept == 0:
+    if n_kept >= target_kept or n_seed_questions >= n_pool or n_kept == 0:
         return None
-    estimate = math.ceil(1.05 * target_kept * n_seeds / n_kept)
-    return min(n_pool, max(n_seeds + 1, estimate))
+    estimate = math.ceil(1.05 * target_kept * n_seed_questions / n_kept)
+    return min(n_pool, max(n_seed_questions + 1, estimate))
 
 
 def counts(rejections: Iterable[Rejection]) -> dict[str, int]:

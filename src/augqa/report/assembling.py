@@ -325,7 +325,7 @@ def _evidence(
 def _steps(at: Measured) -> tuple[Step, ...]:
     hidden = ["test", "content", "n_repaired"]
     return (
-        step("seed questions", read_metrics(at.prepare), count="n_seeds", hidden=hidden),
+        step("seed questions", read_metrics(at.prepare), count="n_seed_questions", hidden=hidden),
         step("contexts", read_metrics(at.contexts), count="n_contexts", dropped="n_failed"),
         step("pairs", read_metrics(at.pairs), count="n_pairs", dropped="n_rejected"),
         step("kept pairs", read_metrics(at.filters), count="n_kept", dropped="n_rejected"),

@@ -37,7 +37,7 @@ def measure_quality(
     shown = chosen_pairs(
         examples[GENERATED],
         read_table(rejected, Rejection),
-        seeds=read_table(seeds, QAExample),
+        seeds=read_table(seed_questions, QAExample),
         round_trip=read_table(round_trip, RoundTripAnswer),
         n=own.n_sampled_pairs,
         seed=own.seed,

@@ -2,6 +2,7 @@
 
 import logging
 
+from augqa import tracking
 from augqa.params import load_params
 from augqa.report.assembling import Inputs, Measured, assemble, write_results
 from augqa.stage import Input, Output, run
@@ -59,6 +60,14 @@ def summarize(
         plots=plots,
         report=report,
         cases=cases,
+    )
+    tracking.close_study(
+        tracking.Closing(
+            evidence=made.evidence,
+            run_keys=made.run_keys,
+            headline=made.headline,
+            files=[report, evidence],
+        )
     )
     log.info("\n%s\n", text)
     n_sets = len(made.results.n_questions)

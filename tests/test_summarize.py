@@ -2,6 +2,7 @@
 
 import html
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -104,7 +105,13 @@ def write_regime(project: Path, regime: str, *, above_real: float, seeds: list[i
         missing = [name for name in SETS if name not in sets]
         write(
             metrics / "evaluate" / f"{regime}-{seed}.json",
-            {"regime": regime, "seed": seed, "sets": sets, "not_available": missing},
+            {
+                "regime": regime,
+                "seed": seed,
+                "run_key": f"{regime}-{seed}",
+                "sets": sets,
+                "not_available": missing,
+            },
         )
     write(
         metrics / "blend" / f"{regime}.json",
@@ -179,6 +186,8 @@ def summarize(project: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, ROOT / "stages" / "summarize.py", *words],
         cwd=project,
+        # No store to be had: its making takes seconds, and is no part of what is held here.
+        env={**os.environ, "MLFLOW_TRACKING_URI": "sqlite:////dev/null/no.db"},
         capture_output=True,
         text=True,
         check=False,

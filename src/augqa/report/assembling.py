@@ -84,6 +84,7 @@ class Assembled:
         evidence: What the scores say.
         said: The same in words.
         headline: The numbers for `dvc exp show`.
+        run_keys: Of the trainings, by recipe, in the order of the training seeds.
         provenance: What all of it was made with.
         steps: From seed questions to kept pairs.
         gates: What the gates found.
@@ -96,6 +97,7 @@ class Assembled:
     evidence: Evidence
     said: Findings
     headline: Mapping[str, Any]
+    run_keys: Mapping[str, tuple[str, ...]]
     provenance: Provenance
     steps: tuple[Step, ...]
     gates: tuple[Gate, ...]
@@ -123,14 +125,21 @@ def assemble(params: Params, at: Inputs) -> Assembled:
         seeds=params.training_seeds,
         test_sets=test_sets,
     )
-    found, evaluations = _results(params, at.measured, study.seeds)
+    found, run_keys = _results(params, at.measured, study.seeds)
     evidence = _evidence(params, at, study, recipes=recipes, found=found)
     numbers = headline(
         evidence,
         n_kept=_steps(at.measured)[-1].n,
-        seconds=[seconds_of(str(run.get("run_key"))) for run in evaluations],
+        seconds=[seconds_of(key) for keys in run_keys.values() for key in keys],
     )
-    made = _assembled(params, at.measured, found=found, evidence=evidence, numbers=numbers)
+    made = _assembled(
+        params,
+        at.measured,
+        found=found,
+        run_keys=run_keys,
+        evidence=evidence,
+        numbers=numbers,
+    )
     return replace(
         made,
         sampled_pairs=tuple(read_table(at.sampled_pairs, SampledPair)),
@@ -147,8 +156,15 @@ def assemble_kept(params: Params, at: Measured, *, evidence: Path, headline: Pat
     kept = needed(read_metrics(evidence), "evidence", str(evidence))
     said = evidence_of(kept, where=str(evidence))
     seeds = {row.recipe: row.seeds for row in said.recipes}
-    found, _ = _results(params, at, seeds)
-    made = _assembled(params, at, found=found, evidence=said, numbers=read_metrics(headline))
+    found, run_keys = _results(params, at, seeds)
+    made = _assembled(
+        params,
+        at,
+        found=found,
+        run_keys=run_keys,
+        evidence=said,
+        numbers=read_metrics(headline),
+    )
     return replace(made, gates=tuple(replace(gate, pages=()) for gate in made.gates))
 
 
@@ -225,8 +241,8 @@ def _test_sets(params: Params, at: Measured) -> tuple[ReportedSet, ...]:
 
 def _results(
     params: Params, at: Measured, seeds: Mapping[str, Iterable[int]]
-) -> tuple[Results, list[Metrics]]:
-    """Return the results of the runs that have scores, and the metrics of each."""
+) -> tuple[Results, dict[str, tuple[str, ...]]]:
+    """Return the results of the runs that have scores, and the keys of their trainings."""
     evaluations = {
         name: {seed: read_metrics(at.evaluations / f"{name}-{seed}.json") for seed in of_recipe}
         for name, of_recipe in seeds.items()
@@ -237,7 +253,14 @@ def _results(
         seeds=params.training_seeds,
         test_sets=_test_sets(params, at),
     )
-    return found, [run for by_seed in evaluations.values() for run in by_seed.values()]
+    run_keys = {
+        name: tuple(
+            needed(run, "run_key", f"evaluation of {name}, seed {seed}")
+            for seed, run in by_seed.items()
+        )
+        for name, by_seed in evaluations.items()
+    }
+    return found, run_keys
 
 
 def _sizes(params: Params, at: Measured) -> dict[str, Metrics]:
@@ -249,6 +272,7 @@ def _assembled(
     at: Measured,
     *,
     found: Results,
+    run_keys: Mapping[str, tuple[str, ...]],
     evidence: Evidence,
     numbers: Mapping[str, Any],
 ) -> Assembled:
@@ -257,6 +281,7 @@ def _assembled(
         evidence=evidence,
         said=findings_of(evidence, stress=found.stress),
         headline=numbers,
+        run_keys=run_keys,
         provenance=_provenance(params, trained_on=published_as(_content(at).get("train"))),
         steps=_steps(at),
         gates=_gates(params, at),

@@ -7,7 +7,7 @@ from augqa.errors import DataError
 from augqa.report import table_text
 from augqa.report.findings import Findings, Row
 from augqa.report.page import fact_texts
-from augqa.report.plots import by_generated_fraction, f1_by_set, funnel, question_words
+from augqa.report.plots import f1_by_set
 from augqa.report.results import (
     Results,
     gather,
@@ -24,7 +24,7 @@ from augqa.report.robustness import (
 from augqa.report.table import is_best, report_text, signed
 from augqa.test_sets import ANCHORS, LINES, SQUAD_TRAIN, ReportedSet
 from tests import example_pages
-from tests.examples import SETS, SHIFTS, quality_metrics, reported
+from tests.examples import SETS, SHIFTS, reported
 
 Scores = dict[str, float]
 
@@ -372,34 +372,3 @@ def test_the_best_is_marked_as_the_reader_sees_it(
 @pytest.mark.parametrize(("value", "text"), [(1.25, "+1.2"), (-0.04, "0.0"), (-3.0, "-3.0")])
 def test_a_difference_has_a_sign_unless_it_is_none(value: float, text: str) -> None:
     assert signed(value) == text
-
-
-# -- plots -------------------------------------------------------------------------------------
-
-
-def test_plot_records_are_flat_and_in_the_order_of_the_table() -> None:
-    records = f1_by_set(found(TWO))
-    assert [record["bar"] for record in records[:3]] == [
-        "squad, real",
-        "squad, mix",
-        "new_wiki, real",
-    ]
-    assert records[1]["f1"] == 39.0
-    assert by_generated_fraction(found(TWO))[1] == {
-        "regime": "mix",
-        "n_examples": 40,
-        "generated_fraction": 0.25,
-        "mean_shift_f1": pytest.approx(27.1),
-    }
-    assert funnel(example_pages.STEPS)[:2] == [
-        {"step": "seed questions", "n": 2000},
-        {"step": "contexts", "n": 1950},
-    ]
-
-
-def test_question_words_are_one_record_a_word_and_set() -> None:
-    records = question_words(quality_metrics())
-    bars = [record["bar"] for record in records]
-    assert bars[:3] == ["other, real", "other, generated", "other, kept"]
-    assert len(bars) == 9
-    assert records[-1] == {"bar": "when, kept", "word": "when", "set": "kept", "fraction": 0.0}

@@ -267,18 +267,6 @@ def test_files_of_regimes_and_seeds_no_longer_in_force_are_left_alone(project: P
     assert outputs(project) == first
 
 
-@pytest.mark.parametrize(
-    "name", ["evaluate/mix-2.json", "blend/real.json", "validation/blend-generated/2.json"]
-)
-def test_a_missing_file_is_named_and_nothing_is_written(project: Path, name: str) -> None:
-    (project / "metrics" / name).unlink()
-    finished = summarize(project)
-    assert finished.returncode == 1
-    assert f"summarize: error: metrics/{name}: no such metrics file" in finished.stderr
-    assert "Traceback" not in finished.stderr
-    assert not (project / "metrics/summary.json").exists()
-
-
 # -- what the scores show ------------------------------------------------------------------------
 
 
@@ -392,22 +380,7 @@ def test_a_stress_test_is_in_no_mean_and_stands_apart(project: Path) -> None:
     assert read(project / "metrics/headline.json")["mean_shift_f1"]["real"] == 31.5
 
 
-def test_scores_on_other_questions_are_refused(project: Path) -> None:
-    rows = [QuestionScore(id="other", exact_match=0.0, f1=0.0)]
-    write_table(project / "data/predictions/mix-2/scores/amazon.parquet", rows, QuestionScore)
-    finished = summarize(project)
-    assert finished.returncode == 1
-    assert "recipe mix, seed 2, set amazon: 1 questions, but the set has 52" in finished.stderr
-
-
 def test_articles_that_contexts_mention_are_counted(project: Path) -> None:
     everywhere(project, "on the 2 articles that generated contexts mention")
     change(project, study={"mentioned_articles": False})
     assert "contexts mention" not in summarize(project).stderr
-
-
-def test_a_comparison_of_what_is_no_recipe_is_a_fault_of_params(project: Path) -> None:
-    change(project, study={"primary": [{"recipe": "mixx", "control": "real"}]})
-    finished = summarize(project)
-    assert finished.returncode == 1
-    assert "study.primary.0.recipe: 'mixx' is no recipe of `blend`" in finished.stderr

@@ -92,7 +92,7 @@ def _wrapped(words: str, *, bullet: str = "") -> list[str]:
 
 
 def _rows(rows: Sequence[Row], *, targets: bool = False) -> list[str]:
-    return _columns(
+    return columns(
         [
             [
                 row.recipe,
@@ -144,7 +144,7 @@ def _scores(found: Results) -> list[str]:
         if len(row.runs) > 1:
             rows.append(["  std over seeds", ""] + [pair(row.std(s)) + " " for s in found.sets])
             rows[-1].append(number(row.mean_shift_f1_std) + " ")
-    lines = _columns(rows, left={0})
+    lines = columns(rows, left={0})
     rule = "-" * max(len(line) for line in lines)
     lines.insert(2, rule)
     return lines + _stress(found)
@@ -156,7 +156,7 @@ def _stress(found: Results) -> list[str]:
         return []
     rows = [["stress tests", *found.stress], ["regime", *["EM/F1"] * len(found.stress)]]
     rows += [[row.regime, *(pair(row.mean(s)) for s in found.stress)] for row in found.regimes]
-    return ["", *_columns(rows, left={0}), ""]
+    return ["", *columns(rows, left={0}), ""]
 
 
 def _anchors(found: Results) -> list[str]:
@@ -165,7 +165,7 @@ def _anchors(found: Results) -> list[str]:
         values = [robustness.anchor_f1(anchor, found, name) for name in found.sets]
         mean_shift = robustness.anchor_mean_shift(anchor, found)
         rows.append([anchor.name, *map(number, values), number(mean_shift)])
-    return ["", *_columns(rows, left={0})]
+    return ["", *columns(rows, left={0})]
 
 
 def _cells(found: Results, row: RegimeResult) -> list[str]:
@@ -203,7 +203,7 @@ def _effective_robustness(found: Results) -> list[str]:
         else:
             reasons[row.regime] = reason
     if len(rows) > 1:
-        lines += _columns(rows, left={0})
+        lines += columns(rows, left={0})
     if len(reasons) == len(found.regimes) and len(set(reasons.values())) == 1:
         lines.append(f"none: {reasons[found.baseline.regime]}")
     else:
@@ -211,7 +211,7 @@ def _effective_robustness(found: Results) -> list[str]:
     return lines
 
 
-def _columns(rows: Sequence[Sequence[str]], *, left: set[int]) -> list[str]:
+def columns(rows: Sequence[Sequence[str]], *, left: set[int]) -> list[str]:
     """Align cells, the columns in `left` to the left and all others to the right."""
     if not rows:
         return []

@@ -8,7 +8,7 @@ says. `python -m augqa.tracking init` makes the store before several workers ask
 from augqa.tracking.runs import TrackedRun, training_run
 from augqa.tracking.store import init, view_address
 from augqa.tracking.studies import Closing, close_study
-from augqa.tracking.versions import CHAMPION, asked_digest, log_evaluation
+from augqa.tracking.versions import CHAMPION, asked_digest, log_evaluation, run_ids
 
 __all__ = [
     "CHAMPION",
@@ -18,6 +18,7 @@ __all__ = [
     "close_study",
     "init",
     "log_evaluation",
+    "run_ids",
     "training_run",
     "view_address",
 ]

@@ -100,6 +100,11 @@ def lock() -> FileLock:
     return FileLock(project_root() / "mlflow.db.lock", timeout=_LOCK_TIMEOUT_S)
 
 
+def there() -> bool:
+    """Return whether there is a store already; a server is taken to be there."""
+    return not uri().startswith(_FILE) or Path(uri().removeprefix(_FILE)).exists()
+
+
 def experiment_id() -> str:
     """Return the id of the experiment of params.yaml; make store and experiment if need be."""
     name = load_params().tracking.experiment

@@ -24,6 +24,7 @@ from augqa.tracking.store import (
     metrics,
     now,
     registered_model,
+    there,
     uri,
     warn,
 )
@@ -106,6 +107,28 @@ def log_evaluation(
         )
     except Exception as error:  # noqa: BLE001 - the scores are written already
         warn(error)
+
+
+def run_ids(keys: Sequence[str]) -> dict[str, str]:
+    """Return the latest run of each training by its key; none where the store does not answer."""
+    found: dict[str, str] = {}
+    if not there():
+        return found
+    try:
+        experiment = experiment_id()
+        for key in keys:
+            runs = client().search_runs(
+                [experiment],
+                filter_string=f"tags.`{RUN_KEY}` = '{key}'",
+                order_by=["attributes.start_time DESC"],
+                max_results=1,
+            )
+            if runs:
+                found[key] = str(runs[0].info.run_id)
+    except Exception as error:  # noqa: BLE001 - the rest is known without it
+        warn(error)
+        return {}
+    return found
 
 
 def asked_digest(test: Path, scores: Scores) -> str:

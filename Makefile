@@ -89,6 +89,7 @@ lint: .setup-test
 	$(BIN)/mypy
 
 ui: .setup
+	@$(BIN)/python -m augqa.tracking view
 	@echo 'MLflow UI: http://127.0.0.1:5000 (Ctrl-C stops it)'
 	$(BIN)/mlflow ui --host 127.0.0.1 --port 5000 \
 	  --backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///$(CURDIR)/mlflow.db}"

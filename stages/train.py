@@ -38,6 +38,7 @@ def train(
         params=settings,
         blend=blend,
         n_examples=len(examples),
+        n_generated=sum((e.origin, e.context_origin) != ("real", "real") for e in examples),
     ) as tracked:
         reader, report = train_reader(
             examples, seed=seed, on_epoch=tracked.log_epoch, **folders, **settings

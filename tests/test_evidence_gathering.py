@@ -76,8 +76,8 @@ def found() -> Evidence:
 
 
 def test_the_headline_is_the_first_comparison_that_was_named(found: Evidence) -> None:
-    assert found.headline == found.primary[0].verdict.sentence
-    assert found.headline.startswith("helps: +3.1 F1 on the mean of 2 shifts [2.")
+    assert found.headline == f"augment: {found.primary[0].verdict.sentence}"
+    assert found.headline.startswith("augment: helps: +3.1 F1 on the mean of 2 shifts [2.")
     assert "against as many updates on real data (corrected p under 0.001" in found.headline
 
 
@@ -158,7 +158,7 @@ def test_a_control_that_failed_leaves_the_others_and_still_counts() -> None:
     whole, left = (gather(one, PLAN) for one in (made(), made(real_longer=None)))
     assert left.primary[0].overall is None
     assert left.primary[0].verdict.badge is Badge.NOT_SHOWN
-    assert left.headline.startswith("not shown: augment stands without its control")
+    assert left.headline.startswith("augment: not shown: augment stands without its control")
     assert left.primary[2].overall is not None
     assert whole.primary[2].overall is not None
     p = left.primary[2].overall.p

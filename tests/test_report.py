@@ -1,21 +1,15 @@
 import dataclasses
-import re
-from math import sqrt
 from typing import Any
 
 import pytest
 
 from augqa.errors import DataError
-from augqa.records import SampledPair
 from augqa.report import table_text
-from augqa.report.page import Provenance, fact_texts, page
-from augqa.report.plots import by_generated_fraction, f1_by_set, funnel, question_words
-from augqa.report.quality import quality_tables
+from augqa.report.findings import Findings, Row
+from augqa.report.page import fact_texts
+from augqa.report.plots import f1_by_set
 from augqa.report.results import (
-    RegimeResult,
     Results,
-    SetScore,
-    gate,
     gather,
     results_of_summary,
     step,
@@ -23,16 +17,14 @@ from augqa.report.results import (
 )
 from augqa.report.robustness import (
     anchor_mean_shift,
-    difference,
     effective_robustness,
-    finding,
-    half_width,
     no_line,
     not_comparable,
 )
 from augqa.report.table import is_best, report_text, signed
 from augqa.test_sets import ANCHORS, LINES, SQUAD_TRAIN, ReportedSet
-from tests.examples import SETS, SHIFTS, quality_metrics, reported
+from tests import example_pages
+from tests.examples import SETS, SHIFTS, reported
 
 Scores = dict[str, float]
 
@@ -56,11 +48,14 @@ def found(
     n: int = 52,
     test_sets: tuple[ReportedSet, ...] = reported(),
 ) -> Results:
-    n_seed_questions = len(next(iter(per_regime.values())))
+    n_seeds = len(next(iter(per_regime.values())))
     return gather(
-        {regime: [evaluation(f1s, n=n) for f1s in runs] for regime, runs in per_regime.items()},
+        {
+            regime: {seed: evaluation(f1s, n=n) for seed, f1s in enumerate(runs, 1)}
+            for regime, runs in per_regime.items()
+        },
         {regime: blend() for regime in per_regime},
-        seeds=range(1, n_seed_questions + 1),
+        seeds=range(1, n_seeds + 1),
         test_sets=test_sets,
     )
 
@@ -69,70 +64,25 @@ TWO = {
     "real": [{"squad": 40.0, "new_wiki": 30.0, "amazon": 20.0}],
     "mix": [{"squad": 39.0, "new_wiki": 33.0, "amazon": 21.2}],
 }
-PROVENANCE = Provenance(
-    source="the project's own sample",
-    sample=True,
-    trained_on=None,
-    reader="all-MiniLM-L6-v2",
-    language_model="SmolLM2-135M-Instruct",
-    provider="embedded",
-    question_generator="SmolLM2-135M-Instruct",
+SAID = Findings(
+    finding="mix: not shown: +2.1 F1 on the mean of 2 shifts.",
+    visible="a true difference of 3.0 F1 would be seen in four studies of five",
+    primary=("mix against real: not shown: +2.1 F1 on the mean of 2 shifts.",),
+    shifts=(
+        Row(
+            recipe="mix",
+            against="real",
+            target="shifts",
+            difference="+2.1",
+            interval="[-1.0, 5.2]",
+            meaning="not shown",
+        ),
+    ),
+    sets=(),
+    stress=(),
+    edges=("Every recipe had one training.",),
+    remarks=("real stays.",),
 )
-STEPS = [
-    step("seed questions", {"n_seed_questions": 60}, count="n_seed_questions"),
-    step(
-        "contexts",
-        {"n_contexts": 57, "n_failed": {"empty": 1, "truncated": 2}, "prompt_tokens": 8400},
-        count="n_contexts",
-        dropped="n_failed",
-    ),
-]
-SAMPLED_PAIRS = [
-    SampledPair(
-        id="q1/c1/p0",
-        kept=True,
-        reason=None,
-        detail="",
-        question="Who <b>won</b>?",
-        answer="Ada",
-        context="Ada won.",
-    ),
-    SampledPair(
-        id="q1/c1/p1",
-        kept=False,
-        reason="answer_in_question",
-        detail="Ada",
-        question="Did Ada win?",
-        answer="Ada",
-        context="Ada won.",
-    ),
-]
-GATES = [
-    gate(
-        "kept",
-        {
-            "gates/kept.html": {
-                "success": True,
-                "n_rows": 57,
-                "expectations": {
-                    "ids_are_unique": {"success": True, "severity": "critical"},
-                    "questions_look_asked": {"success": False, "severity": "warning"},
-                },
-            }
-        },
-    )
-]
-
-
-def page_of(results: Results, **provenance: Any) -> str:
-    return page(
-        results,
-        provenance=dataclasses.replace(PROVENANCE, **provenance),
-        steps=STEPS,
-        gates=GATES,
-        quality=quality_tables(quality_metrics()),
-        sampled_pairs=SAMPLED_PAIRS,
-    )
 
 
 # -- gathering ---------------------------------------------------------------------------------
@@ -173,8 +123,8 @@ def test_other_questions_are_not_averaged_with_these() -> None:
     with pytest.raises(DataError, match=r"evaluation of mix, seed 1 counts .* cannot be compared"):
         gather(
             {
-                "real": [evaluation({"squad": 1.0}, n=5)],
-                "mix": [evaluation({"squad": 1.0}, n=6)],
+                "real": {1: evaluation({"squad": 1.0}, n=5)},
+                "mix": {1: evaluation({"squad": 1.0}, n=6)},
             },
             {"real": blend(), "mix": blend()},
             seeds=[1],
@@ -185,20 +135,20 @@ def test_other_questions_are_not_averaged_with_these() -> None:
 def test_a_set_that_is_neither_scored_nor_named_as_missing_is_an_error() -> None:
     metrics = {**evaluation({"squad": 1.0}), "not_available": ["nyt"]}
     with pytest.raises(DataError, match="evaluation of real, seed 1: without scores are"):
-        gather({"real": [metrics]}, {"real": blend()}, seeds=[1], test_sets=reported())
+        gather({"real": {1: metrics}}, {"real": blend()}, seeds=[1], test_sets=reported())
 
 
 def test_an_unknown_set_is_an_error_that_names_it() -> None:
     metrics = evaluation({"squad": 1.0, "bioasq": 2.0})
     with pytest.raises(DataError, match="found bioasq"):
-        gather({"real": [metrics]}, {"real": blend()}, seeds=[1], test_sets=reported())
+        gather({"real": {1: metrics}}, {"real": blend()}, seeds=[1], test_sets=reported())
 
 
 def test_a_missing_key_is_named_with_its_place() -> None:
     metrics = evaluation({"squad": 1.0})
     del metrics["sets"]["squad"]["f1"]
     with pytest.raises(DataError, match="real, seed 1, set squad: no 'f1' in it"):
-        gather({"real": [metrics]}, {"real": blend()}, seeds=[1], test_sets=reported())
+        gather({"real": {1: metrics}}, {"real": blend()}, seeds=[1], test_sets=reported())
 
 
 def test_a_summary_reads_back_with_real_first() -> None:
@@ -224,31 +174,6 @@ def test_a_step_shows_what_it_does_not_know_and_sorts_reasons_by_count() -> None
 # -- what the numbers can tell -----------------------------------------------------------------
 
 
-def test_the_half_width_is_the_variance_bound_of_scores_between_0_and_100() -> None:
-    scores = {"squad": SetScore(exact_match=0, f1=50.0)}
-    row = RegimeResult(regime="real", runs=(scores,), shifts=())
-    # At a mean of 50 the bound is 50 / sqrt(n) standard errors.
-    assert half_width(row, "squad", 100) == pytest.approx(1.96 * 5)
-
-
-def test_the_noise_of_one_seed_is_at_least_half_a_point() -> None:
-    results = found(TWO, n=10_000_000)
-    measured = difference(results, results.regimes[1])
-    assert measured is not None
-    assert measured.noise == 0.5
-    assert measured.delta == pytest.approx(2.1)
-    assert measured.verdict == "above real"
-
-
-def test_the_noise_joins_questions_and_seeds() -> None:
-    results = found({"real": [{"nyt": 49.0}, {"nyt": 51.0}], "mix": [{"nyt": 48.0}, {"nyt": 52.0}]})
-    measured = difference(results, results.regimes[1])
-    assert measured is not None
-    # Questions: 2500 / 52 for each reader. Seeds: variances 2 and 8, over two seeds.
-    assert measured.noise == pytest.approx(1.96 * sqrt(2 * 2500 / 52 + (2 + 8) / 2))
-    assert measured.verdict == "within noise"
-
-
 def test_effective_robustness_is_the_distance_from_the_line() -> None:
     results = found({"real": [{"squad": 90.0, "nyt": 90.0, "amazon": 80.0}]})
     row = results.baseline
@@ -269,7 +194,7 @@ def test_the_lines_are_for_the_content_that_they_were_published_for() -> None:
     results = found(scores)
     assert no_line(results, results.baseline) is None
     other = found(scores, test_sets=reported(published=False))
-    text = report_text(other, sample=False, trained_on=None, reader="roberta-base")
+    text = report_text(other, SAID, sample=False, trained_on=None, reader="roberta-base")
     assert "none: no test set here is SQuAD dev, by its content" in text
 
 
@@ -280,7 +205,7 @@ def test_a_line_starts_from_squad_dev_whatever_it_is_called_here() -> None:
         dataclasses.replace(nyt, name="squad"),
     )
     metrics = {**evaluation({"one": 90.0, "squad": 90.0}), "not_available": []}
-    results = gather({"real": [metrics]}, {"real": blend()}, seeds=[1], test_sets=mine)
+    results = gather({"real": {1: metrics}}, {"real": blend()}, seeds=[1], test_sets=mine)
     robustness = effective_robustness(results, results.baseline, "squad")
     assert robustness == pytest.approx(90 - (1.090 * 90 - 9.82))
     assert effective_robustness(results, results.baseline, "one") is None
@@ -290,7 +215,7 @@ def with_own_shift(f1: float = 50.0) -> Results:
     names = [*SETS, "mine"]
     metrics = evaluation({**dict.fromkeys(SETS, 91.0), "mine": f1})
     return gather(
-        {"real": [metrics], "mix": [metrics]},
+        {"real": {1: metrics}, "mix": {1: metrics}},
         {"real": blend(), "mix": blend()},
         seeds=[1],
         test_sets=reported(names),
@@ -299,12 +224,12 @@ def with_own_shift(f1: float = 50.0) -> Results:
 
 def test_where_nothing_was_published_there_is_a_dash() -> None:
     results = with_own_shift()
-    text = report_text(results, sample=False, trained_on=SQUAD_TRAIN, reader="roberta-base")
+    text = report_text(results, SAID, sample=False, trained_on=SQUAD_TRAIN, reader="roberta-base")
     lines = {line.split()[0]: line.split() for line in text.splitlines() if line}
     assert lines["bert-base-uncased"][1:] == ["88.2", "86.8", "85.8", "75.1", "77.0", "–", "–"]
     robustness = text[text.index("Effective robustness") :].splitlines()
     assert robustness[2].split() == ["real", "+1.6", "+1.6", "+9.9", "+9.6", "–"]
-    html = page_of(results, sample=False, trained_on=SQUAD_TRAIN, reader="roberta-base")
+    html = example_pages.report_page(found=results)
     assert "<td>–</td>" in html
     assert all(anchor_mean_shift(anchor, results) is None for anchor in ANCHORS)
 
@@ -316,18 +241,18 @@ def test_an_own_shift_counts_in_the_mean() -> None:
 def test_a_stress_test_is_in_no_mean_and_stands_apart() -> None:
     metrics = {**evaluation({"squad": 40.0, "nyt": 30.0, "noise": 5.0}), "not_available": []}
     results = gather(
-        {"real": [metrics]},
+        {"real": {1: metrics}},
         {"real": blend()},
         seeds=[1],
         test_sets=reported(["squad", "nyt"], stress=["noise"]),
     )
     assert results.baseline.mean_shift_f1 == 30.0
     assert (results.sets, results.stress) == (("squad", "nyt"), ("noise",))
-    text = report_text(results, sample=True, trained_on=None, reader="x").splitlines()
+    text = report_text(results, SAID, sample=True, trained_on=None, reader="x").splitlines()
     assert "noise" not in text[0]
     (n,) = (n for n, line in enumerate(text) if line.split() == ["stress", "tests", "noise"])
     assert text[n + 2].split() == ["real", "2.5/5.0"]
-    html = page_of(results)
+    html = example_pages.report_page(found=results)
     assert '<h3 id="stress">Stress tests</h3>' in html
     assert "Title of noise" in html
     assert [record["set"] for record in f1_by_set(results)] == ["squad", "nyt"]
@@ -374,56 +299,11 @@ def test_anchors_stand_beside_the_same_task_alone(
     assert reason in said
 
 
-@pytest.mark.parametrize(
-    ("per_regime", "n", "sentence"),
-    [
-        (
-            TWO,
-            52,
-            "Regime mix is 2.1 F1 above real on the mean of the 2 shifts available; with one seed"
-            " and 52 questions a set that is within noise (±11.8).",
-        ),
-        (
-            TWO,
-            1_000_000,
-            "Regime mix is 2.1 F1 above real on the mean of the 2 shifts available; with one seed"
-            " and 1,000,000 questions a set that is more than noise (±0.5).",
-        ),
-        (
-            {
-                "real": [{"nyt": 50.0}] * 2,
-                "mix": [{"nyt": 40.0}] * 2,
-                "augment": [{"nyt": 45.0}] * 2,
-            },
-            10_000,
-            "Regime augment, the best of 2, is 5.0 F1 below real on the one shift available; with"
-            " 2 seeds and 10,000 questions a set that is more than noise (±1.4).",
-        ),
-        (
-            {"real": [{"nyt": 50.0}], "mix": [{"nyt": 50.02}]},
-            100,
-            "Regime mix is level with real on the one shift available; with one seed and 100"
-            " questions a set that is within noise (±13.9).",
-        ),
-        ({"real": TWO["real"]}, 52, "Only regime real ran: there is nothing to compare it with."),
-        (
-            {"real": [{"squad": 5.0}], "mix": [{"squad": 9.0}]},
-            52,
-            "No shift is available: the scores say nothing about robustness.",
-        ),
-    ],
-)
-def test_the_finding_is_what_the_numbers_allow(
-    per_regime: dict[str, list[Scores]], n: int, sentence: str
-) -> None:
-    assert finding(found(per_regime, n=n)) == sentence
-
-
 # -- the text table ----------------------------------------------------------------------------
 
 
 def test_the_text_is_this_table() -> None:
-    text = report_text(found(TWO), sample=True, trained_on=None, reader="all-MiniLM-L6-v2")
+    text = report_text(found(TWO), SAID, sample=True, trained_on=None, reader="all-MiniLM-L6-v2")
     assert text.splitlines()[:9] == [
         "        train       squad    new_wiki      amazon  mean shift",
         "regime      n      EM/F1       EM/F1       EM/F1          F1",
@@ -439,13 +319,13 @@ def test_the_text_is_this_table() -> None:
 
 
 def test_real_data_is_not_called_a_sample() -> None:
-    text = report_text(found(TWO), sample=False, trained_on=None, reader="all-MiniLM-L6-v2")
+    text = report_text(found(TWO), SAID, sample=False, trained_on=None, reader="all-MiniLM-L6-v2")
     assert "Sample" not in text
 
 
 def test_several_seeds_get_a_line_of_deviations() -> None:
     runs = [{"squad": 40.0, "nyt": 10.0}, {"squad": 42.0, "nyt": 14.0}]
-    text = report_text(found({"real": runs}), sample=False, trained_on=None, reader="x")
+    text = report_text(found({"real": runs}), SAID, sample=False, trained_on=None, reader="x")
     (line,) = (line for line in text.splitlines() if line.startswith("  std over seeds"))
     assert line.split()[3:] == ["0.7/1.4", "1.4/2.8", "2.8"]
     assert "One seed" not in text
@@ -453,10 +333,10 @@ def test_several_seeds_get_a_line_of_deviations() -> None:
 
 def test_anchors_are_printed_beside_comparable_readers() -> None:
     settings: dict[str, Any] = {"sample": False, "trained_on": SQUAD_TRAIN}
-    text = report_text(found(TWO), reader="roberta-base", **settings)
+    text = report_text(found(TWO), SAID, reader="roberta-base", **settings)
     (line,) = (line for line in text.splitlines() if line.startswith("bert-base-uncased"))
     assert line.split() == ["bert-base-uncased", "88.2", "86.8", "75.1", "80.9"]
-    assert "bert-base-uncased" not in report_text(found(TWO), reader="x", **settings)
+    assert "bert-base-uncased" not in report_text(found(TWO), SAID, reader="x", **settings)
 
 
 def test_a_summary_alone_gives_the_same_rows_without_sizes() -> None:
@@ -492,126 +372,3 @@ def test_the_best_is_marked_as_the_reader_sees_it(
 @pytest.mark.parametrize(("value", "text"), [(1.25, "+1.2"), (-0.04, "0.0"), (-3.0, "-3.0")])
 def test_a_difference_has_a_sign_unless_it_is_none(value: float, text: str) -> None:
     assert signed(value) == text
-
-
-# -- plots -------------------------------------------------------------------------------------
-
-
-def test_plot_records_are_flat_and_in_the_order_of_the_table() -> None:
-    records = f1_by_set(found(TWO))
-    assert [record["bar"] for record in records[:3]] == [
-        "squad, real",
-        "squad, mix",
-        "new_wiki, real",
-    ]
-    assert records[1]["f1"] == 39.0
-    assert by_generated_fraction(found(TWO))[1] == {
-        "regime": "mix",
-        "n_examples": 40,
-        "generated_fraction": 0.25,
-        "mean_shift_f1": pytest.approx(27.1),
-    }
-    assert funnel(STEPS) == [{"step": "seed questions", "n": 60}, {"step": "contexts", "n": 57}]
-
-
-# -- the page ----------------------------------------------------------------------------------
-
-
-def test_the_page_needs_nothing_beside_it() -> None:
-    html = page_of(found(TWO))
-    assert "<script" not in html
-    assert not re.search(
-        r"https?:|//[a-z]|@import|url\(|<link(?! rel=\"icon\" href=\"data:,\")", html
-    )
-    assert re.findall(r'(?:href|src)="([^"]*)"', html) == ["data:,", "gates/kept.html"]
-
-
-def test_equal_results_give_equal_pages() -> None:
-    assert page_of(found(TWO)) == page_of(found(TWO))
-
-
-def test_the_page_escapes_names() -> None:
-    html = page_of(found(TWO), reader="<img src=x onerror=alert(1)>")
-    assert "<img" not in html
-    assert "&lt;img src=x onerror=alert(1)&gt;" in html
-
-
-def test_the_page_says_when_the_scores_mean_nothing() -> None:
-    assert "say nothing about the method" in page_of(found(TWO))
-    assert "say nothing about the method" not in page_of(found(TWO), sample=False)
-
-
-def test_the_page_marks_anchors_that_are_not_comparable() -> None:
-    assert "Published, not comparable" in page_of(found(TWO))
-    html = page_of(found(TWO), sample=False, trained_on=SQUAD_TRAIN, reader="roberta-base")
-    assert ">Published</th>" in html
-    assert "not comparable" not in html
-
-
-def test_the_page_shows_finding_drops_and_warnings() -> None:
-    html = page_of(found(TWO))
-    assert finding(found(TWO)) in html
-    assert "Not available: nyt, reddit." in html
-    assert "Dropped: 2 truncated, 1 empty." in html
-    assert "questions_look_asked (warning)" in html
-
-
-@pytest.mark.parametrize(
-    "per_regime", [{"real": [{"squad": 5.0}]}, {"real": [{"nyt": 80.0}], "mix": [{"nyt": 0.0}]}]
-)
-def test_the_page_stands_with_little_to_show(per_regime: dict[str, list[Scores]]) -> None:
-    assert page_of(found(per_regime), sample=False).endswith("</html>\n")
-
-
-def test_bars_stay_inside_the_chart() -> None:
-    html = page_of(found({"real": [{"squad": 100.0, "nyt": 0.0}]}))
-    widths = [float(x) for x in re.findall(r'(?:x1|x2|width)="([\d.]+)%"', html)]
-    assert widths
-    assert max(widths) <= 100
-    assert 'class="bar real" x="0" y="28" width="66.0%"' in html
-
-
-def test_quality_stands_beside_real_data() -> None:
-    tables = {table.title: table for table in quality_tables(quality_metrics())}
-    seeded = tables["Contexts and their seed questions"]
-    assert seeded.columns == ("real", "shuffled", "generated", "kept")
-    assert dict(seeded.rows)["Similarity to the seed question"] == ("0.61", "0.07", "0.43", "0.44")
-    assert dict(seeded.rows)["Contexts that hold a seed answer"] == ("6 %",) * 4
-    contexts = dict(tables["Contexts"].rows)
-    assert contexts["Distinct words in 2,500 words"] == ("50 %",) * 3
-    assert contexts["Texts"] == ("1,500",) * 3
-    words = tables["Question words"].rows  # by real share, other last
-    assert [label for label, _ in words] == ["what", "when", "other"]
-    assert [label for label, _ in tables["Answers"].rows][1:4] == [
-        "1 word",
-        "4 to 5 words",
-        "over 10 words",
-    ]
-    apart = tables["How well a classifier tells contexts apart"]
-    assert apart.rows == (
-        ("real (1,000 texts each)", ("–", "0.85", "0.80")),
-        ("amazon (20 texts each)", ("0.97", "0.91", "–")),
-    )
-
-
-def test_quality_without_a_part_names_it() -> None:
-    metrics = quality_metrics()
-    del metrics["two_sample_auc"]["questions"]
-    with pytest.raises(DataError, match="quality: no 'questions' in it, found contexts"):
-        quality_tables(metrics)
-
-
-def test_pairs_to_look_at_are_shown_as_text_with_their_reasons() -> None:
-    shown = page_of(found(TWO))
-    assert "1 kept and 1 rejected ones" in shown
-    assert "Who &lt;b&gt;won&lt;/b&gt;?" in shown
-    assert "answer in question" in shown
-    assert "answer_in_question" not in shown
-
-
-def test_question_words_are_one_record_a_word_and_set() -> None:
-    records = question_words(quality_metrics())
-    bars = [record["bar"] for record in records]
-    assert bars[:3] == ["other, real", "other, generated", "other, kept"]
-    assert len(bars) == 9
-    assert records[-1] == {"bar": "when, kept", "word": "when", "set": "kept", "fraction": 0.0}

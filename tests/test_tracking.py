@@ -3,99 +3,31 @@
 import hashlib
 import logging
 import os
-import shutil
 import socket
+import sqlite3
 import subprocess
 import sys
-from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import pytest
-from mlflow.tracking import MlflowClient
+import yaml
 
 from augqa import tracking
 from augqa.errors import TrackingError
+from augqa.tracking.runs import lineage, start_run
+from tests.tracked import (
+    client,
+    empty_store,
+    evaluate,
+    project,
+    runs,
+    scores,
+    train,
+    versions,
+)
 
-ROOT = Path(__file__).parents[1]
-PARAMS = {"epochs": 3, "checkpoint": "x" * 10_000, "nested": {"deep": 0.5}}
-
-
-@pytest.fixture(scope="module")
-def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a database without an experiment: its migrations take seconds, its copy none."""
-    path = tmp_path_factory.mktemp("store") / "mlflow.db"
-    MlflowClient(tracking_uri=f"sqlite:///{path}").search_experiments()
-    return path
-
-
-@pytest.fixture
-def project(empty_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Stand in a project of its own, with a blend and a test set."""
-    # Set, then deleted: mlflow sets it too, and this way it is gone after the test.
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", "")
-    for variable in ("MLFLOW_TRACKING_URI", "DVC_EXP_NAME", "DVC_EXP_BASELINE_REV", "DVC_STAGE"):
-        monkeypatch.delenv(variable, raising=False)
-    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "params.yaml").write_bytes((ROOT / "profiles/embedded.yaml").read_bytes())
-    shutil.copy(empty_store, tmp_path)
-    (tmp_path / "mix.parquet").write_bytes(b"a blend")
-    (tmp_path / "test").mkdir()
-    (tmp_path / "test/squad.parquet").write_bytes(b"questions")
-    return tmp_path
-
-
-def client(project: Path) -> MlflowClient:
-    return MlflowClient(tracking_uri=f"sqlite:///{project}/mlflow.db")
-
-
-def runs(project: Path) -> list[Any]:
-    mlflow = client(project)
-    experiment = mlflow.get_experiment_by_name("augqa")
-    assert experiment is not None
-    return list(mlflow.search_runs([experiment.experiment_id]))
-
-
-def train(project: Path, run_key: str = "k1", *, n_epochs: int = 2) -> None:
-    with tracking.training_run(
-        run_key=run_key,
-        regime="mix",
-        seed=7,
-        params=PARAMS,
-        blend=project / "mix.parquet",
-        n_examples=60,
-    ) as run:
-        for epoch in range(n_epochs):
-            run.log_epoch(epoch, 2.0 - epoch)
-
-
-def scores(shift_f1: float, n_questions: int = 52) -> dict[str, dict[str, float]]:
-    per_set = {"squad": 90.0, "nyt": shift_f1 - 10, "reddit": shift_f1 + 10}
-    return {
-        name: {"exact_match": f1 / 2, "f1": f1, "n_questions": n_questions}
-        for name, f1 in per_set.items()
-    }
-
-
-def evaluate(project: Path, run_key: str, of: Mapping[str, Mapping[str, float]]) -> None:
-    tracking.log_evaluation(
-        run_key=run_key,
-        regime="mix",
-        seed=7,
-        scores=of,
-        model=Path("data/models/mix-7"),
-        test=project / "test",
-    )
-
-
-def champion(project: Path) -> str:
-    version = client(project).get_model_version_by_alias("augqa-reader", "champion")
-    return str(version.tags["augqa.run_key"])
-
-
-def versions(project: Path) -> list[Any]:
-    return list(client(project).search_model_versions("name = 'augqa-reader'"))
+__all__ = ["empty_store", "project"]  # fixtures
 
 
 def test_a_run_holds_what_it_was_made_from_and_its_losses(
@@ -114,6 +46,15 @@ def test_a_run_holds_what_it_was_made_from_and_its_losses(
     assert tags["dvc.baseline_rev"] == "0123abc"
     assert tags["dvc.stage"] == "train@mix-7"
     assert run.data.params["nested.deep"] == "0.5"
+    made = {key: run.data.params[key] for key in ("n_real", "n_generated", "generated_fraction")}
+    assert made == {"n_real": "45", "n_generated": "15", "generated_fraction": "0.25"}
+    assert run.data.params["recipe.kind"] == "mix"
+    assert run.data.params["recipe.generated_fraction"] == "0.5"
+    assert run.data.params["writer"] == "SmolLM2-135M-Instruct"
+    assert run.data.params["question_method"] == "hybrid"
+    assert run.data.params["filter.max_answer_words"] == "10"
+    assert run.data.params["data"] == "sample/train.json"
+    assert run.data.metrics["training_seconds"] >= 0
     assert run.data.params["n_examples"] == "60"
     assert 0 < len(run.data.params["checkpoint"]) < 10_000
     losses = client(project).get_metric_history(run.info.run_id, "loss")
@@ -138,11 +79,11 @@ def test_a_run_names_the_commit_and_whether_code_was_changed(project: Path) -> N
     git("commit", "-q", "-m", "first")
     # What a stage before this one wrote is no change of the code.
     (project / "metrics/prepare.json").write_text('{"n": 1}', encoding="utf-8")
-    assert tracking._lineage()["git.commit"] == git("rev-parse", "HEAD")
-    assert tracking._lineage()["git.dirty"] == "false"
+    assert lineage()["git.commit"] == git("rev-parse", "HEAD")
+    assert lineage()["git.dirty"] == "false"
     with (project / "params.yaml").open("a", encoding="utf-8") as file:
         file.write("# changed\n")
-    assert tracking._lineage()["git.dirty"] == "true"
+    assert lineage()["git.dirty"] == "true"
 
 
 def test_a_training_that_fails_leaves_a_failed_run_and_its_own_error(project: Path) -> None:
@@ -191,26 +132,6 @@ def test_a_model_from_elsewhere_gets_a_run_of_its_own(project: Path) -> None:
     (run,) = runs(project)
     assert run.data.tags["augqa.restored"] == "true"
     assert run.data.metrics["mean_shift_f1"] == 60.0
-    assert champion(project) == "from dvc pull"
-
-
-def test_the_champion_moves_only_to_a_better_one(project: Path) -> None:
-    evaluate(project, "first", scores(60.0))
-    evaluate(project, "worse", scores(59.0))
-    assert champion(project) == "first"
-    evaluate(project, "equal", scores(60.0))
-    assert champion(project) == "first"
-    evaluate(project, "better", scores(60.5))
-    assert champion(project) == "better"
-
-
-def test_only_scores_on_the_same_questions_are_compared(project: Path) -> None:
-    evaluate(project, "few questions", scores(80.0, n_questions=5))
-    evaluate(project, "all questions", scores(60.0))
-    assert champion(project) == "all questions"
-    (project / "test/squad.parquet").write_bytes(b"other questions")
-    evaluate(project, "other questions", scores(50.0))
-    assert champion(project) == "other questions"
 
 
 def test_measuring_a_model_again_makes_no_second_version(project: Path) -> None:
@@ -235,6 +156,15 @@ def test_no_shift_at_hand_means_no_champion(project: Path) -> None:
     (version,) = versions(project)
     assert "mean_shift_f1" not in version.tags
     assert version.aliases == []
+
+
+def test_a_version_names_the_md5_that_dvc_pull_brings_it_back_by(project: Path) -> None:
+    lock = {"stages": {"train@mix-7": {"outs": [{"path": "data/models/mix-7", "md5": "abc.dir"}]}}}
+    (project / "dvc.lock").write_text(yaml.safe_dump(lock), encoding="utf-8")
+    evaluate(project, "k1", scores(60.0))
+    (version,) = versions(project)
+    assert version.tags["dvc.md5"] == "abc.dir"
+    assert "dvc pull data/models/mix-7" in version.description
 
 
 # --- Faults -----------------------------------------------------------------------------------
@@ -319,9 +249,28 @@ def test_two_workers_make_the_store_at_once(project: Path) -> None:
         assert code == 0, said
         assert said == f"tracking: sqlite:///{project}/mlflow.db is ready\n"
     assert runs(project) == []
+    assert not list(project.glob("*.partial"))
 
 
 def test_init_says_what_is_wrong(project: Path) -> None:
     (project / "mlflow.db").write_bytes(b"this is no database" * 100)
     with pytest.raises(TrackingError, match=r"mlflow\.db: the MLflow store cannot be made"):
         tracking.init()
+
+
+def test_a_store_whose_making_was_killed_is_made_anew(project: Path) -> None:
+    (project / "mlflow.db").unlink()
+    # As a kill among MLflow's migrations leaves it: some tables are there, others not.
+    with closing(sqlite3.connect(project / "mlflow.db.partial")) as half:
+        half.execute("CREATE TABLE jobs (id INTEGER)")
+        half.commit()
+    train(project)
+    assert [run.info.status for run in runs(project)] == ["FINISHED"]
+
+
+def test_a_run_that_a_kill_left_open_is_closed_by_the_next_of_its_key(project: Path) -> None:
+    start_run(run_key="k1", regime="mix", seed=7, params={})
+    start_run(run_key="other", regime="mix", seed=8, params={})
+    train(project, "k1")
+    statuses = sorted((run.data.tags["augqa.run_key"], run.info.status) for run in runs(project))
+    assert statuses == [("k1", "FINISHED"), ("k1", "KILLED"), ("other", "RUNNING")]

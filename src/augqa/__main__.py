@@ -5,10 +5,13 @@ import sys
 import typer
 
 from augqa.commands.documentation import docs
+from augqa.commands.explaining import explain
 from augqa.commands.inputs import check, data, profile
+from augqa.commands.reporting import report
 from augqa.commands.responses import cache
 from augqa.commands.results import results, table
 from augqa.commands.running import grow, run
+from augqa.commands.sweeping import compare, gather, sweep
 from augqa.errors import AugQAError
 
 app = typer.Typer(
@@ -19,7 +22,21 @@ app = typer.Typer(
     " robust? augqa runs the pipeline of dvc.yaml and shows what came of it.",
 )
 # In the order in which a newcomer needs them.
-for command in (check, run, table, profile, data, grow, results, docs):
+for command in (
+    check,
+    run,
+    table,
+    profile,
+    data,
+    grow,
+    sweep,
+    compare,
+    gather,
+    explain,
+    results,
+    report,
+    docs,
+):
     app.command()(command)
 app.add_typer(cache, name="cache", help="Hand on the responses that were paid for.")
 

@@ -24,6 +24,7 @@ REPORTING = frozenset(
         "augqa.report.gate_page",
         "augqa.schema",
         "augqa.stage",
+        "augqa.timing",
         "augqa.tracking",
     }
 )

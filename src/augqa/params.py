@@ -28,6 +28,7 @@ from augqa.prompts import STYLES, Condition
 from augqa.question_generator import QUESTION_GENERATORS
 from augqa.registry import Registry, load_plugins
 from augqa.schema import Fraction, Name, Section
+from augqa.study.settings import StudySettings
 from augqa.test_sets import Data
 
 P = TypeVar("P", bound=BaseModel)
@@ -344,6 +345,7 @@ class Params(Section):
     reader: Reader
     train: Train
     evaluate: Evaluate
+    study: StudySettings
     tracking: Tracking
 
     @model_validator(mode="after")
@@ -360,6 +362,13 @@ class Params(Section):
             raise ValueError(f"regimes: one stands twice in {self.regimes}")
         if len(set(self.training_seeds)) != len(self.training_seeds):
             raise ValueError(f"training_seeds: one stands twice in {self.training_seeds}")
+        return self
+
+    @model_validator(mode="after")
+    def study_names_recipes(self) -> Self:
+        faults = self.study.faults(set(self.blend))
+        if faults:
+            raise ValueError("; ".join(faults))
         return self
 
     @model_validator(mode="after")

@@ -191,18 +191,27 @@ class SampledPair:
         kept: Whether it passed the filters.
         reason: Why it did not, in snake_case; None for a kept one.
         detail: The value that decided.
+        seed_question: The real question its context was written for, or stands on; empty where it
+            is not known.
         question: Its question.
         answer: Its answer.
+        answer_start: Offset of the answer in the context, in characters.
         context: Its context.
+        round_trip_answer: What the round-trip reader answered; None where it was not asked.
+        round_trip_f1: F1 of that answer against the pair's own, in percent.
     """
 
     id: str
     kept: bool
     reason: str | None
     detail: str
+    seed_question: str
     question: str
     answer: str
+    answer_start: int
     context: str
+    round_trip_answer: str | None
+    round_trip_f1: float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -216,3 +225,23 @@ class Prediction:
 
     id: str
     text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuestionScore:
+    """What a reader's answer to one question of a test set scores, in percent.
+
+    Attributes:
+        id: Id of the question.
+        exact_match: 100 or 0.
+        f1: Token F1, from 0 to 100.
+    """
+
+    id: str
+    exact_match: float
+    f1: float
+
+    def __post_init__(self) -> None:
+        for name, value in (("exact_match", self.exact_match), ("f1", self.f1)):
+            if not 0 <= value <= 100.001:
+                raise RecordError(f"{self.id}: {name} is {value}, not from 0 to 100")

@@ -70,8 +70,10 @@ def best_scores(golds: Sequence[str], answer: str) -> tuple[float, float]:
     return max(exact_match(g, answer) for g in golds), max(f1(g, answer) for g in golds)
 
 
-def score(golds: Mapping[str, Sequence[str]], predictions: Mapping[str, str]) -> Score:
-    """Score the predictions for one test set.
+def score_each(
+    golds: Mapping[str, Sequence[str]], predictions: Mapping[str, str]
+) -> dict[str, tuple[float, float]]:
+    """Return exact match and F1 of each question, in percent.
 
     Args:
         golds: Gold answers of each question id: the questions that count.
@@ -79,18 +81,33 @@ def score(golds: Mapping[str, Sequence[str]], predictions: Mapping[str, str]) ->
             one to an id that is not in `golds` is not looked at.
 
     Raises:
+        ValueError: If a question without a gold answer was answered.
+    """
+    return {
+        id_: best_scores(answers, predictions[id_]) if id_ in predictions else (0.0, 0.0)
+        for id_, answers in golds.items()
+    }
+
+
+def mean_score(scores: Mapping[str, tuple[float, float]]) -> Score:
+    """Return the means over the questions of one set.
+
+    Raises:
         ValueError: If there is no question.
     """
-    if not golds:
+    if not scores:
         raise ValueError("no question to score")
-    total_exact_match = total_f1 = 0.0
-    for id_, answers in golds.items():
-        if id_ in predictions:
-            exact, overlap = best_scores(answers, predictions[id_])
-            total_exact_match += exact
-            total_f1 += overlap
     return Score(
-        exact_match=total_exact_match / len(golds),
-        f1=total_f1 / len(golds),
-        n_questions=len(golds),
+        exact_match=sum(exact for exact, _ in scores.values()) / len(scores),
+        f1=sum(overlap for _, overlap in scores.values()) / len(scores),
+        n_questions=len(scores),
     )
+
+
+def score(golds: Mapping[str, Sequence[str]], predictions: Mapping[str, str]) -> Score:
+    """Score the predictions for one test set: the mean of `score_each`.
+
+    Raises:
+        ValueError: If there is no question, or one without a gold answer.
+    """
+    return mean_score(score_each(golds, predictions))

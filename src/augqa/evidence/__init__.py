@@ -17,13 +17,14 @@ from augqa.evidence.scores import (
     study_of,
     study_of_runs,
 )
-from augqa.evidence.verdict import Badge, EdgeKind, Verdict
+from augqa.evidence.verdict import Badge, Edge, EdgeKind, Verdict
 
 __all__ = [
     "METRICS",
     "SHIFTS",
     "Badge",
     "Comparison",
+    "Edge",
     "EdgeKind",
     "Estimate",
     "Evidence",

@@ -254,7 +254,7 @@ def gather(study: Study, plan: Plan) -> Evidence:
     )
     nothing = [edge.words for edge in edges if edge.kind is EdgeKind.NOTHING_PLANNED]
     return Evidence(
-        headline=primary[0].verdict.sentence if primary else nothing[0],
+        headline=_headline(primary[0]) if primary else nothing[0],
         recipes=tuple(_recipe(study, recipe, targets) for recipe in study.recipes),
         primary=primary,
         exploratory=exploratory,
@@ -290,6 +290,10 @@ def as_metrics(found: Any) -> Any:
     if isinstance(found, float):
         return found if isfinite(found) else None
     return found
+
+
+def _headline(first: PrimaryComparison) -> str:
+    return f"{first.planned.recipe}: {first.verdict.sentence}"
 
 
 def _check(study: Study, plan: Plan) -> None:

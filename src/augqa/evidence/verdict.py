@@ -53,6 +53,7 @@ class EdgeKind(StrEnum):
     NO_CONTROL = "no_control"
     NO_RECIPE = "no_recipe"
     TOO_SMALL_TO_SEE = "too_small_to_see"
+    UNEQUAL_SIZES = "unequal_sizes"
     UNEQUAL_VARIANCES = "unequal_variances"
     SEEDS_WITHOUT_EFFECT = "seeds_without_effect"
     NOTHING_PLANNED = "nothing_planned"

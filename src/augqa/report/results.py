@@ -200,7 +200,7 @@ def needed(metrics: Metrics, key: str, where: str) -> Any:
 
 
 def gather(
-    evaluations: Mapping[str, Sequence[Metrics]],
+    evaluations: Mapping[str, Mapping[int, Metrics]],
     blends: Mapping[str, Metrics],
     *,
     seeds: Sequence[int],
@@ -209,9 +209,10 @@ def gather(
     """Gather evaluations and sizes of training sets.
 
     Args:
-        evaluations: For each regime, `real` first, the metrics of `evaluate`, one a seed.
+        evaluations: For each regime, `real` first, the metrics of `evaluate` by training seed. A
+            regime without any is left out of the table; the evidence names it as failed.
         blends: For each regime, the metrics of `blend`.
-        seeds: The seeds, in the order of each sequence in `evaluations`.
+        seeds: The training seeds that were to run.
         test_sets: The test sets of the params, in the order of every table.
 
     Raises:
@@ -220,9 +221,11 @@ def gather(
     """
     regimes = []
     first: tuple[str, dict[str, int]] | None = None
-    for regime, per_seed in evaluations.items():
+    for regime, by_seed in evaluations.items():
+        if not by_seed:
+            continue
         runs = []
-        for seed, metrics in zip(seeds, per_seed, strict=True):
+        for seed, metrics in by_seed.items():
             where = f"evaluation of {regime}, seed {seed}"
             scores, n_questions = _scores(needed(metrics, "sets", where), test_sets, where)
             _check_missing(needed(metrics, "not_available", where), n_questions, test_sets, where)

@@ -1,35 +1,49 @@
 """The results as text for a terminal."""
 
 from collections.abc import Sequence
+from textwrap import wrap
 
 from augqa.metrics import Metrics
 from augqa.report import robustness
-from augqa.report.results import RegimeResult, Results, SetScore, results_of_summary
+from augqa.report.findings import Findings, Row, findings_of_metrics
+from augqa.report.results import RegimeResult, Results, SetScore, needed, results_of_summary
 from augqa.test_sets import ANCHORS, ReportedSet
 
+_WIDTH = 100  # of sentences
 BEST = "*"
 NONE = "–"
 
 
-def table_text(summary: Metrics, test_sets: Sequence[ReportedSet]) -> str:
+def table_text(
+    summary: Metrics, test_sets: Sequence[ReportedSet], evidence: Metrics | None = None
+) -> str:
     """Return the table of a summary: means over seeds, without seeds and sizes.
 
     Args:
         summary: What metrics/summary.json holds.
         test_sets: The test sets of the params, in the order of the columns.
+        evidence: What metrics/evidence.json holds, to say what the scores show; None for means
+            alone.
 
     Raises:
         DataError: If it is not a summary, or one of other test sets.
     """
     found = results_of_summary(summary, test_sets)
-    return "\n".join([*_scores(found), *_notes(found)])
+    lines = [*_scores(found), *_notes(found)]
+    if evidence is not None:
+        said = findings_of_metrics(needed(evidence, "words", "metrics/evidence.json"))
+        lines += ["", *findings_lines(said)]
+    return "\n".join(lines)
 
 
-def report_text(found: Results, *, sample: bool, trained_on: str | None, reader: str) -> str:
-    """Return all that the stage prints: the table, the differences, effective robustness.
+def report_text(
+    found: Results, said: Findings, *, sample: bool, trained_on: str | None, reader: str
+) -> str:
+    """Return all that the stage prints: the table, what it shows, effective robustness.
 
     Args:
         found: The results.
+        said: What they show, in words.
         sample: Whether the data is the project's own sample.
         trained_on: Key of the published set that the real training set is; None for any other.
         reader: Checkpoint of the reader.
@@ -38,18 +52,60 @@ def report_text(found: Results, *, sample: bool, trained_on: str | None, reader:
     reason = robustness.not_comparable(found, sample=sample, trained_on=trained_on, reader=reader)
     if reason is None:
         lines += _anchors(found)
-    lines += ["", robustness.finding(found)]
-    against = robustness.differences(found)
-    if against:
-        lines += ["", "Against real, mean shift F1 (± what may be chance):"]
-        lines += _columns(
-            [[d.regime, signed(d.delta), f"±{d.noise:.1f}", d.verdict] for d in against],
-            left={0, 3},
-        )
-    lines += ["", *_effective_robustness(found)]
+    lines += ["", *findings_lines(said), "", *_effective_robustness(found)]
     if sample:
         lines += ["", "Sample data: these scores say nothing about the method."]
     return "\n".join(lines)
+
+
+def findings_lines(said: Findings) -> list[str]:
+    """Return what a study says: the finding, the comparisons, then what limits them."""
+    lines = _wrapped(said.finding)
+    # The first one is the finding.
+    for sentence in said.primary[1:]:
+        lines += _wrapped(sentence)
+    head = "Differences in F1 on the mean of the shifts, 95 % intervals"
+    lines += ["", *_wrapped(f"{head}; {said.visible}:" if said.visible else f"{head}:")]
+    lines += _rows(said.shifts) or ["none: there is nothing to compare, or no shift"]
+    if said.stress:
+        lines += ["", "Stress tests, in no mean:", *_rows(said.stress, targets=True)]
+    if said.edges:
+        lines += ["", "Limits:"]
+    for words in said.edges:
+        lines += _wrapped(words, bullet="- ")
+    if said.remarks:
+        lines.append("")
+    for words in said.remarks:
+        lines += _wrapped(words)
+    return lines
+
+
+def _wrapped(words: str, *, bullet: str = "") -> list[str]:
+    return wrap(
+        words,
+        width=_WIDTH,
+        initial_indent=bullet,
+        subsequent_indent=" " * len(bullet),
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def _rows(rows: Sequence[Row], *, targets: bool = False) -> list[str]:
+    return columns(
+        [
+            [
+                row.recipe,
+                f"against {row.against}",
+                *([row.target] if targets else []),
+                row.difference,
+                row.interval,
+                row.meaning,
+            ]
+            for row in rows
+        ],
+        left={0, 1, 2, 5} if targets else {0, 1, 4},
+    )
 
 
 def number(value: float | None) -> str:
@@ -79,26 +135,6 @@ def is_best(value: float | None, column: Sequence[float | None]) -> bool:
     return round(value, 1) == max(shown)
 
 
-def noise_notes(found: Results) -> list[str]:
-    """Return what the numbers cannot tell apart."""
-    notes = []
-    if len(found.seeds) == 1:
-        notes.append(
-            f"One seed: differences below {robustness.SINGLE_RUN_NOISE} F1 between single runs mean"
-            " little."
-        )
-    widths = {
-        name: max(robustness.half_width(row, name, n) for row in found.regimes)
-        for name, n in found.n_questions.items()
-    }
-    notes.append(
-        "With this many questions an F1 is known to within (95 %, at most): "
-        + ", ".join(f"{name} ±{width:.1f}" for name, width in widths.items())
-        + "."
-    )
-    return notes
-
-
 def _scores(found: Results) -> list[str]:
     sized = found.baseline.n_examples is not None
     rows = [["", *(["train"] if sized else []), *found.sets, "mean shift"]]
@@ -108,7 +144,7 @@ def _scores(found: Results) -> list[str]:
         if len(row.runs) > 1:
             rows.append(["  std over seeds", ""] + [pair(row.std(s)) + " " for s in found.sets])
             rows[-1].append(number(row.mean_shift_f1_std) + " ")
-    lines = _columns(rows, left={0})
+    lines = columns(rows, left={0})
     rule = "-" * max(len(line) for line in lines)
     lines.insert(2, rule)
     return lines + _stress(found)
@@ -120,7 +156,7 @@ def _stress(found: Results) -> list[str]:
         return []
     rows = [["stress tests", *found.stress], ["regime", *["EM/F1"] * len(found.stress)]]
     rows += [[row.regime, *(pair(row.mean(s)) for s in found.stress)] for row in found.regimes]
-    return ["", *_columns(rows, left={0}), ""]
+    return ["", *columns(rows, left={0}), ""]
 
 
 def _anchors(found: Results) -> list[str]:
@@ -129,7 +165,7 @@ def _anchors(found: Results) -> list[str]:
         values = [robustness.anchor_f1(anchor, found, name) for name in found.sets]
         mean_shift = robustness.anchor_mean_shift(anchor, found)
         rows.append([anchor.name, *map(number, values), number(mean_shift)])
-    return ["", *_columns(rows, left={0})]
+    return ["", *columns(rows, left={0})]
 
 
 def _cells(found: Results, row: RegimeResult) -> list[str]:
@@ -150,7 +186,7 @@ def _notes(found: Results) -> list[str]:
         lines.append("not available: " + ", ".join(found.not_available))
     if found.seeds:
         lines.append("seeds: " + ", ".join(str(seed) for seed in found.seeds))
-    return lines + noise_notes(found)
+    return lines
 
 
 def _effective_robustness(found: Results) -> list[str]:
@@ -167,7 +203,7 @@ def _effective_robustness(found: Results) -> list[str]:
         else:
             reasons[row.regime] = reason
     if len(rows) > 1:
-        lines += _columns(rows, left={0})
+        lines += columns(rows, left={0})
     if len(reasons) == len(found.regimes) and len(set(reasons.values())) == 1:
         lines.append(f"none: {reasons[found.baseline.regime]}")
     else:
@@ -175,8 +211,10 @@ def _effective_robustness(found: Results) -> list[str]:
     return lines
 
 
-def _columns(rows: Sequence[Sequence[str]], *, left: set[int]) -> list[str]:
+def columns(rows: Sequence[Sequence[str]], *, left: set[int]) -> list[str]:
     """Align cells, the columns in `left` to the left and all others to the right."""
+    if not rows:
+        return []
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     lines = []
     for row in rows:

@@ -1,0 +1,83 @@
+"""Command explain: where a number or a pair comes from."""
+
+import subprocess
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from augqa.errors import ParamsError
+from augqa.explaining import number_lines, pair_lines, prompts_of, read_lock
+from augqa.metrics import read_metrics
+from augqa.params import load_params
+
+DATA = Path("data")
+METRICS = Path("metrics")
+
+
+def explain(
+    recipe: Annotated[str | None, typer.Argument(metavar="[REGIME]")] = None,
+    test_set: Annotated[str | None, typer.Argument(metavar="[SET]")] = None,
+    pair: Annotated[str | None, typer.Option(help="id of a generated pair instead")] = None,
+) -> None:
+    """Tell where a recipe's scores on a test set, or a pair, come from."""
+    if pair is not None:
+        typer.echo("\n".join(pair_lines(pair, DATA)))
+        return
+    if recipe is None or test_set is None:
+        raise ParamsError("say which number: `augqa explain mix amazon`, or --pair ID")
+    params = load_params()
+    if recipe not in ("real", *params.regimes):
+        raise ParamsError(
+            f"{recipe!r} is no recipe in force: choose one of real, {', '.join(params.regimes)}"
+        )
+    evaluations = {
+        seed: read_metrics(METRICS / "evaluate" / f"{recipe}-{seed}.json")
+        for seed in params.training_seeds
+    }
+    lines = number_lines(
+        recipe=recipe,
+        test_set=test_set,
+        evaluations=evaluations,
+        stages=read_lock(Path("dvc.lock")),
+        commit=_commit(),
+        run_ids=_run_ids([str(found.get("run_key", "")) for found in evaluations.values()]),
+        served={
+            stage: read_metrics(METRICS / f"{stage}.json")
+            for stage in ("generate_contexts", "generate_pairs")
+            if recipe != "real" and (METRICS / f"{stage}.json").is_file()
+        },
+        prompts=prompts_of(
+            [
+                path
+                for seed in params.training_seeds
+                if (path := DATA / "blends" / recipe / f"{seed}.parquet").is_file()
+            ]
+        ),
+    )
+    typer.echo("\n".join(lines))
+
+
+def _commit() -> str:
+    """Return the commit that dvc.lock was last changed in, and whether it was changed since."""
+    found = subprocess.run(
+        ["git", "log", "-1", "--format=%h of %cs: %s", "--", "dvc.lock"],
+        capture_output=True,
+        text=True,
+        check=False,
+    ).stdout.strip()
+    changed = subprocess.run(
+        ["git", "status", "--porcelain", "--", "dvc.lock", "params.yaml"],
+        capture_output=True,
+        text=True,
+        check=False,
+    ).stdout.strip()
+    since = "; dvc.lock or params.yaml have changes since that are not committed"
+    return (found or "not committed yet") + (since if found and changed else "")
+
+
+def _run_ids(keys: list[str]) -> dict[str, str]:
+    # MLflow takes seconds to import, and the other commands do not need it.
+    from augqa.tracking import run_ids  # noqa: PLC0415
+
+    return run_ids(keys)

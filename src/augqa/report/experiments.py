@@ -1,0 +1,102 @@
+"""Experiments side by side: the headline of each, and what was changed for it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from augqa.evidence import Edge, EdgeKind, Evidence, gather
+from augqa.params import Params
+from augqa.report.results import BASELINE
+from augqa.report.table import columns
+from augqa.study.experiments import Gathered
+from augqa.study.planning import plan_of, size_edges
+from augqa.study.reading import study_of
+from augqa.test_sets import reported_sets
+
+HEADLINE = ("mean_shift_f1", "delta", "low", "high", "n_kept", "seconds")
+_OF_DVC = frozenset({"Experiment", "rev", "typ", "Created", "parent", "State", "Executor"})
+NONE = "–"
+
+
+def compared_lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return a table: a row an experiment, the headline, then the params that differ.
+
+    Args:
+        rows: As `dvc.api.exp_show` gives them.
+    """
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    shown = [
+        name for head in HEADLINE for name in names if name.rpartition(":")[2].split(".")[0] == head
+    ]
+    # A param that another commit does not have is no change that an experiment made.
+    changed = [
+        name
+        for name in names
+        if name not in _OF_DVC
+        and name not in shown
+        and not name.startswith(("data/", "src", "stages", "metrics/", "plugins"))
+        and len({repr(row.get(name)) for row in rows}) > 1
+    ]
+    states = any(row.get("State") for row in rows)
+    table = [
+        [
+            "experiment",
+            *(["state"] if states else []),
+            *(name.rpartition(":")[2] for name in (*shown, *changed)),
+        ]
+    ]
+    for row in rows:
+        table.append(
+            [
+                _text(row.get("Experiment") or row.get("rev")),
+                *([_text(row.get("State"))] if states else []),
+                *(_text(row.get(name)) for name in (*shown, *changed)),
+            ]
+        )
+    return columns(table, left={0, 1} if states else {0})
+
+
+def gathered_evidence(found: Gathered, params: Params, *, clusters: Path) -> Evidence:
+    """Return what the runs of all experiments show together.
+
+    Args:
+        found: The runs.
+        params: Of the workspace: its named comparisons stand, all others are exploratory.
+        clusters: Folder of the articles.
+
+    Raises:
+        EvidenceError: If an experiment was measured on other questions than the workspace.
+    """
+    test_sets = reported_sets(params.data.test_sets)
+    study = study_of(found.runs, clusters, test_sets=test_sets)
+    plan = plan_of(
+        study,
+        params.study,
+        recipes=found.recipes,
+        training_sets=found.training_sets,
+        seeds=(),
+        baseline=BASELINE,
+        not_available=[
+            entry.name
+            for entry in test_sets
+            if entry.role == "shift" and entry.name not in study.sets
+        ],
+    )
+    said = gather(study, plan)
+    edges = [*said.edges, *size_edges(plan.primary, found.training_sets)]
+    if found.missing:
+        edges.append(
+            Edge(
+                kind=EdgeKind.FAILED_RUN,
+                words=f"Failed or not run: {', '.join(found.missing)}. What is left is reported as"
+                " it is; if the hard ones fail, it looks better than it is.",
+            )
+        )
+    return replace(said, edges=tuple(edges))
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return NONE
+    return f"{value:g}" if isinstance(value, float) else str(value)

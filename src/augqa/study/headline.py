@@ -1,0 +1,44 @@
+"""The short file for `dvc exp show`: what a person wants of many experiments, one row each."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from augqa.evidence import SHIFTS, Evidence
+
+
+def headline(found: Evidence, *, n_kept: int, seconds: Sequence[float | None]) -> dict[str, Any]:
+    """Return the numbers of metrics/headline.json.
+
+    Args:
+        found: What the study says.
+        n_kept: Pairs that passed the filters.
+        seconds: That each training took; None for one that was not made here.
+
+    Returns:
+        ``mean_shift_f1`` a recipe; ``delta``, ``low`` and ``high`` of each comparison that was
+        named before the run, by its recipe, corrected; ``n_kept``; and ``seconds`` of all
+        trainings, None where one is not known. What could not be made is left out.
+    """
+    numbers: dict[str, dict[str, float]] = {"mean_shift_f1": {}, "delta": {}, "low": {}, "high": {}}
+    for row in found.recipes:
+        if SHIFTS in row.scores["f1"]:
+            numbers["mean_shift_f1"][row.recipe] = round(row.scores["f1"][SHIFTS].mean, 2)
+    recipes = [one.planned.recipe for one in found.primary]
+    for group in found.primary:
+        one = group.overall
+        if one is None:
+            continue
+        # A recipe that is held against two controls needs both names.
+        name = group.planned.recipe
+        if recipes.count(name) > 1:
+            name += f"_{group.planned.against}"
+        low = one.low if one.corrected_low is None else one.corrected_low
+        high = one.high if one.corrected_high is None else one.corrected_high
+        for key, value in (("delta", one.difference), ("low", low), ("high", high)):
+            numbers[key][name] = round(value, 2)
+    known = [value for value in seconds if value is not None]
+    return {
+        **{key: value for key, value in numbers.items() if value},
+        "n_kept": n_kept,
+        "seconds": round(sum(known)) if known and len(known) == len(seconds) else None,
+    }

@@ -1,0 +1,221 @@
+"""The MLflow store: where it lies, how it is made, and what is told where it does not answer."""
+
+import hashlib
+import json
+import logging
+import os
+import re
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+# Read by mlflow at import or at the first request. A server that is down must cost a training
+# seconds, not the four minutes of mlflow's seven retries; what the user has set stays.
+os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "5")
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR", "1")
+os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
+from mlflow.entities import Metric
+from mlflow.exceptions import MlflowException
+from mlflow.tracking import MlflowClient
+
+from augqa.errors import AugQAError, TrackingError
+from augqa.params import load_params
+from augqa.stage import project_root
+
+RUN_KEY = "augqa.run_key"
+MEAN_SHIFT_F1 = "mean_shift_f1"
+NOTE = "mlflow.note.content"
+
+# Longest wait for another worker that is making the store.
+_LOCK_TIMEOUT_S = 60
+_FILE = "sqlite:///"
+
+# Columns of the saved view, in the form that the UI itself saves them in.
+_COLUMNS = (
+    "attributes.`Duration`",
+    "tags.`mlflow.source.git.commit`",
+    *(
+        f"metrics.`{name}`"
+        for name in (MEAN_SHIFT_F1, "delta", "delta_low", "delta_high", "training_seconds")
+    ),
+    *(
+        f"params.`{name}`"
+        for name in ("recipe.kind", "generated_fraction", "n_real", "n_generated", "writer")
+    ),
+)
+_ABOUT = (
+    "One run is the training of one reader: a recipe and a seed. A parent run is a study, closed by"
+    " stage summarize with the report attached. `mean_shift_f1` is the mean F1 over the shifts;"
+    " `delta` is that of the recipe minus its control's, `delta_low` and `delta_high` its 95 %"
+    " interval over trainings and articles. metrics/ in git is the truth; this is a copy for"
+    " comparing."
+)
+
+log = logging.getLogger("augqa")
+
+
+def init() -> str:
+    """Make the store and the experiment, if they are not there; return its address to show.
+
+    Raises:
+        TrackingError: If that fails.
+    """
+    try:
+        experiment_id()
+    except AugQAError:  # params.yaml
+        raise
+    except Exception as error:
+        raise TrackingError(
+            f"{shown(uri())}: the MLflow store cannot be made or reached: {line(error)}"
+            " - check MLFLOW_TRACKING_URI, or unset it for a local store."
+        ) from error
+    return shown(uri())
+
+
+def view_address(host: str = "http://127.0.0.1:5000") -> str:
+    """Return where the UI shows the saved view of the experiment."""
+    return f"{host}/#/experiments/{experiment_id()}/runs?viewStateShareKey={_view()[0]}"
+
+
+def uri() -> str:
+    """Return the tracking address; never a relative one, which a temporary run would lose."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{project_root() / 'mlflow.db'}"
+
+
+def client() -> MlflowClient:
+    """Return a client of the store."""
+    # It tells of each retry; that tracking was given up is told once, here.
+    logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
+    return MlflowClient(tracking_uri=uri())
+
+
+def lock() -> FileLock:
+    """Return the lock under which store, studies and versions are made."""
+    # Two workers that make the database at once break one of them.
+    return FileLock(project_root() / "mlflow.db.lock", timeout=_LOCK_TIMEOUT_S)
+
+
+def there() -> bool:
+    """Return whether there is a store already; a server is taken to be there."""
+    return not uri().startswith(_FILE) or Path(uri().removeprefix(_FILE)).exists()
+
+
+def experiment_id() -> str:
+    """Return the id of the experiment of params.yaml; make store and experiment if need be."""
+    name = load_params().tracking.experiment
+    with lock():
+        _make_store()
+        found = client().get_experiment_by_name(name)
+        if found is None:
+            found = _make_experiment(name)
+        key, state = _view()
+        tags = {NOTE: _ABOUT, f"mlflow.sharedViewState.{key}": state}
+        for tag, value in tags.items():
+            if tag not in found.tags:
+                client().set_experiment_tag(found.experiment_id, tag, value)
+        return str(found.experiment_id)
+
+
+def _make_store() -> None:
+    """Make a new database aside, and put it in place whole.
+
+    A process that is killed while MLflow makes its tables leaves a database that MLflow can neither
+    use nor make anew: "table already exists".
+    """
+    if not uri().startswith(_FILE):
+        return
+    path = Path(uri().removeprefix(_FILE))
+    if path.exists():
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f"{path.name}.partial")
+    aside.unlink(missing_ok=True)
+    made = MlflowClient(tracking_uri=f"{_FILE}{aside}")
+    made.search_experiments()
+    made._tracking_client.store.engine.dispose()
+    aside.replace(path)
+
+
+def _make_experiment(name: str) -> Any:
+    # A server has its own place for artifacts; without one, a relative path is the default.
+    served = uri().startswith(("http://", "https://"))
+    location = None if served else (project_root() / "mlartifacts").as_uri()
+    try:
+        client().create_experiment(name, artifact_location=location)
+    except MlflowException:
+        # On a shared server, someone else may have been first.
+        if client().get_experiment_by_name(name) is None:
+            raise
+    return client().get_experiment_by_name(name)
+
+
+def _view() -> tuple[str, str]:
+    """Return key and content of the saved view: one row a run, the best on top."""
+    state = json.dumps(
+        {
+            "searchFilter": "",
+            "orderByKey": f"metrics.`{MEAN_SHIFT_F1}`",
+            "orderByAsc": False,
+            "startTime": "ALL",
+            "lifecycleFilter": "Active",
+            "selectedColumns": list(_COLUMNS),
+        },
+        sort_keys=True,
+    )
+    return hashlib.sha256(state.encode()).hexdigest()[:16], state
+
+
+def registered_model() -> str:
+    """Return the name of the registered model."""
+    return f"{load_params().tracking.experiment}-reader"
+
+
+def now() -> int:
+    """Return the time in milliseconds, as MLflow counts it."""
+    return int(time.time() * 1000)
+
+
+def metrics(
+    numbers: Mapping[str, float],
+    *,
+    step: int,
+    now: int,
+    model_id: str | None = None,
+    run_id: str | None = None,
+) -> list[Metric]:
+    """Return numbers as MLflow takes them, rounded."""
+    return [
+        Metric(key, round(float(value), 4), now, step, model_id=model_id, run_id=run_id)
+        for key, value in sorted(numbers.items())
+    ]
+
+
+def md5(path: Path) -> str:
+    """Return the md5 of a file, which is what dvc.lock says of it."""
+    return hashlib.md5(path.read_bytes()).hexdigest()
+
+
+def warn(error: Exception) -> None:
+    """Tell once that nothing more is logged."""
+    log.warning(
+        "tracking: MLflow does not answer, so that nothing more is logged there; metrics/ has"
+        " all numbers. %s: %s",
+        shown(uri()),
+        line(error),
+    )
+
+
+def line(error: Exception) -> str:
+    """Return an error as one line."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return shown(f"{type(error).__name__}: {lines[0] if lines else 'no message'}")[:200]
+
+
+def shown(text: str) -> str:
+    """Return `text` without the user name and password that an address in it may hold."""
+    return re.sub(r"//[^/@\s]+@", "//", text)

@@ -1,0 +1,141 @@
+"""Experiments in git refs become one study: each training once, what failed by name."""
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from augqa.errors import DataError
+from augqa.evidence.words import points
+from augqa.params import load_params
+from augqa.records import Cluster, QuestionScore
+from augqa.report.experiments import compared_lines, gathered_evidence
+from augqa.study.experiments import fetched, together
+from augqa.tables import write_table
+
+ROOT = Path(__file__).parents[1]
+
+
+def git(project: Path, *arguments: str) -> str:
+    identity = ("-c", "user.name=n", "-c", "user.email=e@example.org")
+    done = subprocess.run(
+        ["git", *identity, *arguments], check=True, capture_output=True, text=True, cwd=project
+    )
+    return done.stdout.strip()
+
+
+def write(path: Path, numbers: dict[str, Any]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(numbers), encoding="utf-8")
+
+
+def write_run(project: Path, recipe: str, seed: int, f1: float, key: str, n_generated: int) -> None:
+    rows = [
+        QuestionScore(id=f"a{n}", exact_match=0.0, f1=f1 + seed + (1 if n % 4 < 2 else -1))
+        for n in range(60)
+    ]
+    folder = project / f"data/predictions/{recipe}-{seed}/scores"
+    write_table(folder / "amazon.parquet", rows, QuestionScore)
+    write(project / f"metrics/evaluate/{recipe}-{seed}.json", {"run_key": key})
+    sizes = {"n_real": 40 - n_generated, "n_generated": n_generated}
+    write(project / f"metrics/blend/{recipe}.json", sizes)
+
+
+def set_fraction(project: Path, fraction: float) -> None:
+    params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    params |= {"regimes": ["mix"], "training_seeds": [1, 2]}
+    params["blend"]["mix"]["generated_fraction"] = fraction
+    (project / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False), encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a repository whose commits stand for experiments: fractions 0.75, 1 and the last."""
+    project = tmp_path_factory.mktemp("project")
+    git(project, "init", "-q")
+    subprocess.run(["dvc", "init", "-q"], cwd=project, check=True)
+    clusters = [Cluster(id=f"a{n}", context_id="c", article=f"t{n // 2}") for n in range(60)]
+    write_table(project / "data/prepared/clusters/amazon.parquet", clusters, Cluster)
+    for name, fraction, f1 in (("three", 0.75, 45.0), ("all", 1.0, 35.0), ("half", 0.5, 50.0)):
+        set_fraction(project, fraction)
+        for seed in (1, 2):
+            write_run(project, "real", seed, 40.0, f"real-{seed}", 0)
+            write_run(project, "mix", seed, f1, f"{name}-{seed}", round(40 * fraction))
+        if name == "all":
+            git(project, "rm", "-rq", "--cached", "data/predictions/mix-2")
+            ignored = project / ".git/info/exclude"
+            ignored.write_text("data/predictions/mix-2\n", encoding="utf-8")
+        git(project, "add", "--all")
+        git(project, "commit", "-qm", name)
+        git(project, "tag", name)
+        (project / ".git/info/exclude").write_text("", encoding="utf-8")
+    return project
+
+
+REVS = {"": "half", "three": "three", "all": "all"}
+
+
+def test_a_training_that_experiments_share_counts_once(project: Path) -> None:
+    with fetched(REVS, str(project)) as kept:
+        study = together(kept)
+    assert set(study.runs) == {
+        *(("real", seed) for seed in (1, 2)),
+        *(("mix", seed) for seed in (1, 2)),
+        *(("mix@three", seed) for seed in (1, 2)),
+        ("mix@all", 1),
+    }
+    assert study.training_sets["mix@three"] == {"n_real": 10, "n_generated": 30}
+    assert study.recipes["mix@all"].model_dump()["generated_fraction"] == 1.0
+
+
+def test_a_run_without_scores_is_named_with_its_experiment(project: Path) -> None:
+    with fetched(REVS, str(project)) as kept:
+        assert together(kept).missing == ("mix-2 of all",)
+
+
+def test_the_study_of_all_has_their_sweep_and_says_what_failed(project: Path) -> None:
+    with fetched(REVS, str(project)) as kept:
+        found = gathered_evidence(
+            together(kept),
+            load_params(project / "params.yaml"),
+            clusters=project / "data/prepared/clusters",
+        )
+    over_shifts = [one for one in found.exploratory if one.target == "shifts"]
+    by_recipe = {one.recipe: one for one in over_shifts if one.metric == "f1"}
+    assert points(by_recipe["mix@three"].difference) == "+5.0"
+    # Named before the run in the workspace: it alone is primary.
+    assert [one.planned.recipe for one in found.primary] == ["mix"]
+    (sweep,) = found.ratios
+    assert sweep.sweep.points == {"mix": 0.5, "mix@three": 0.75, "mix@all": 1.0}
+    assert any("Failed or not run: mix-2 of all." in edge.words for edge in found.edges)
+
+
+def test_an_experiment_without_params_is_an_error_that_names_it(project: Path) -> None:
+    git(project, "tag", "-f", "bare", git(project, "commit-tree", "-m", "x", EMPTY_TREE))
+    with (
+        pytest.raises(DataError, match=r"experiment bare: its params\.yaml cannot be read"),
+        fetched({"bare": "bare"}, str(project)),
+    ):
+        pass
+
+
+EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
+
+
+def test_compare_shows_the_headline_and_only_the_params_that_differ() -> None:
+    rows = [
+        {"Experiment": "workspace", "rev": "", "n_kept": 50, "mean_shift_f1.mix": 28.5}
+        | {"train.epochs": 2, "blend.mix.generated_fraction": 0.5, "State": None},
+        {"Experiment": "more", "rev": "abc", "n_kept": 50, "mean_shift_f1.mix": None}
+        | {"train.epochs": 2, "blend.mix.generated_fraction": 0.75, "State": "Failed"},
+    ]
+    lines = compared_lines(rows)
+    assert lines[0].split() == [
+        *("experiment", "state", "mean_shift_f1.mix", "n_kept"),
+        "blend.mix.generated_fraction",
+    ]
+    assert lines[1].split() == ["workspace", "–", "28.5", "50", "0.5"]
+    assert lines[2].split() == ["more", "Failed", "–", "50", "0.75"]

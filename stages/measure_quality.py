@@ -4,7 +4,7 @@ from augqa.metrics import write_metrics
 from augqa.params import load_params
 from augqa.quality.comparison import REAL, chosen_pairs
 from augqa.quality.measuring import GENERATED, KEPT, closing, measure
-from augqa.records import GeneratedContext, QAExample, Rejection, SampledPair
+from augqa.records import GeneratedContext, QAExample, Rejection, RoundTripAnswer, SampledPair
 from augqa.stage import Input, Output, run
 from augqa.tables import read_table, write_table
 
@@ -17,6 +17,7 @@ def measure_quality(
     pairs: Input,
     kept: Input,
     rejected: Input,
+    round_trip: Input,
     quality: Output,
     sampled_pairs: Output,
 ) -> str:
@@ -34,7 +35,12 @@ def measure_quality(
         **own.model_dump(exclude={"n_sampled_pairs"}),
     )
     shown = chosen_pairs(
-        examples[GENERATED], read_table(rejected, Rejection), n=own.n_sampled_pairs, seed=own.seed
+        examples[GENERATED],
+        read_table(rejected, Rejection),
+        seeds=read_table(seed_questions, QAExample),
+        round_trip=read_table(round_trip, RoundTripAnswer),
+        n=own.n_sampled_pairs,
+        seed=own.seed,
     )
     write_metrics(quality, measures)
     write_table(sampled_pairs, shown, SampledPair)

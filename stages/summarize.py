@@ -4,7 +4,7 @@ import logging
 
 from augqa import tracking
 from augqa.params import load_params
-from augqa.report.assembling import Inputs, assemble, write_results
+from augqa.report.assembling import Inputs, Measured, assemble, write_results
 from augqa.stage import Input, Output, run
 
 log = logging.getLogger("augqa")
@@ -14,6 +14,7 @@ def summarize(
     predictions: Input,
     clusters: Input,
     written: Input,
+    test: Input,
     evaluations: Input,
     blends: Input,
     gates: Input,
@@ -28,27 +29,37 @@ def summarize(
     headline: Output,
     plots: Output,
     report: Output,
+    cases: Output,
 ) -> str:
     """Read what every recipe in force scored; write what it shows; log the table."""
     made = assemble(
         load_params(),
         Inputs(
+            measured=Measured(
+                evaluations=evaluations,
+                blends=blends,
+                gates=gates,
+                prepare=prepare,
+                contexts=contexts,
+                pairs=pairs,
+                filters=filters,
+                quality=quality,
+            ),
             predictions=predictions,
             clusters=clusters,
             written=written,
-            evaluations=evaluations,
-            blends=blends,
-            gates=gates,
-            prepare=prepare,
-            contexts=contexts,
-            pairs=pairs,
-            filters=filters,
-            quality=quality,
+            test=test,
             sampled_pairs=sampled_pairs,
         ),
     )
     text = write_results(
-        made, summary=summary, evidence=evidence, headline=headline, plots=plots, report=report
+        made,
+        summary=summary,
+        evidence=evidence,
+        headline=headline,
+        plots=plots,
+        report=report,
+        cases=cases,
     )
     tracking.close_study(
         tracking.Closing(

@@ -1,12 +1,6 @@
 """The page of a gate: what it says, and that nothing in it runs or is fetched."""
 
-import shutil
-import subprocess
-import threading
-from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +10,8 @@ from augqa.errors import DataError
 from augqa.records import QAExample
 from augqa.report.gate_page import verdict, write_gate_page
 from augqa.tables import write_table
+from tests.browser import HOSTILE, dom, needs_chromium, served
 from tests.examples import example
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-
-HOSTILE = (
-    "<script>document.title='ran'; fetch('/stolen')</script>"
-    "<img src='/stolen.png' onerror=\"document.title='ran'\">"
-    "</dd></article><iframe src='/stolen.html'></iframe>\x00\x1b[31m who?"
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,66 +81,10 @@ def test_markup_of_a_row_is_text(tmp_path: Path) -> None:
     assert "\x1b" not in html
 
 
-class Listening(SimpleHTTPRequestHandler):
-    """Serves a folder and keeps what was asked for."""
-
-    asked: list[str]
-
-    def do_GET(self) -> None:
-        self.asked.append(self.path)
-        super().do_GET()
-
-    def log_message(self, format: str, *args: Any) -> None:
-        """Say nothing."""
-
-
-@pytest.fixture
-def served(tmp_path: Path) -> Iterator[tuple[str, list[str]]]:
-    asked: list[str] = []
-    handler = type("Handler", (Listening,), {"asked": asked})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(handler, directory=str(tmp_path)))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}", asked
-    server.shutdown()
-
-
-def dom_in_browser(url: str, profile: Path) -> str:
-    assert CHROMIUM is not None
-    done = subprocess.run(
-        [
-            CHROMIUM,
-            *("--headless", "--no-sandbox", "--disable-gpu", "--no-first-run"),
-            *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
-            *(f"--user-data-dir={profile}", "--virtual-time-budget=3000", "--dump-dom", url),
-        ],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
-    return done.stdout
-
-
-@pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed (Debian: chromium)")
-def test_nothing_on_a_hostile_page_runs_and_no_request_leaves(
-    tmp_path: Path, served: tuple[str, list[str]]
-) -> None:
-    address, asked = served
+@needs_chromium
+def test_nothing_on_a_hostile_page_runs_and_no_request_leaves(tmp_path: Path) -> None:
     page(tmp_path, Found(), Found(name=HOSTILE, promise=HOSTILE), question=HOSTILE)
-    dom = dom_in_browser(f"{address}/gates/kept.html", tmp_path / "profile")
-    assert "<title>augqa: gate on kept</title>" in dom
+    with served(tmp_path) as (address, asked):
+        shown = dom(f"{address}/gates/kept.html", tmp_path / "profile")
+    assert "<title>augqa: gate on kept</title>" in shown
     assert asked == ["/gates/kept.html"]
-
-
-@pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed (Debian: chromium)")
-def test_the_browser_would_tell_if_a_script_ran(
-    tmp_path: Path, served: tuple[str, list[str]]
-) -> None:
-    # What the test above relies on: the same text, unescaped, runs and asks the server.
-    address, asked = served
-    text = f"<title>calm</title><p>{HOSTILE}</p>"
-    (tmp_path / "open.html").write_text(text, encoding="utf-8")
-    dom = dom_in_browser(f"{address}/open.html", tmp_path / "profile")
-    assert "<title>ran</title>" in dom
-    assert "/stolen" in asked

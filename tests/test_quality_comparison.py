@@ -17,7 +17,7 @@ from augqa.quality.comparison import (
     two_sample_aucs,
     vocabulary,
 )
-from augqa.records import QAExample, Rejection
+from augqa.records import QAExample, Rejection, RoundTripAnswer
 from tests.examples import example
 
 
@@ -141,7 +141,7 @@ def test_half_of_the_pairs_to_look_at_are_rejected_ones(
 ) -> None:
     pairs = [example(f"p{n}") for n in range(n_kept + n_rejected)]
     dropped = [Rejection(id=f"p{n}", reason="too_odd", detail="7") for n in range(n_rejected)]
-    shown = chosen_pairs(pairs, dropped, n=6, seed=1)
+    shown = chosen_pairs(pairs, dropped, seeds=[], round_trip=[], n=6, seed=1)
     assert (sum(row.kept for row in shown), sum(not row.kept for row in shown)) == expected
     assert {(row.reason, row.detail) for row in shown if not row.kept} == {("too_odd", "7")}
     assert {row.reason for row in shown if row.kept} <= {None}
@@ -152,6 +152,27 @@ def test_a_larger_sample_holds_the_smaller_one() -> None:
 
     def ids(n: int) -> Sequence[str]:
         dropped = [Rejection(id=f"p{i}", reason="too_odd") for i in range(20)]
-        return [row.id for row in chosen_pairs(pairs, dropped, n=n, seed=3)]
+        return [
+            row.id for row in chosen_pairs(pairs, dropped, seeds=[], round_trip=[], n=n, seed=3)
+        ]
 
     assert set(ids(4)) < set(ids(10))
+
+
+def test_a_pair_to_look_at_has_its_seed_question_and_what_the_round_trip_answered() -> None:
+    pairs = [example("train/7/c0/p1"), example("8/c0/p0")]
+    (first, second) = chosen_pairs(
+        pairs,
+        [],
+        # An id may hold slashes of its own: the longest beginning counts.
+        seeds=[example("train"), example("train/7", question="Which novel did she write?")],
+        round_trip=[RoundTripAnswer(id="train/7/c0/p1", text="Shelley", score=3.0, f1=66.7)],
+        n=2,
+        seed=1,
+    )
+    by_id = {row.id: row for row in (first, second)}
+    asked, other = by_id["train/7/c0/p1"], by_id["8/c0/p0"]
+    assert asked.seed_question == "Which novel did she write?"
+    assert (asked.round_trip_answer, asked.round_trip_f1) == ("Shelley", 66.7)
+    assert asked.context[asked.answer_start :].startswith(asked.answer)
+    assert (other.seed_question, other.round_trip_answer, other.round_trip_f1) == ("", None, None)

@@ -1,19 +1,15 @@
 import dataclasses
-import re
 from typing import Any
 
 import pytest
 
 from augqa.errors import DataError
-from augqa.records import SampledPair
 from augqa.report import table_text
 from augqa.report.findings import Findings, Row
-from augqa.report.page import Provenance, fact_texts, page
-from augqa.report.plots import by_generated_fraction, f1_by_set, funnel, question_words
-from augqa.report.quality import quality_tables
+from augqa.report.page import fact_texts
+from augqa.report.plots import f1_by_set
 from augqa.report.results import (
     Results,
-    gate,
     gather,
     results_of_summary,
     step,
@@ -27,7 +23,8 @@ from augqa.report.robustness import (
 )
 from augqa.report.table import is_best, report_text, signed
 from augqa.test_sets import ANCHORS, LINES, SQUAD_TRAIN, ReportedSet
-from tests.examples import SETS, SHIFTS, quality_metrics, reported
+from tests import example_pages
+from tests.examples import SETS, SHIFTS, reported
 
 Scores = dict[str, float]
 
@@ -51,14 +48,14 @@ def found(
     n: int = 52,
     test_sets: tuple[ReportedSet, ...] = reported(),
 ) -> Results:
-    n_seed_questions = len(next(iter(per_regime.values())))
+    n_seeds = len(next(iter(per_regime.values())))
     return gather(
         {
             regime: {seed: evaluation(f1s, n=n) for seed, f1s in enumerate(runs, 1)}
             for regime, runs in per_regime.items()
         },
         {regime: blend() for regime in per_regime},
-        seeds=range(1, n_seed_questions + 1),
+        seeds=range(1, n_seeds + 1),
         test_sets=test_sets,
     )
 
@@ -67,15 +64,6 @@ TWO = {
     "real": [{"squad": 40.0, "new_wiki": 30.0, "amazon": 20.0}],
     "mix": [{"squad": 39.0, "new_wiki": 33.0, "amazon": 21.2}],
 }
-PROVENANCE = Provenance(
-    source="the project's own sample",
-    sample=True,
-    trained_on=None,
-    reader="all-MiniLM-L6-v2",
-    language_model="SmolLM2-135M-Instruct",
-    provider="embedded",
-    question_generator="SmolLM2-135M-Instruct",
-)
 SAID = Findings(
     finding="mix: not shown: +2.1 F1 on the mean of 2 shifts.",
     visible="a true difference of 3.0 F1 would be seen in four studies of five",
@@ -95,62 +83,6 @@ SAID = Findings(
     edges=("Every recipe had one training.",),
     remarks=("real stays.",),
 )
-STEPS = [
-    step("seed questions", {"n_seed_questions": 60}, count="n_seed_questions"),
-    step(
-        "contexts",
-        {"n_contexts": 57, "n_failed": {"empty": 1, "truncated": 2}, "prompt_tokens": 8400},
-        count="n_contexts",
-        dropped="n_failed",
-    ),
-]
-SAMPLED_PAIRS = [
-    SampledPair(
-        id="q1/c1/p0",
-        kept=True,
-        reason=None,
-        detail="",
-        question="Who <b>won</b>?",
-        answer="Ada",
-        context="Ada won.",
-    ),
-    SampledPair(
-        id="q1/c1/p1",
-        kept=False,
-        reason="answer_in_question",
-        detail="Ada",
-        question="Did Ada win?",
-        answer="Ada",
-        context="Ada won.",
-    ),
-]
-GATES = [
-    gate(
-        "kept",
-        {
-            "gates/kept.html": {
-                "success": True,
-                "n_rows": 57,
-                "expectations": {
-                    "ids_are_unique": {"success": True, "severity": "critical"},
-                    "questions_look_asked": {"success": False, "severity": "warning"},
-                },
-            }
-        },
-    )
-]
-
-
-def page_of(results: Results, **provenance: Any) -> str:
-    return page(
-        results,
-        said=SAID,
-        provenance=dataclasses.replace(PROVENANCE, **provenance),
-        steps=STEPS,
-        gates=GATES,
-        quality=quality_tables(quality_metrics()),
-        sampled_pairs=SAMPLED_PAIRS,
-    )
 
 
 # -- gathering ---------------------------------------------------------------------------------
@@ -297,7 +229,7 @@ def test_where_nothing_was_published_there_is_a_dash() -> None:
     assert lines["bert-base-uncased"][1:] == ["88.2", "86.8", "85.8", "75.1", "77.0", "–", "–"]
     robustness = text[text.index("Effective robustness") :].splitlines()
     assert robustness[2].split() == ["real", "+1.6", "+1.6", "+9.9", "+9.6", "–"]
-    html = page_of(results, sample=False, trained_on=SQUAD_TRAIN, reader="roberta-base")
+    html = example_pages.report_page(found=results)
     assert "<td>–</td>" in html
     assert all(anchor_mean_shift(anchor, results) is None for anchor in ANCHORS)
 
@@ -320,7 +252,7 @@ def test_a_stress_test_is_in_no_mean_and_stands_apart() -> None:
     assert "noise" not in text[0]
     (n,) = (n for n, line in enumerate(text) if line.split() == ["stress", "tests", "noise"])
     assert text[n + 2].split() == ["real", "2.5/5.0"]
-    html = page_of(results)
+    html = example_pages.report_page(found=results)
     assert '<h3 id="stress">Stress tests</h3>' in html
     assert "Title of noise" in html
     assert [record["set"] for record in f1_by_set(results)] == ["squad", "nyt"]
@@ -440,127 +372,3 @@ def test_the_best_is_marked_as_the_reader_sees_it(
 @pytest.mark.parametrize(("value", "text"), [(1.25, "+1.2"), (-0.04, "0.0"), (-3.0, "-3.0")])
 def test_a_difference_has_a_sign_unless_it_is_none(value: float, text: str) -> None:
     assert signed(value) == text
-
-
-# -- plots -------------------------------------------------------------------------------------
-
-
-def test_plot_records_are_flat_and_in_the_order_of_the_table() -> None:
-    records = f1_by_set(found(TWO))
-    assert [record["bar"] for record in records[:3]] == [
-        "squad, real",
-        "squad, mix",
-        "new_wiki, real",
-    ]
-    assert records[1]["f1"] == 39.0
-    assert by_generated_fraction(found(TWO))[1] == {
-        "regime": "mix",
-        "n_examples": 40,
-        "generated_fraction": 0.25,
-        "mean_shift_f1": pytest.approx(27.1),
-    }
-    assert funnel(STEPS) == [{"step": "seed questions", "n": 60}, {"step": "contexts", "n": 57}]
-
-
-# -- the page ----------------------------------------------------------------------------------
-
-
-def test_the_page_needs_nothing_beside_it() -> None:
-    html = page_of(found(TWO))
-    assert "<script" not in html
-    assert not re.search(
-        r"https?:|//[a-z]|@import|url\(|<link(?! rel=\"icon\" href=\"data:,\")", html
-    )
-    assert re.findall(r'(?:href|src)="([^"]*)"', html) == ["data:,", "gates/kept.html"]
-
-
-def test_equal_results_give_equal_pages() -> None:
-    assert page_of(found(TWO)) == page_of(found(TWO))
-
-
-def test_the_page_escapes_names() -> None:
-    html = page_of(found(TWO), reader="<img src=x onerror=alert(1)>")
-    assert "<img" not in html
-    assert "&lt;img src=x onerror=alert(1)&gt;" in html
-
-
-def test_the_page_says_when_the_scores_mean_nothing() -> None:
-    assert "say nothing about the method" in page_of(found(TWO))
-    assert "say nothing about the method" not in page_of(found(TWO), sample=False)
-
-
-def test_the_page_marks_anchors_that_are_not_comparable() -> None:
-    assert "Published, not comparable" in page_of(found(TWO))
-    html = page_of(found(TWO), sample=False, trained_on=SQUAD_TRAIN, reader="roberta-base")
-    assert ">Published</th>" in html
-    assert "not comparable" not in html
-
-
-def test_the_page_shows_finding_drops_and_warnings() -> None:
-    html = page_of(found(TWO))
-    assert SAID.finding in html
-    assert SAID.edges[0] in html
-    assert "Not available: nyt, reddit." in html
-    assert "Dropped: 2 truncated, 1 empty." in html
-    assert "questions_look_asked (warning)" in html
-
-
-@pytest.mark.parametrize(
-    "per_regime", [{"real": [{"squad": 5.0}]}, {"real": [{"nyt": 80.0}], "mix": [{"nyt": 0.0}]}]
-)
-def test_the_page_stands_with_little_to_show(per_regime: dict[str, list[Scores]]) -> None:
-    assert page_of(found(per_regime), sample=False).endswith("</html>\n")
-
-
-def test_bars_stay_inside_the_chart() -> None:
-    html = page_of(found({"real": [{"squad": 100.0, "nyt": 0.0}]}))
-    widths = [float(x) for x in re.findall(r'(?:x1|x2|width)="([\d.]+)%"', html)]
-    assert widths
-    assert max(widths) <= 100
-    assert 'class="bar real" x="0" y="28" width="66.0%"' in html
-
-
-def test_quality_stands_beside_real_data() -> None:
-    tables = {table.title: table for table in quality_tables(quality_metrics())}
-    seeded = tables["Contexts and their seed questions"]
-    assert seeded.columns == ("real", "shuffled", "generated", "kept")
-    assert dict(seeded.rows)["Similarity to the seed question"] == ("0.61", "0.07", "0.43", "0.44")
-    assert dict(seeded.rows)["Contexts that hold a seed answer"] == ("6 %",) * 4
-    contexts = dict(tables["Contexts"].rows)
-    assert contexts["Distinct words in 2,500 words"] == ("50 %",) * 3
-    assert contexts["Texts"] == ("1,500",) * 3
-    words = tables["Question words"].rows  # by real share, other last
-    assert [label for label, _ in words] == ["what", "when", "other"]
-    assert [label for label, _ in tables["Answers"].rows][1:4] == [
-        "1 word",
-        "4 to 5 words",
-        "over 10 words",
-    ]
-    apart = tables["How well a classifier tells contexts apart"]
-    assert apart.rows == (
-        ("real (1,000 texts each)", ("–", "0.85", "0.80")),
-        ("amazon (20 texts each)", ("0.97", "0.91", "–")),
-    )
-
-
-def test_quality_without_a_part_names_it() -> None:
-    metrics = quality_metrics()
-    del metrics["two_sample_auc"]["questions"]
-    with pytest.raises(DataError, match="quality: no 'questions' in it, found contexts"):
-        quality_tables(metrics)
-
-
-def test_pairs_to_look_at_are_shown_as_text_with_their_reasons() -> None:
-    shown = page_of(found(TWO))
-    assert "1 kept and 1 rejected ones" in shown
-    assert "Who &lt;b&gt;won&lt;/b&gt;?" in shown
-    assert "answer in question" in shown
-    assert "answer_in_question" not in shown
-
-
-def test_question_words_are_one_record_a_word_and_set() -> None:
-    records = question_words(quality_metrics())
-    bars = [record["bar"] for record in records]
-    assert bars[:3] == ["other, real", "other, generated", "other, kept"]
-    assert len(bars) == 9
-    assert records[-1] == {"bar": "when, kept", "word": "when", "set": "kept", "fraction": 0.0}

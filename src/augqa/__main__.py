@@ -7,6 +7,7 @@ import typer
 from augqa.commands.documentation import docs
 from augqa.commands.explaining import explain
 from augqa.commands.inputs import check, data, profile
+from augqa.commands.reporting import report
 from augqa.commands.responses import cache
 from augqa.commands.results import results, table
 from augqa.commands.running import grow, run
@@ -33,6 +34,7 @@ for command in (
     gather,
     explain,
     results,
+    report,
     docs,
 ):
     app.command()(command)

@@ -191,18 +191,27 @@ class SampledPair:
         kept: Whether it passed the filters.
         reason: Why it did not, in snake_case; None for a kept one.
         detail: The value that decided.
+        seed_question: The real question its context was written for, or stands on; empty where it
+            is not known.
         question: Its question.
         answer: Its answer.
+        answer_start: Offset of the answer in the context, in characters.
         context: Its context.
+        round_trip_answer: What the round-trip reader answered; None where it was not asked.
+        round_trip_f1: F1 of that answer against the pair's own, in percent.
     """
 
     id: str
     kept: bool
     reason: str | None
     detail: str
+    seed_question: str
     question: str
     answer: str
+    answer_start: int
     context: str
+    round_trip_answer: str | None
+    round_trip_f1: float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,10 +8,12 @@ from pathlib import Path
 import typer
 
 from augqa.commands.inputs import PARAMS, PROFILES
+from augqa.commands.reporting import CASES, PAGE, report
 from augqa.errors import DataError, ParamsError
 from augqa.metrics import read_metrics
 from augqa.params import load_params
 from augqa.report import table_text
+from augqa.report.template import write_page
 from augqa.test_sets import reported_sets
 
 RESULTS = Path("docs/results")
@@ -43,10 +45,15 @@ def results(name: str) -> None:
         )
     folder = RESULTS / name
     folder.mkdir(parents=True, exist_ok=True)
-    for file in (Path("params.yaml"), Path("dvc.lock"), Path("report/index.html")):
-        shutil.copyfile(file, folder / file.name.replace("index", "report"))
+    for file in (Path("params.yaml"), Path("dvc.lock")):
+        shutil.copyfile(file, folder / file.name)
+    # The page of the run leads back to it under another name.
+    cases = Path("report/pairs.html").read_text(encoding="utf-8")
+    write_page(folder / CASES, cases.replace('href="index.html"', f'href="{PAGE}"'))
     shutil.rmtree(folder / "metrics", ignore_errors=True)
     shutil.copytree("metrics", folder / "metrics")
+    # Not the page of the run, which leads to pages of the gates that are not kept.
+    report(folder)
     commit = subprocess.run(
         ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
     )
@@ -55,7 +62,7 @@ def results(name: str) -> None:
         f" {commit.stdout.strip() or 'unknown'}, kept by `make results NAME={name}`.\n\n"
         f"```text\n{_table(Path('metrics/summary.json'), Path('metrics/evidence.json'))}\n```\n\n"
         "[params.yaml](params.yaml), [dvc.lock](dvc.lock), [metrics](metrics), page:"
-        " [report.html](report.html)\n",
+        " [report.html](report.html), [single pairs](pairs.html)\n",
         encoding="utf-8",
     )
     typer.echo(f"{folder} holds the run")

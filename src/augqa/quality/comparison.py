@@ -25,7 +25,7 @@ from augqa.quality.measures import (
     two_sample_auc,
     vocabulary_growth,
 )
-from augqa.records import QAExample, Rejection, SampledPair
+from augqa.records import QAExample, Rejection, RoundTripAnswer, SampledPair
 from augqa.sampling import choose, rank
 from augqa.sentences import words
 
@@ -211,7 +211,13 @@ def one_a_context(examples: Iterable[QAExample], *, seed: int) -> list[QAExample
 
 
 def chosen_pairs(
-    pairs: Iterable[QAExample], rejections: Iterable[Rejection], *, n: int, seed: int
+    pairs: Iterable[QAExample],
+    rejections: Iterable[Rejection],
+    *,
+    seeds: Iterable[QAExample],
+    round_trip: Iterable[RoundTripAnswer],
+    n: int,
+    seed: int,
 ) -> list[SampledPair]:
     """Return `n` pairs to look at, half of them rejected ones, kept ones first.
 
@@ -220,6 +226,8 @@ def chosen_pairs(
     Args:
         pairs: All pairs before the filters.
         rejections: Those the filters dropped.
+        seeds: The seed questions; the id of a pair begins with that of its seed.
+        round_trip: What the round-trip reader answered.
         n: Pairs wanted.
         seed: Chooses them.
     """
@@ -228,18 +236,31 @@ def chosen_pairs(
     kept = choose(by_id.keys() - dropped.keys(), None, seed=seed)
     rejected = choose(by_id.keys() & dropped.keys(), None, seed=seed)
     n_rejected = min(len(rejected), max(n // 2, n - len(kept)))
+    asked = {row.id: row.question for row in seeds}
+    answered = {row.id: row for row in round_trip}
     return [
         SampledPair(
             id=id_,
             kept=id_ not in dropped,
             reason=dropped[id_].reason if id_ in dropped else None,
             detail=dropped[id_].detail if id_ in dropped else "",
+            seed_question=_of_seed(id_, asked),
             question=by_id[id_].question,
             answer=by_id[id_].answers[0].text,
+            answer_start=by_id[id_].answers[0].start,
             context=by_id[id_].context,
+            round_trip_answer=answered[id_].text if id_ in answered else None,
+            round_trip_f1=answered[id_].f1 if id_ in answered else None,
         )
         for id_ in [*kept[: n - n_rejected], *rejected[:n_rejected]]
     ]
+
+
+def _of_seed(id_: str, asked: Mapping[str, str]) -> str:
+    # An id may hold slashes of its own: the longest beginning that is a seed's counts.
+    parts = id_.split("/")
+    heads = ("/".join(parts[:k]) for k in range(len(parts), 0, -1))
+    return next((asked[head] for head in heads if head in asked), "")
 
 
 def _in_order(texts: Sequence[str], *, seed: int) -> list[str]:

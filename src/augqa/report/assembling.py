@@ -1,39 +1,49 @@
 """From the files of the stages to everything that is shown: one record, then the files of it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from augqa.blends import Recipe
 from augqa.evidence import Evidence, Study, as_metrics, gather
+from augqa.evidence.reading import evidence_of
 from augqa.metrics import Metrics, read_metrics, write_metrics
 from augqa.params import Params
 from augqa.question_generator import question_generator_title
-from augqa.records import GeneratedContext, SampledPair
+from augqa.records import GeneratedContext, Prediction, QAExample, QuestionScore, SampledPair
 from augqa.report import results
 from augqa.report.findings import Findings, findings_metrics, findings_of
-from augqa.report.page import Provenance, page
+from augqa.report.page import Provenance, cost_of, page
+from augqa.report.pairs import DisputedQuestion, disputed_questions, pairs_page
 from augqa.report.plots import by_generated_fraction, f1_by_set, funnel, question_words
-from augqa.report.quality import quality_tables
+from augqa.report.quality import quality_of
 from augqa.report.results import BASELINE, Gate, Results, Step, gate, needed, step, summary_metrics
 from augqa.report.table import report_text
 from augqa.report.template import write_page
 from augqa.study.headline import headline
 from augqa.study.planning import cost_per_pair, plan_of, size_edges
-from augqa.study.reading import mentioned_articles, read_study
+from augqa.study.reading import mentioned_articles, read_study, run_folder
 from augqa.tables import iterate_table, read_table
-from augqa.test_sets import FileSource, SampleSource, Source, published_as, reported_sets
+from augqa.test_sets import (
+    FileSource,
+    ReportedSet,
+    SampleSource,
+    Source,
+    published_as,
+    reported_sets,
+)
 from augqa.timing import seconds_of
+
+# Test questions to look at on which the two recipes of the headline differ most. # our choice
+_N_DISPUTED = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Inputs:
-    """Where the stages wrote what they measured."""
+class Measured:
+    """Where the stages wrote what they measured: small files, kept in git."""
 
-    predictions: Path
-    clusters: Path
-    written: Path
     evaluations: Path
     blends: Path
     gates: Path
@@ -42,6 +52,26 @@ class Inputs:
     pairs: Path
     filters: Path
     quality: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inputs:
+    """Where the stages wrote all that is shown.
+
+    Attributes:
+        measured: The small files.
+        predictions: Answers and scores, a folder a run.
+        clusters: Articles of the test questions.
+        written: Generated contexts.
+        test: The test sets.
+        sampled_pairs: Pairs to look at.
+    """
+
+    measured: Measured
+    predictions: Path
+    clusters: Path
+    written: Path
+    test: Path
     sampled_pairs: Path
 
 
@@ -60,6 +90,7 @@ class Assembled:
         gates: What the gates found.
         quality: What metrics/quality.json holds.
         sampled_pairs: Pairs to look at.
+        disputed: Test questions to look at.
     """
 
     results: Results
@@ -72,6 +103,7 @@ class Assembled:
     gates: tuple[Gate, ...]
     quality: Metrics
     sampled_pairs: tuple[SampledPair, ...]
+    disputed: tuple[DisputedQuestion, ...]
 
 
 def assemble(params: Params, at: Inputs) -> Assembled:
@@ -84,10 +116,8 @@ def assemble(params: Params, at: Inputs) -> Assembled:
         DataError: If a file is missing, or two do not belong together.
         EvidenceError: If runs cannot be compared.
     """
-    recipes = {name: params.blend[name] for name in (BASELINE, *params.regimes)}
-    prepared = read_metrics(at.prepare)
-    content = needed(prepared, "content", str(at.prepare))
-    test_sets = reported_sets(params.data.test_sets, content)
+    recipes = _recipes(params)
+    test_sets = _test_sets(params, at.measured)
     study = read_study(
         at.predictions,
         at.clusters,
@@ -95,52 +125,84 @@ def assemble(params: Params, at: Inputs) -> Assembled:
         seeds=params.training_seeds,
         test_sets=test_sets,
     )
-    sizes = {name: read_metrics(at.blends / f"{name}.json") for name in recipes}
-    evaluations = {
-        name: {seed: read_metrics(at.evaluations / f"{name}-{seed}.json") for seed in seeds}
-        for name, seeds in study.seeds.items()
-    }
-    found = results.gather(evaluations, sizes, seeds=params.training_seeds, test_sets=test_sets)
-    run_keys = {
-        name: tuple(
-            needed(run, "run_key", f"evaluation of {name}, seed {seed}")
-            for seed, run in by_seed.items()
-        )
-        for name, by_seed in evaluations.items()
-    }
-    steps = _steps(prepared, at)
-    evidence = _evidence(params, at, study, recipes=recipes, sizes=sizes, found=found)
-    return Assembled(
-        results=found,
-        evidence=evidence,
-        said=findings_of(evidence, stress=found.stress),
-        headline=headline(
-            evidence,
-            n_kept=steps[-1].n,
-            seconds=[seconds_of(key) for keys in run_keys.values() for key in keys],
-        ),
+    found, run_keys = _results(params, at.measured, study.seeds)
+    evidence = _evidence(params, at, study, recipes=recipes, found=found)
+    numbers = headline(
+        evidence,
+        n_kept=_steps(at.measured)[-1].n,
+        seconds=[seconds_of(key) for keys in run_keys.values() for key in keys],
+    )
+    made = _assembled(
+        params,
+        at.measured,
+        found=found,
         run_keys=run_keys,
-        provenance=_provenance(params, trained_on=published_as(content.get("train"))),
-        steps=steps,
-        gates=_gates(params, at, recipes),
-        quality=read_metrics(at.quality),
+        evidence=evidence,
+        numbers=numbers,
+    )
+    return replace(
+        made,
         sampled_pairs=tuple(read_table(at.sampled_pairs, SampledPair)),
+        disputed=tuple(_disputed(at, study, evidence)),
+    )
+
+
+def assemble_kept(params: Params, at: Measured, *, evidence: Path, headline: Path) -> Assembled:
+    """Read the same from numbers that were kept, without scores, texts and gate pages.
+
+    Raises:
+        DataError: If a file is missing, or is of another version.
+    """
+    kept = needed(read_metrics(evidence), "evidence", str(evidence))
+    said = evidence_of(kept, where=str(evidence))
+    seeds = {row.recipe: row.seeds for row in said.recipes}
+    found, run_keys = _results(params, at, seeds)
+    made = _assembled(
+        params,
+        at,
+        found=found,
+        run_keys=run_keys,
+        evidence=said,
+        numbers=read_metrics(headline),
+    )
+    return replace(made, gates=tuple(replace(gate, pages=()) for gate in made.gates))
+
+
+def report_page(
+    made: Assembled,
+    *,
+    pairs_page: str | None,
+    commit: str | None = None,
+    date: str | None = None,
+) -> str:
+    """Return the report page; the arguments are those of `page`."""
+    n_trainings = sum(len(row.runs) for row in made.results.regimes)
+    return page(
+        made.results,
+        made.evidence,
+        provenance=made.provenance,
+        cost=cost_of(made.steps, n_trainings=n_trainings, seconds=made.headline.get("seconds")),
+        steps=made.steps,
+        gates=made.gates,
+        quality=quality_of(made.quality),
+        pairs_page=pairs_page,
+        commit=commit,
+        date=date,
     )
 
 
 def write_results(
-    made: Assembled, *, summary: Path, evidence: Path, headline: Path, plots: Path, report: Path
+    made: Assembled,
+    *,
+    summary: Path,
+    evidence: Path,
+    headline: Path,
+    plots: Path,
+    report: Path,
+    cases: Path,
 ) -> str:
-    """Write summary, evidence, headline, plots and page; return the text for a terminal."""
-    shown = page(
-        made.results,
-        said=made.said,
-        provenance=made.provenance,
-        steps=made.steps,
-        gates=made.gates,
-        quality=quality_tables(made.quality),
-        sampled_pairs=made.sampled_pairs,
-    )
+    """Write summary, evidence, headline, plots and pages; return the text for a terminal."""
+    shown = report_page(made, pairs_page=cases.name)
     write_metrics(summary, summary_metrics(made.results))
     write_metrics(
         evidence, {"evidence": as_metrics(made.evidence), "words": findings_metrics(made.said)}
@@ -154,6 +216,7 @@ def write_results(
     ):
         write_metrics(plots / f"{name}.json", {name: records})
     write_page(report, shown)
+    write_page(cases, pairs_page(made.sampled_pairs, made.disputed))
     return report_text(
         made.results,
         made.said,
@@ -163,15 +226,104 @@ def write_results(
     )
 
 
+def _recipes(params: Params) -> dict[str, Recipe]:
+    return {name: params.blend[name] for name in (BASELINE, *params.regimes)}
+
+
+def _content(at: Measured) -> Mapping[str, str]:
+    content: Mapping[str, str] = needed(read_metrics(at.prepare), "content", str(at.prepare))
+    return content
+
+
+def _test_sets(params: Params, at: Measured) -> tuple[ReportedSet, ...]:
+    return tuple(reported_sets(params.data.test_sets, _content(at)))
+
+
+def _results(
+    params: Params, at: Measured, seeds: Mapping[str, Iterable[int]]
+) -> tuple[Results, dict[str, tuple[str, ...]]]:
+    """Return the results of the runs that have scores, and the keys of their trainings."""
+    evaluations = {
+        name: {seed: read_metrics(at.evaluations / f"{name}-{seed}.json") for seed in of_recipe}
+        for name, of_recipe in seeds.items()
+    }
+    found = results.gather(
+        evaluations,
+        _sizes(params, at),
+        seeds=params.training_seeds,
+        test_sets=_test_sets(params, at),
+    )
+    run_keys = {
+        name: tuple(
+            needed(run, "run_key", f"evaluation of {name}, seed {seed}")
+            for seed, run in by_seed.items()
+        )
+        for name, by_seed in evaluations.items()
+    }
+    return found, run_keys
+
+
+def _sizes(params: Params, at: Measured) -> dict[str, Metrics]:
+    return {name: read_metrics(at.blends / f"{name}.json") for name in _recipes(params)}
+
+
+def _assembled(
+    params: Params,
+    at: Measured,
+    *,
+    found: Results,
+    run_keys: Mapping[str, tuple[str, ...]],
+    evidence: Evidence,
+    numbers: Mapping[str, Any],
+) -> Assembled:
+    return Assembled(
+        results=found,
+        evidence=evidence,
+        said=findings_of(evidence, stress=found.stress),
+        headline=numbers,
+        run_keys=run_keys,
+        provenance=_provenance(params, trained_on=published_as(_content(at).get("train"))),
+        steps=_steps(at),
+        gates=_gates(params, at),
+        quality=read_metrics(at.quality),
+        sampled_pairs=(),
+        disputed=(),
+    )
+
+
+def _disputed(at: Inputs, study: Study, evidence: Evidence) -> list[DisputedQuestion]:
+    """Return test questions on which the two recipes of the headline differ most."""
+    if not evidence.primary or evidence.primary[0].overall is None:
+        return []
+    planned = evidence.primary[0].planned
+    recipes = planned.recipe, planned.against
+    questions: dict[str, Sequence[QAExample]] = {}
+    scores: dict[str, dict[str, list[float]]] = {recipe: {} for recipe in recipes}
+    answers: dict[str, dict[str, list[str]]] = {recipe: {} for recipe in recipes}
+    for name in study.sets:
+        by_id = {row.id: row for row in read_table(at.test / f"{name}.parquet", QAExample)}
+        ids: list[str] = []
+        for recipe in recipes:
+            folders = [run_folder(at.predictions, recipe, seed) for seed in study.seeds[recipe]]
+            runs = [read_table(run / f"{name}.parquet", QuestionScore) for run in folders]
+            ids = [row.id for row in runs[0]]
+            scores[recipe][name] = [fmean(row.f1 for row in of) for of in zip(*runs, strict=True)]
+            said = read_table(folders[0].parent / f"{name}.parquet", Prediction)
+            texts = {row.id: row.text for row in said}
+            answers[recipe][name] = [texts[id_] for id_ in ids]
+        questions[name] = [by_id[id_] for id_ in ids]
+    return disputed_questions(questions, scores, answers, recipes=recipes, n=_N_DISPUTED)
+
+
 def _evidence(
     params: Params,
     at: Inputs,
     study: Study,
     *,
     recipes: Mapping[str, Recipe],
-    sizes: Mapping[str, Metrics],
     found: Results,
 ) -> Evidence:
+    sizes, measured = _sizes(params, at.measured), at.measured
     mentioned = {}
     if params.study.mentioned_articles:
         texts = (row.text for row in iterate_table(at.written, GeneratedContext))
@@ -185,9 +337,9 @@ def _evidence(
         baseline=BASELINE,
         not_available=[n for n in found.not_available if found.of(n).role == "shift"],
         cost_per_pair=cost_per_pair(
-            read_metrics(at.contexts),
-            read_metrics(at.pairs),
-            n_kept=needed(read_metrics(at.filters), "n_kept", str(at.filters)),
+            read_metrics(measured.contexts),
+            read_metrics(measured.pairs),
+            n_kept=needed(read_metrics(measured.filters), "n_kept", str(measured.filters)),
         ),
         mentioned=mentioned,
     )
@@ -195,20 +347,20 @@ def _evidence(
     return replace(said, edges=(*said.edges, *size_edges(plan.primary, sizes)))
 
 
-def _steps(prepared: Metrics, at: Inputs) -> tuple[Step, ...]:
+def _steps(at: Measured) -> tuple[Step, ...]:
     hidden = ["test", "content", "n_repaired"]
     return (
-        step("seed questions", prepared, count="n_seed_questions", hidden=hidden),
+        step("seed questions", read_metrics(at.prepare), count="n_seed_questions", hidden=hidden),
         step("contexts", read_metrics(at.contexts), count="n_contexts", dropped="n_failed"),
         step("pairs", read_metrics(at.pairs), count="n_pairs", dropped="n_rejected"),
         step("kept pairs", read_metrics(at.filters), count="n_kept", dropped="n_rejected"),
     )
 
 
-def _gates(params: Params, at: Inputs, recipes: Mapping[str, Recipe]) -> tuple[Gate, ...]:
+def _gates(params: Params, at: Measured) -> tuple[Gate, ...]:
     checked = {name: [name] for name in ("pool", "contexts", "pairs", "kept")} | {
         f"blend-{name}": [f"blend-{name}/{seed}" for seed in params.training_seeds]
-        for name in recipes
+        for name in _recipes(params)
     }
     return tuple(
         gate(

@@ -11,11 +11,19 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from augqa.errors import DataError
+from augqa.report.palette import DARK, LIGHT, css_variables
 from augqa.report.table import NONE, number, signed
 
 # Control characters other than tab and line break; and halves of surrogate pairs, which UTF-8
 # cannot hold. A browser shows nothing for the first, and a file cannot be written with the second.
 _UNSHOWN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+
+
+def tick_words(value: float) -> str:
+    """Return a tick of an axis as text: no more digits than it needs."""
+    text = f"{value:,.2f}".rstrip("0").rstrip(".") if value % 1 else f"{value:,.0f}"
+    return text.replace("-", "−")
+
 
 _environment = Environment(
     loader=PackageLoader("augqa.report", "."),
@@ -25,6 +33,9 @@ _environment = Environment(
     lstrip_blocks=True,
     keep_trailing_newline=True,
 )
+_environment.globals["light"] = css_variables(LIGHT)
+_environment.globals["dark"] = css_variables(DARK)
+_environment.filters["tick"] = tick_words
 _environment.filters["score"] = number
 _environment.filters["signed"] = lambda value: (
     NONE if value is None else signed(value).replace("-", "−")

@@ -1,0 +1,69 @@
+"""Command report: makes the page anew from numbers that were kept."""
+
+import subprocess
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from augqa.errors import DataError
+from augqa.params import load_params
+from augqa.report.assembling import Measured, assemble_kept, report_page
+from augqa.report.template import write_page
+
+PAGE, CASES = "report.html", "pairs.html"
+
+
+def report(
+    folder: Annotated[
+        Path, typer.Argument(help="a kept study, such as docs/results/cpu", metavar="STUDY")
+    ],
+) -> None:
+    """Make STUDY/report.html anew from its params and metrics, without training anything."""
+    metrics = folder / "metrics"
+    if not metrics.is_dir():
+        raise DataError(
+            f"{folder}: no kept study: there is no folder metrics in it. `augqa results NAME` keeps"
+            " a finished run."
+        )
+    made = assemble_kept(
+        load_params(folder / "params.yaml"),
+        Measured(
+            evaluations=metrics / "evaluate",
+            blends=metrics / "blend",
+            gates=metrics / "validation",
+            prepare=metrics / "prepare.json",
+            contexts=metrics / "generate_contexts.json",
+            pairs=metrics / "generate_pairs.json",
+            filters=metrics / "filter_pairs.json",
+            quality=metrics / "quality.json",
+        ),
+        evidence=metrics / "evidence.json",
+        headline=metrics / "headline.json",
+    )
+    commit, date = last_change(metrics)
+    cases = CASES if (folder / CASES).is_file() else None
+    write_page(folder / PAGE, report_page(made, pairs_page=cases, commit=commit, date=date))
+    typer.echo(f"{folder / PAGE}")
+
+
+def last_change(folder: Path) -> tuple[str | None, str | None]:
+    """Return the commit that last changed a folder, short, and its date.
+
+    None where git does not know: outside a repository, and for what is not committed yet.
+    """
+    told = _git(folder, "status", "--porcelain", "--", ".")
+    if told is None or told:
+        return None, None
+    words = (_git(folder, "log", "-1", "--format=%h %cs", "--", ".") or "").split()
+    return (words[0], words[1]) if len(words) == 2 else (None, None)
+
+
+def _git(folder: Path, *arguments: str) -> str | None:
+    try:
+        done = subprocess.run(
+            ["git", *arguments], cwd=folder, capture_output=True, text=True, check=False, timeout=30
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None

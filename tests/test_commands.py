@@ -205,7 +205,7 @@ def test_run_looks_at_params_before_dvc_does(project: Path) -> None:
 def test_check_tells_what_a_run_would_do(project: Path) -> None:
     done = augqa(project, "check")
     assert done.returncode == 0, done.stderr
-    assert "3 recipes (real, generated, mix), 1 training seeds, so 3 trainings" in done.stdout
+    assert "3 recipes (real, generated, mix), 1 training seed, so 3 trainings" in done.stdout
 
 
 @pytest.mark.parametrize("name", ["", "gpu", "../profiles/cpu"])

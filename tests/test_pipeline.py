@@ -224,7 +224,8 @@ def test_quality_is_measured_beside_real_data_and_pairs_are_shown(project: Proje
 
 def test_predictions_have_a_text_for_each_question(project: Project) -> None:
     folder = project.folder / "data" / "predictions" / "mix-1"
-    assert {path.stem for path in folder.iterdir()} == {"squad", "amazon"}
+    assert {path.stem for path in folder.glob("*.parquet")} == {"squad", "amazon"}
+    assert {path.stem for path in (folder / "scores").iterdir()} == {"squad", "amazon"}
     table = pq.read_table(folder / "amazon.parquet")
     assert table.schema.names == ["id", "text"]
     assert table.num_rows == 2

@@ -88,7 +88,8 @@ def check() -> None:
     n_trainings = len(regimes) * len(params.training_seeds)
     typer.echo(
         f"{PARAMS} is sound: {len(regimes)} recipes ({', '.join(regimes)}),"
-        f" {len(params.training_seeds)} training seeds, so {n_trainings} trainings"
+        f" {len(params.training_seeds)} training seed{'s' * (len(params.training_seeds) > 1)},"
+        f" so {n_trainings} trainings"
     )
     llm = params.llm
     if llm.provider != "embedded" and not os.environ.get(llm.api_key_env):

@@ -48,7 +48,8 @@ def test_an_axis_holds_all_values_between_its_first_and_last_tick(values: list[f
     assert axis.ticks[0] == pytest.approx(axis.low)
     assert axis.ticks[-1] == pytest.approx(axis.high)
     assert 2 <= len(axis.ticks) <= 8
-    assert all(axis.low - 1e-6 <= value <= axis.high + 1e-6 for value in values)
+    rounding = 1e-8 * (axis.high - axis.low)
+    assert all(axis.low - rounding <= value <= axis.high + rounding for value in values)
     places = [axis.at(value) for value in sorted(values)]
     assert places == sorted(places)
     assert 0 <= places[0] <= places[-1] <= 100

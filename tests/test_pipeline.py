@@ -217,9 +217,10 @@ def test_quality_is_measured_beside_real_data_and_pairs_are_shown(project: Proje
     assert quality["two_sample_auc"]["contexts"]["amazon"]["kept"] is None
     # Each generated context holds its seed's answer, and so does that of any other town.
     assert quality["seed_questions"]["shuffled"]["seed_answer_fraction"] == 1.0
-    page = (project.folder / "report" / "index.html").read_text(encoding="utf-8")
+    cards = (project.folder / "report" / "pairs.html").read_text(encoding="utf-8")
     n_kept = project.metrics("metrics/filter_pairs.json")["n_kept"]
-    assert f"{n_kept} kept and {8 - n_kept} rejected ones" in page
+    assert cards.count('<span class="soft">kept</span>') == n_kept
+    assert cards.count('<article class="card g') >= 8
 
 
 def test_predictions_have_a_text_for_each_question(project: Project) -> None:

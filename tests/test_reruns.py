@@ -74,7 +74,7 @@ def project(tmp_path: Path) -> Project:
 
 def test_words_in_report_tracking_and_docstrings_rerun_the_summary_alone(project: Project) -> None:
     project.edit("src/augqa/records.py", '"""A span of a context.', '"""A piece of a context.')
-    project.edit("src/augqa/tracking.py", '"champion"', '"best"')
+    project.edit("src/augqa/tracking/versions.py", '"champion"', '"best"')
     project.edit("src/augqa/stage.py", "(%.1f s)", "(%.2f s)")
     assert project.stages_of_other_code() == set()
     page = next(iter((project.folder / "src/augqa/report").glob("*.css")))

@@ -17,7 +17,7 @@ import yaml
 from mlflow.tracking import MlflowClient
 
 from augqa.errors import DataError
-from augqa.records import GoldTexts, Prediction, QAExample, RoundTripAnswer
+from augqa.records import Cluster, GoldTexts, Prediction, QAExample, RoundTripAnswer
 from augqa.tables import read_table, write_table
 from tests.examples import example
 from tests.readers import lessons
@@ -96,11 +96,19 @@ def train(project: Path, name: str = "model", tracking: FakeTracking | None = No
 
 
 def evaluate(project: Path, tracking: FakeTracking) -> dict[str, Any]:
+    for table in (project / "test").glob("*.parquet"):
+        # Each question is an article of its own.
+        rows = [
+            Cluster(id=e.id, context_id=e.context_id, article=e.id)
+            for e in read_table(table, QAExample)
+        ]
+        write_table(project / "clusters" / table.name, rows, Cluster)
     stage("evaluate", tracking)(
         regime="real",
         seed=1,
         model=project / "model",
         test=project / "test",
+        clusters=project / "clusters",
         predictions=project / "predictions",
         metrics=project / "evaluate.json",
     )
@@ -182,7 +190,9 @@ def test_processes_of_accelerate_launch_train_one_reader_and_write_it_once(proje
     }
     store = MlflowClient(tracking_uri=f"sqlite:///{project}/mlflow.db")
     runs = store.search_runs([e.experiment_id for e in store.search_experiments()])
-    assert [run.info.status for run in runs] == ["FINISHED"]
+    # The study that it stands below stays open until summarize.
+    trained = [run for run in runs if "mlflow.parentRunId" in run.data.tags]
+    assert [run.info.status for run in trained] == ["FINISHED"]
 
 
 def test_train_gives_the_same_bytes_again(project: Path) -> None:
@@ -279,5 +289,6 @@ def test_a_test_question_that_cannot_be_read_scores_nothing_and_counts(project: 
     long = [example(f"long{i}", question="who " * 126, answer="1818") for i in range(2)]
     write_table(project / "test/squad.parquet", long, QAExample)
     metrics = evaluate(project, FakeTracking())
-    assert metrics["sets"]["squad"] == {"exact_match": 0.0, "f1": 0.0, "n_questions": 2}
+    counts = {"n_questions": 2, "n_articles": 2}
+    assert metrics["sets"]["squad"] == {"exact_match": 0.0, "f1": 0.0, **counts}
     assert read_table(project / "predictions/squad.parquet", Prediction) == []

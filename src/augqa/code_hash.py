@@ -123,7 +123,7 @@ def code_behind(
     seen: set[str] = set()
     while todo:
         name = todo.pop()
-        if name in seen or name in REPORTING:
+        if name in seen or any(f"{name}.".startswith(f"{other}.") for other in REPORTING):
             continue
         seen.add(name)
         if name == CATALOGUE:

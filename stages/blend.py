@@ -1,9 +1,8 @@
 """Make the training sets of one recipe: one for each training seed, each of its own draw."""
 
-from collections import Counter
 from functools import partial
 
-from augqa.blends import KINDS, Blend, Materials
+from augqa.blends import KINDS, Materials
 from augqa.errors import BlendError
 from augqa.metrics import write_metrics
 from augqa.params import load_params
@@ -57,23 +56,13 @@ def blend(
         made = KINDS.get(knobs.kind).make(materials, knobs, seed)
         write_table(blends / f"{seed}.parquet", made.examples, QAExample)
         write_table(blends / "dropped" / f"{seed}.parquet", made.dropped, Rejection)
-        counts[seed] = _counts(made)
+        counts[seed] = made.counts
     first, *others = counts.values()
     if any(other["n_examples"] != first["n_examples"] for other in others):
         sizes = {seed: numbers["n_examples"] for seed, numbers in counts.items()}
         raise BlendError(f"recipe {regime}: its training sets differ in size by seed: {sizes}")
     write_metrics(metrics, {"regime": regime, "kind": knobs.kind, **first})
     return f"{regime}: {first['n_examples']} examples, {first['n_generated']} generated"
-
-
-def _counts(made: Blend) -> dict[str, object]:
-    n_real = sum(row.origin == "real" and row.context_origin == "real" for row in made.examples)
-    return {
-        "n_examples": len(made.examples),
-        "n_real": n_real,
-        "n_generated": len(made.examples) - n_real,
-        "n_dropped": dict(Counter(row.reason for row in made.dropped)),
-    }
 
 
 if __name__ == "__main__":

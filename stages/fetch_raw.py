@@ -6,9 +6,8 @@ from typing import Any
 from augqa.errors import DataError
 from augqa.metrics import write_metrics
 from augqa.params import load_params
-from augqa.sources import copy_file, fetch_hub, sha256
+from augqa.sources import bring
 from augqa.stage import Input, Output, project_root, run
-from augqa.test_sets import FileSource, HubSource, SampleSource, file_content, hub_content
 
 
 def fetch_raw(sample: Input, raw: Output) -> str:
@@ -18,28 +17,11 @@ def fetch_raw(sample: Input, raw: Output) -> str:
     found: dict[str, dict[str, Any]] = {}
     missing: dict[str, Path] = {}
     for name, source in own.sources().items():
-        match source:
-            case HubSource():
-                copy = raw / f"{name}.jsonl"
-                fetch_hub(source.path, source.config, source.split, source.revision, copy)
-                content = hub_content(source.path, source.config, source.split)
-            case SampleSource() | FileSource():
-                folder = sample if isinstance(source, SampleSource) else external
-                origin = folder / source.name
-                if not origin.exists():
-                    missing[name] = origin
-                    continue
-                expected = source.sha256 if isinstance(source, FileSource) else None
-                # The end of the name is for people: the format is told by the content.
-                copy = raw / f"{name}{_ending(origin)}"
-                copy_file(origin, copy, expected_sha256=expected)
-                content = file_content(sha256(copy))
-        found[name] = {
-            "file": copy.name,
-            "sha256": sha256(copy),
-            "n_bytes": copy.stat().st_size,
-            "content": content,
-        }
+        brought = bring(source, name, raw=raw, sample=sample, external=external)
+        if isinstance(brought, Path):
+            missing[name] = brought
+        else:
+            found[name] = brought
     if "train" in missing or set(found) == {"train"}:
         what = "the training set" if "train" in missing else "any test set"
         names = "".join(f"\n  {name}: {path} is not there" for name, path in missing.items())
@@ -59,10 +41,6 @@ def fetch_raw(sample: Input, raw: Output) -> str:
     )
     names = "; ".join(f"{name} ({path})" for name, path in missing.items())
     return f"{len(found)} sets" + (f"; not available: {names}" if names else "")
-
-
-def _ending(path: Path) -> str:
-    return "".join(path.suffixes[-2:] if path.suffix == ".gz" else path.suffixes[-1:])
 
 
 if __name__ == "__main__":

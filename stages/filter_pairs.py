@@ -9,15 +9,21 @@ this way, so that the same params give the same pairs. Seed questions nest and r
 a round pays for new ones alone.
 """
 
-from collections.abc import Iterator
-
 from augqa.errors import DataError
-from augqa.filters import Surroundings, advice, counts, decide, in_step, n_seed_questions_needed
+from augqa.filters import (
+    Answered,
+    Surroundings,
+    advice,
+    counts,
+    decide,
+    in_step,
+    n_seed_questions_needed,
+)
 from augqa.metrics import read_metrics, write_metrics
 from augqa.overlap import HeldOutTexts
 from augqa.params import load_params
 from augqa.records import QAExample, Rejection, RoundTripAnswer
-from augqa.sentences import not_english, reads_as_english
+from augqa.sentences import not_english
 from augqa.stage import Input, Output, run
 from augqa.tables import copy_rows, iterate_table, iterate_tables, write_table
 
@@ -38,37 +44,25 @@ def filter_pairs(
         iterate_tables(test, QAExample), n_words=settings["test_overlap_words"]
     )
     seed_ids = [seed.id for seed in iterate_table(seed_questions, QAExample)]
-    unread: list[str] = []
-    n_foreign = 0
-
-    def judged() -> Iterator[tuple[QAExample, RoundTripAnswer]]:
-        nonlocal n_foreign
-        made = iterate_table(pairs, QAExample)
-        context = None
-        for pair, read in in_step(made, iterate_table(round_trip_answers, RoundTripAnswer)):
-            if pair.context_id != context:
-                context, english = pair.context_id, reads_as_english(pair.context)
-            n_foreign += not english
-            if read is None:
-                unread.append(pair.id)
-            else:
-                yield pair, read
-
+    both = in_step(
+        iterate_table(pairs, QAExample), iterate_table(round_trip_answers, RoundTripAnswer)
+    )
+    answered = Answered(both)
     decision = decide(
-        judged(),
+        answered,
         settings=settings,
         surroundings=Surroundings(held_out=held_out, seed_ids=seed_ids),
     )
-    if unread:
+    if answered.without:
         raise DataError(
-            f"{round_trip_answers}: no answer to {len(unread)} of"
-            f" {decision.n_pairs + len(unread)} pairs of {pairs}, the first one {unread[0]}. Run"
-            " `dvc repro answer_round_trip`."
+            f"{round_trip_answers}: no answer to {len(answered.without)} of {answered.n_pairs}"
+            f" pairs of {pairs}, the first one {answered.without[0]}."
+            " Run `dvc repro answer_round_trip`."
         )
     n_kept, target_kept = decision.n_kept, settings["target_kept"]
     n_rejected = counts(decision.rejected.values())
     write_table(rejected, decision.rejected.values(), Rejection)
-    counted = {"n_kept": n_kept, "n_rejected": n_rejected, "n_not_english": n_foreign}
+    counted = {"n_kept": n_kept, "n_rejected": n_rejected, "n_not_english": answered.n_not_english}
     needed = None
     if target_kept is not None:
         needed = n_seed_questions_needed(
@@ -98,7 +92,9 @@ def filter_pairs(
     reasons = ", ".join(f"{n} {reason}" for reason, n in n_rejected.items()) or "none"
     short = (target_kept or 0) - n_kept
     ran_out = f"; the seed questions ran out {short} short of target_kept" if short > 0 else ""
-    foreign = not_english(n_foreign, decision.n_pairs, "pairs", "F1 and exact match of an answer")
+    foreign = not_english(
+        answered.n_not_english, decision.n_pairs, "pairs", "F1 and exact match of an answer"
+    )
     return f"kept {n_kept} of {decision.n_pairs} pairs; rejected: {reasons}{ran_out}{foreign}"
 
 

@@ -14,7 +14,14 @@ from datasets.exceptions import DatasetsError
 
 from augqa.errors import DataError
 from augqa.formats import Reading, Unanswerable, read_examples
-from augqa.test_sets import PUBLISHED
+from augqa.test_sets import (
+    PUBLISHED,
+    FileSource,
+    HubSource,
+    SampleSource,
+    file_content,
+    hub_content,
+)
 
 # The branch on which the hub keeps every data set as Parquet, one folder a configuration: also
 # those that are made by a script, which `datasets` runs no longer.
@@ -31,6 +38,52 @@ def sha256(path: Path) -> str:
     """Return the SHA-256 of a file, in hex."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def bring(
+    source: SampleSource | FileSource | HubSource,
+    name: str,
+    *,
+    raw: Path,
+    sample: Path,
+    external: Path,
+) -> dict[str, Any] | Path:
+    """Copy or download one set.
+
+    Args:
+        source: Where it is.
+        name: Its name; that of the copy, too.
+        raw: Folder of the copies.
+        sample: Folder of the sample.
+        external: Folder of the user's own files.
+
+    Returns:
+        What the manifest says of it, or, where it is not to be had, where it was looked for.
+
+    Raises:
+        DataError: If it cannot be had from the hub, or is not the one expected.
+    """
+    if isinstance(source, HubSource):
+        copy = raw / f"{name}.jsonl"
+        fetch_hub(source.path, source.config, source.split, source.revision, copy)
+        content = hub_content(source.path, source.config, source.split)
+    else:
+        folder = sample if isinstance(source, SampleSource) else external
+        origin = folder / source.name
+        if not origin.exists():
+            return origin
+        # The end of the name is for people: the format is told by the content.
+        ending = origin.suffixes[-2:] if origin.suffix == ".gz" else origin.suffixes[-1:]
+        copy = raw / f"{name}{''.join(ending)}"
+        expected = source.sha256 if isinstance(source, FileSource) else None
+        copy_file(origin, copy, expected_sha256=expected)
+        content = file_content(sha256(copy))
+    return {
+        "file": copy.name,
+        "sha256": sha256(copy),
+        "n_bytes": copy.stat().st_size,
+        "content": content,
+    }
 
 
 def copy_file(origin: Path, copy: Path, *, expected_sha256: str | None) -> None:

@@ -1,7 +1,9 @@
 """Choose examples of each origin for a training set. Pure: examples in, examples out."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from augqa import ids
 from augqa.errors import BlendError
@@ -21,6 +23,17 @@ class Blend:
 
     examples: tuple[QAExample, ...]
     dropped: tuple[Rejection, ...] = ()
+
+    @property
+    def counts(self) -> dict[str, Any]:
+        """How many examples there are, how many of them real, and what was dropped by reason."""
+        n_real = sum(row.origin == "real" and row.context_origin == "real" for row in self.examples)
+        return {
+            "n_examples": len(self.examples),
+            "n_real": n_real,
+            "n_generated": len(self.examples) - n_real,
+            "n_dropped": dict(Counter(row.reason for row in self.dropped)),
+        }
 
 
 def sized(

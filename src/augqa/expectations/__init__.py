@@ -11,6 +11,7 @@ os.environ["GX_ANALYTICS_ENABLED"] = "false"
 
 from great_expectations import ExpectationSuite
 
+from augqa.expectations.artefacts import ARTEFACTS, Bounds, gate_of, gates_of_blend
 from augqa.expectations.frames import Filtered, Frame, context_frame, example_frame, ids
 from augqa.expectations.gate import Finding, Outcome, run_suite
 from augqa.expectations.suites import (
@@ -21,10 +22,9 @@ from augqa.expectations.suites import (
     pool_suite,
 )
 
-ARTEFACTS = ("pool", "contexts", "pairs", "kept", "blend")
-
 __all__ = [
     "ARTEFACTS",
+    "Bounds",
     "ExpectationSuite",
     "Filtered",
     "Finding",
@@ -34,6 +34,8 @@ __all__ = [
     "context_frame",
     "contexts_suite",
     "example_frame",
+    "gate_of",
+    "gates_of_blend",
     "ids",
     "kept_suite",
     "pairs_suite",

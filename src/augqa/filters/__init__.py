@@ -6,6 +6,7 @@ To add one, register a `Filter` here or in a plug-in; nothing else knows the fil
 # The order of the modules, and in them of the entries, is the order of the checks.
 from augqa.filters import alone, among  # noqa: F401
 from augqa.filters.deciding import (
+    Answered,
     Decision,
     advice,
     counts,
@@ -28,6 +29,7 @@ from augqa.filters.entry import (
 
 __all__ = [
     "FILTERS",
+    "Answered",
     "Bounds",
     "Candidate",
     "Decision",

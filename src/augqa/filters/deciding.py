@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from augqa.filters.entry import FILTERS, Candidate, Settings, Surroundings, reasons
 from augqa.records import QAExample, Rejection, RoundTripAnswer
 from augqa.scoring import normalize_answer
+from augqa.sentences import reads_as_english
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +31,33 @@ class Decision:
     def keeps(self, row: int) -> bool:
         """Return whether a row stays."""
         return row not in self.rejected
+
+
+class Answered:
+    """Pairs with their round-trip answers, one after the other; counts those that have none.
+
+    Attributes:
+        n_pairs: Pairs that have come by.
+        n_not_english: How many of them stand on a context that does not read as English.
+        without: Ids of those without an answer: they are not handed on.
+    """
+
+    def __init__(self, both: Iterable[tuple[QAExample, RoundTripAnswer | None]]) -> None:
+        self._both = both
+        self.n_pairs = self.n_not_english = 0
+        self.without: list[str] = []
+
+    def __iter__(self) -> Iterator[tuple[QAExample, RoundTripAnswer]]:
+        context, english = None, True
+        for pair, answer in self._both:
+            if pair.context_id != context:
+                context, english = pair.context_id, reads_as_english(pair.context)
+            self.n_pairs += 1
+            self.n_not_english += not english
+            if answer is None:
+                self.without.append(pair.id)
+            else:
+                yield pair, answer
 
 
 def decide(

@@ -1,0 +1,73 @@
+"""Measure a reader on one test set: predictions, the scores of each question, their means."""
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from augqa.asking import whole_articles
+from augqa.reader import Reader
+from augqa.records import Cluster, GoldTexts, Prediction, QAExample, QuestionScore
+from augqa.scoring import mean_score, score_each
+from augqa.tables import read_table
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """What a reader answered on a test set, and how good it was.
+
+    Attributes:
+        predictions: Its answers; a question that it cannot read has none.
+        scores: Exact match and F1 of each question that was asked, in percent.
+        means: Their means, and how many questions and articles there were.
+    """
+
+    predictions: list[Prediction]
+    scores: list[QuestionScore]
+    means: Mapping[str, Any]
+
+
+def measure_set(
+    reader: Reader,
+    table: Path,
+    *,
+    clusters: Path,
+    golds: Path,
+    n_questions: int | None,
+    seed: int,
+    batch_size: int,
+    cache: Path | None = None,
+) -> Measured:
+    """Ask a reader the questions of a test set, by whole articles.
+
+    Args:
+        reader: The reader.
+        table: The test set.
+        clusters: The article of each of its questions.
+        golds: Right answers that are no span of their context; the file may be absent.
+        n_questions: About how many to ask; None: all.
+        seed: Seed of that choice.
+        batch_size: Windows that the reader takes at once.
+        cache: Where tokens are kept for the next time.
+
+    Raises:
+        DataError: If a table is missing or of another schema.
+    """
+    by_id = {example.id: example for example in read_table(table, QAExample)}
+    articles = {row.id: row.article for row in read_table(clusters, Cluster)}
+    chosen = [by_id[id_] for id_ in whole_articles(articles, n=n_questions, seed=seed)]
+    answers = reader.answer_all(chosen, cache=cache, batch_size=batch_size)
+    # A question that cannot be read has no prediction: it scores 0 and counts.
+    predicted = {
+        e.id: answer.text for e, answer in zip(chosen, answers, strict=True) if answer.is_answer
+    }
+    texts = {r.id: r.texts for r in read_table(golds, GoldTexts)} if golds.is_file() else {}
+    right = {e.id: [*(a.text for a in e.answers), *texts.get(e.id, ())] for e in chosen}
+    scores = score_each(right, predicted)
+    n_articles = len({articles[id_] for id_ in scores})
+    return Measured(
+        predictions=[Prediction(id=id_, text=text) for id_, text in predicted.items()],
+        scores=[QuestionScore(id=id_, exact_match=em, f1=f1) for id_, (em, f1) in scores.items()],
+        means={**dataclasses.asdict(mean_score(scores)), "n_articles": n_articles},
+    )

@@ -18,7 +18,7 @@ export TOKENIZERS_PARALLELISM := false
 # DVC runs the stages' `python`: it must be the one of the virtual environment.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help setup lock weight licences sbom .setup-tools demo repro grow test lint ui report bench data profile results clean
+.PHONY: help setup lock weight licences sbom .setup-tools demo repro grow test lint ui report bench data profile results docs clean
 
 help:
 	@echo 'make demo                  run the whole pipeline on the embedded default, print the table'
@@ -30,6 +30,7 @@ help:
 	@echo 'make data FROM=DIR         bring files of yours to data/external/'
 	@echo 'make profile NAME=cpu      put profiles/cpu.yaml in force'
 	@echo 'make results NAME=cpu      keep the finished run in docs/results/cpu/'
+	@echo 'make docs                  write the tables in docs/ that repeat code'
 	@echo 'make bench                 benchmarks; lint; clean'
 	@echo 'make weight, licences      what is installed; sbom: a bill of materials; lock: the locks anew'
 
@@ -104,6 +105,10 @@ bench: .setup-bench
 
 data: .setup
 	$(BIN)/augqa data '$(FROM)'
+
+# The tables in docs/ that repeat code, anew.
+docs: .setup
+	$(BIN)/augqa docs
 
 profile: .setup
 	$(BIN)/augqa profile '$(NAME)'

@@ -5,6 +5,8 @@
 <!-- end -->
 """
 
+import ast
+import inspect
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -14,6 +16,8 @@ import yaml
 
 from augqa.blends import KINDS
 from augqa.errors import DataError
+from augqa.filters import FILTERS
+from augqa.registry import resolve
 
 _BLOCK = re.compile(r"(<!-- augqa docs: (\w+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
 
@@ -43,6 +47,58 @@ def recipes() -> str:
             if name != "kind":
                 knobs.append(f"`{name}`" if field.is_required() else f"`{name}` (optional)")
         lines.append(f"| `{kind.name}` | {kind.about} | {', '.join(knobs)} |")
+    return "\n".join(lines) + "\n"
+
+
+def filters() -> str:
+    """Return a table of the filters: the reasons they give, and the key that loosens each."""
+    lines = ["| reason | dropped is | key of `filter_pairs` |", "|---|---|---|"]
+    for entry in FILTERS:
+        reasons = ", ".join(f"`{reason}`" for reason in entry.reasons)
+        keys = ", ".join(
+            f"`{key}`" for key in dict.fromkeys(entry.reasons.values()) if key is not None
+        )
+        about = inspect.getdoc(entry.alone or entry.among) or ""
+        what = " ".join(about.split("\n\n")[0].split()).removeprefix("Drop ").rstrip(".")
+        lines.append(f"| {reasons} | {re.sub(r' [(]see `[^`]*`[)]', '', what)} | {keys or '–'} |")
+    return "\n".join(lines) + "\n"
+
+
+def gates() -> str:
+    """Return the tables of what each table promises; Great Expectations takes seconds to import."""
+    tables: str = resolve("augqa.expectations.listing:table")()
+    return tables
+
+
+def params() -> str:
+    """Return a table of the keys of params.yaml, with the values and comments of the default."""
+    lines = ["| key | default | |", "|---|---|---|"]
+    path: list[str] = []
+    for line in Path("profiles/embedded.yaml").read_text(encoding="utf-8").splitlines():
+        found = re.fullmatch(r"( *)([\w-]+):(?: ([^#]*?))?(?: +# (.*))?", line)
+        if found is None:
+            continue
+        indent, key, value, comment = found.groups()
+        path = [*path[: len(indent) // 2], key]
+        if value or comment:
+            shown = f"`{value}`" if value else ""
+            about = (comment or "").replace("|", "or")
+            lines.append(f"| `{'.'.join(path)}` | {shown.replace('|', 'or')} | {about} |")
+    return "\n".join(lines) + "\n"
+
+
+def modules() -> str:
+    """Return a table of the modules and folders of the package, by what they say of themselves."""
+    lines = ["| in `src/augqa/` | what it is |", "|---|---|"]
+    root = Path("src/augqa")
+    for path in sorted(root.iterdir(), key=lambda path: path.stem):
+        file = path / "__init__.py" if path.is_dir() else path
+        if file.suffix != ".py" or not file.is_file() or path.name == "__init__.py":
+            continue
+        about = ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))) or ""
+        name = f"{path.name}/" if path.is_dir() else path.name
+        what = " ".join(about.split("\n\n")[0].split()).replace("|", "or")
+        lines.append(f"| `{name}` | {what} |")
     return "\n".join(lines) + "\n"
 
 
@@ -89,6 +145,10 @@ def _paths(entries: list[Any]) -> list[str]:
 
 
 BLOCKS: Mapping[str, Callable[[], str]] = {
+    "filters": filters,
+    "gates": gates,
+    "modules": modules,
+    "params": params,
     "picture": picture,
     "recipes": recipes,
     "stages": stages,

@@ -205,7 +205,8 @@ def test_run_looks_at_params_before_dvc_does(project: Path) -> None:
 def test_check_tells_what_a_run_would_do(project: Path) -> None:
     done = augqa(project, "check")
     assert done.returncode == 0, done.stderr
-    assert "3 recipes (real, generated, mix), 1 training seed, so 3 trainings" in done.stdout
+    recipes = "4 recipes (real, generated, mix, real_same_size)"
+    assert f"{recipes}, 1 training seed, so 4 trainings" in done.stdout
 
 
 @pytest.mark.parametrize("name", ["", "gpu", "../profiles/cpu"])

@@ -47,6 +47,7 @@ def write_run(project: Path, recipe: str, seed: int, f1: float, key: str, n_gene
 def set_fraction(project: Path, fraction: float) -> None:
     params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
     params |= {"regimes": ["mix"], "training_seeds": [1, 2]}
+    params["study"]["primary"] = [{"recipe": "mix", "control": "real"}]
     params["blend"]["mix"]["generated_fraction"] = fraction
     (project / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False), encoding="utf-8")
 

@@ -81,12 +81,7 @@ def test_two_ratios_are_two_entries(values: dict[str, Any], tmp_path: Path) -> N
         entry = {"kind": "mix", "n_examples": 40, "generated_fraction": percent / 100}
         values["blend"][f"mix_{percent}"] = entry
         values["regimes"].append(f"mix_{percent}")
-    assert load_params(written(values, tmp_path)).regimes == [
-        "generated",
-        "mix",
-        "mix_25",
-        "mix_75",
-    ]
+    assert load_params(written(values, tmp_path)).regimes[-2:] == ["mix_25", "mix_75"]
 
 
 def test_a_recipe_s_name_can_be_a_file_s(values: dict[str, Any], tmp_path: Path) -> None:

@@ -160,6 +160,7 @@ def project(tmp_path_factory: pytest.TempPathFactory, base_url: str) -> Project:
 
     params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
     params["regimes"] = ["mix"]
+    params["study"]["primary"] = [{"recipe": "mix", "control": "real"}]
     file = {"kind": "file", "sha256": None}
     params["data"]["train"] = {**file, "name": "train.json"}
     for name, entry in params["data"]["test_sets"].items():

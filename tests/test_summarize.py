@@ -138,6 +138,7 @@ def project(tmp_path: Path) -> Path:
     """Return a folder with params and the metrics of three regimes and two seeds."""
     params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
     params |= {"regimes": ["generated", "mix"], "training_seeds": [1, 2]}
+    params["study"]["primary"] = [{"recipe": "mix", "control": "real"}]
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False), encoding="utf-8")
 
     metrics = tmp_path / "metrics"

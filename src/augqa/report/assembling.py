@@ -342,6 +342,7 @@ def _evidence(
             n_kept=needed(read_metrics(measured.filters), "n_kept", str(measured.filters)),
         ),
         mentioned=mentioned,
+        quality=read_metrics(measured.quality),
     )
     said = gather(study, plan)
     return replace(said, edges=(*said.edges, *size_edges(plan.primary, sizes)))

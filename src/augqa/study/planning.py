@@ -32,6 +32,7 @@ def plan_of(
     not_available: Sequence[str] = (),
     cost_per_pair: float | None = None,
     mentioned: Mapping[str, np.typing.NDArray[np.bool_]] | None = None,
+    quality: Metrics | None = None,
 ) -> Plan:
     """Return the plan.
 
@@ -45,6 +46,7 @@ def plan_of(
         not_available: Shifts that could not be had.
         cost_per_pair: Of a kept pair, where params do not say.
         mentioned: As in `Plan`.
+        quality: What metrics/quality.json holds: how far each shift lies from the pool.
     """
     own_cost = settings.costs.generated_pair
     real_sizes = {
@@ -72,7 +74,19 @@ def plan_of(
         not_available=tuple(not_available),
         champion=settings.champion if settings.champion in study.seeds else None,
         mentioned=mentioned or {},
+        distances=distances(quality or {}, study.shifts),
     )
+
+
+def distances(quality: Metrics, shifts: Sequence[str]) -> dict[str, float]:
+    """Return how far each shift lies from the pool: how well a classifier tells contexts apart.
+
+    The area under its curve: 0.5 where it cannot, 1 where it always can. A shift of too few
+    contexts has none.
+    """
+    told = quality.get("two_sample_auc", {}).get("contexts", {})
+    found = {shift: told.get(shift, {}).get("real") for shift in shifts}
+    return {shift: auc for shift, auc in found.items() if auc is not None}
 
 
 def planned(settings: StudySettings) -> tuple[Planned, ...]:

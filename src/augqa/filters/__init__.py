@@ -26,6 +26,7 @@ from augqa.filters.entry import (
     reasons,
     schema,
 )
+from augqa.filters.tallying import Tally, tally
 
 __all__ = [
     "FILTERS",
@@ -37,6 +38,7 @@ __all__ = [
     "Promise",
     "Settings",
     "Surroundings",
+    "Tally",
     "advice",
     "counts",
     "decide",
@@ -45,4 +47,5 @@ __all__ = [
     "promises_in_force",
     "reasons",
     "schema",
+    "tally",
 ]

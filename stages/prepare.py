@@ -7,7 +7,7 @@ from augqa.drift import profile as profile_of
 from augqa.formats import read_examples
 from augqa.metrics import read_metrics, write_metrics
 from augqa.params import load_params
-from augqa.preparing import clusters_of, part
+from augqa.preparing import clusters_of, n_unanswerable, part
 from augqa.records import Cluster, GoldTexts, QAExample, Rejection
 from augqa.stage import Input, Output, run
 from augqa.tables import write_table
@@ -44,8 +44,9 @@ def prepare(
         if read.texts:
             texts = [GoldTexts(id=id_, texts=found) for id_, found in read.texts.items()]
             write_table(test / "golds" / f"{name}.parquet", texts, GoldTexts)
-    # So that a set that is not there is named by whoever goes over those that are.
-    write_metrics(test / "sets.json", {"not_available": missing})
+    # What whoever goes over the sets cannot see in them.
+    about = {"not_available": missing, "n_unanswerable": n_unanswerable(sets)}
+    write_metrics(test / "sets.json", about)
 
     train = read_as_asked(files["train"])
     parts = part(train, sets, train_file=files["train"], **dict(params.prepare))
@@ -66,6 +67,7 @@ def prepare(
             "n_seed_questions": len(parts.seed_questions),
             "n_reserve": len(parts.reserve),
             "n_dropped": Counter(row.reason for row in parts.dropped),
+            "n_unanswerable": n_unanswerable(everything),
             "n_repaired": repaired,
             "test": n_questions,
             "not_available": missing,

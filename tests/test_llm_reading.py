@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 
 from augqa.errors import GenerationError
-from augqa.llm import client as client_module
-from augqa.llm import verdict
+from augqa.llm import sending, verdict
 from augqa.llm.cache import Response
 from augqa.llm.inbound import MAX_BODY_BYTES, Again, line, read_completion
 from augqa.params import ModelPrice
@@ -20,7 +19,7 @@ from tests.work import no_hang
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client_module, "_BACKOFF_S", (0.01, 0.05))
+    monkeypatch.setattr(sending, "_BACKOFF_S", (0.01, 0.05))
     monkeypatch.setenv("AUGQA_TEST_KEY", KEY)
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from augqa.errors import DataError
-from augqa.formats import Reading
+from augqa.formats import UNANSWERABLE, Reading
 from augqa.records import Cluster, QAExample, Rejection
 from augqa.reserve import divide
 
@@ -88,6 +88,17 @@ def part(
         reserve=[keep[id_] for id_ in chosen.reserve],
         dropped=drop,
     )
+
+
+def n_unanswerable(read: Mapping[str, Reading]) -> dict[str, int]:
+    """Return how many questions of each set were dropped since they have no answer, by name.
+
+    Sets without any are left out.
+    """
+    counts = {
+        name: sum(row.reason == UNANSWERABLE for row in one.dropped) for name, one in read.items()
+    }
+    return {name: n for name, n in counts.items() if n}
 
 
 def without_repeats(

@@ -62,6 +62,11 @@ def prepare(
         metrics,
         {
             "content": {name: manifest["sets"][name]["content"] for name in everything},
+            "commits": {
+                name: manifest["sets"][name]["commit"]
+                for name in everything
+                if "commit" in manifest["sets"][name]
+            },
             "n_train": train.n_rows,
             "n_pool": len(parts.pool),
             "n_seed_questions": len(parts.seed_questions),

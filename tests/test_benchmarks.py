@@ -39,5 +39,5 @@ def test_a_part_that_needs_no_package_asks_for_none() -> None:
 def test_a_folder_that_is_read_at_the_end_is_asked_for_at_the_start(tmp_path: Path) -> None:
     COMMAND["need_folder"]("--trained", tmp_path)
     COMMAND["need_folder"]("--trained", None)
-    with pytest.raises(AugQAError, match="--trained .*gone: there is no such folder"):
+    with pytest.raises(AugQAError, match=r"--trained .*gone: there is no such folder"):
         COMMAND["need_folder"]("--trained", tmp_path / "gone")

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from augqa.errors import DataError
-from augqa.formats import opening, read_examples, soundness
+from augqa.formats import opening, placing, read_examples, soundness
 from augqa.formats.offsets import RULES, Converter, Rule
 from augqa.formats.rows import FoundAnswer, FoundRow
 from tests.test_formats import flat, lines, squad
@@ -216,7 +216,7 @@ def test_many_questions_on_one_long_context_read_it_a_few_times_in_all(
 
         return dataclasses.replace(rule, converter=converter)
 
-    monkeypatch.setattr(soundness, "RULES", tuple(counted(rule) for rule in RULES))
+    monkeypatch.setattr(placing, "RULES", tuple(counted(rule) for rule in RULES))
     with contextlib.suppress(DataError):
         soundness.examine(
             iter(rows),

@@ -36,6 +36,8 @@ def mutated(draw: st.DrawFn) -> bytes:
     """Draw a sound file with some bytes cut, doubled, replaced or put in; packed or not."""
     names = [name for name in FORMATS if "Parquet" not in name and not name.endswith("gzip")]
     content = FORMATS[draw(st.sampled_from(names))]()
+    encoding = draw(st.sampled_from(["utf-8"] * 4 + ["utf-8-sig", "utf-16", "utf-32"]))
+    content = content.decode().encode(encoding)
     for _ in range(draw(st.integers(0, 6))):
         at = draw(st.integers(0, len(content)))
         end = min(len(content), at + draw(st.integers(0, 40)))

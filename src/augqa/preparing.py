@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from augqa.errors import DataError
-from augqa.formats import Reading, Unanswerable, read_examples
+from augqa.formats import UNANSWERABLE, Reading, Unanswerable, read_examples
 from augqa.metrics import read_metrics, write_metrics
 from augqa.records import Cluster, GoldTexts, QAExample, Rejection
 from augqa.reserve import divide
@@ -23,6 +23,7 @@ class RawSets:
         train_file: Where it is from, for messages.
         test: The test sets that there are, by name.
         content: What each set, `train` among them, holds: a checksum or a hub name.
+        commits: The commit of the hub that a set was loaded at, where it is from there.
         not_available: Names of test sets whose file is absent.
     """
 
@@ -30,7 +31,13 @@ class RawSets:
     train_file: Path
     test: Mapping[str, Reading]
     content: Mapping[str, Any]
+    commits: Mapping[str, str]
     not_available: Sequence[str]
+
+    @property
+    def all(self) -> dict[str, Reading]:
+        """Return every set by name."""
+        return {"train": self.train, **self.test}
 
     @property
     def n_test_questions(self) -> dict[str, int]:
@@ -40,8 +47,7 @@ class RawSets:
     @property
     def repaired(self) -> dict[str, Mapping[str, int]]:
         """Return, by set, how many answers were mended in which way."""
-        everything = {"train": self.train, **self.test}
-        return {name: read.repaired for name, read in everything.items() if read.repaired}
+        return {name: read.repaired for name, read in self.all.items() if read.repaired}
 
 
 def read_raw(raw: Path, *, repair: bool, unanswerable: Unanswerable) -> RawSets:
@@ -70,6 +76,11 @@ def read_raw(raw: Path, *, repair: bool, unanswerable: Unanswerable) -> RawSets:
         train_file=files["train"],
         test=test,
         content={name: manifest["sets"][name]["content"] for name in files},
+        commits={
+            name: manifest["sets"][name]["commit"]
+            for name in files
+            if "commit" in manifest["sets"][name]
+        },
         not_available=missing,
     )
 
@@ -82,8 +93,9 @@ def write_test_sets(sets: RawSets, *, test: Path, clusters: Path) -> None:
         if read.texts:
             texts = [GoldTexts(id=id_, texts=found) for id_, found in read.texts.items()]
             write_table(test / "golds" / f"{name}.parquet", texts, GoldTexts)
-    # So that a set that is not there is named by whoever goes over those that are.
-    write_metrics(test / "sets.json", {"not_available": sets.not_available})
+    # What whoever goes over the sets cannot see in them.
+    about = {"not_available": sets.not_available, "n_unanswerable": n_unanswerable(sets.test)}
+    write_metrics(test / "sets.json", about)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,11 +118,13 @@ class Parts:
         """Return the counts, beside those of the sets that the parts are of."""
         return {
             "content": sets.content,
+            "commits": sets.commits,
             "n_train": sets.train.n_rows,
             "n_pool": len(self.pool),
             "n_seed_questions": len(self.seed_questions),
             "n_reserve": len(self.reserve),
             "n_dropped": Counter(row.reason for row in self.dropped),
+            "n_unanswerable": n_unanswerable(sets.all),
             "n_repaired": sets.repaired,
             "test": sets.n_test_questions,
             "not_available": sets.not_available,
@@ -189,6 +203,17 @@ def part(
         reserve=[keep[id_] for id_ in chosen.reserve],
         dropped=drop,
     )
+
+
+def n_unanswerable(read: Mapping[str, Reading]) -> dict[str, int]:
+    """Return how many questions of each set were dropped since they have no answer, by name.
+
+    Sets without any are left out.
+    """
+    counts = {
+        name: sum(row.reason == UNANSWERABLE for row in one.dropped) for name, one in read.items()
+    }
+    return {name: n for name, n in counts.items() if n}
 
 
 def without_repeats(

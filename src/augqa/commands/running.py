@@ -11,8 +11,10 @@ import typer
 
 from augqa.commands.inputs import PARAMS, check
 from augqa.errors import AugQAError, DataError, ParamsError
+from augqa.files import write_whole
 from augqa.metrics import read_metrics
-from augqa.params import load_params, with_value
+from augqa.params import load_params
+from augqa.params_text import with_value
 
 FILTER_METRICS = Path("metrics/filter_pairs.json")
 
@@ -102,7 +104,7 @@ def grow() -> None:
                 " above"
             )
         text = PARAMS.read_text(encoding="utf-8")
-        PARAMS.write_text(with_value(text, "prepare.n_seed_questions", needed), encoding="utf-8")
+        write_whole(PARAMS, with_value(text, "prepare.n_seed_questions", needed))
         typer.echo(f"prepare.n_seed_questions is now {needed}")
 
 

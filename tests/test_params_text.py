@@ -1,4 +1,4 @@
-"""Whatever stands in params.yaml, the answer is one short message: in `check` and in a stage alike."""
+"""Whatever stands in params.yaml, the answer is one short message, in a command and in a stage."""
 
 import subprocess
 import sys
@@ -128,7 +128,7 @@ def test_a_misspelt_word_has_the_right_one_suggested(tmp_path: Path) -> None:
     del values["train"]["epoch"]
     values["train"]["epochs"] = 2
     values["generate_contexts"]["styles"] = {"encyclopedic": 1.0}
-    with pytest.raises(ParamsError, match="'mixx' is no recipe .* did you mean 'mix'?"):
+    with pytest.raises(ParamsError, match=r"'mixx' is no recipe .* did you mean 'mix'"):
         load_params(written(values, tmp_path))
 
 

@@ -16,6 +16,7 @@ from huggingface_hub import HfApi
 from huggingface_hub.errors import HfHubHTTPError
 
 from augqa.errors import DataError
+from augqa.files import whole_file, writing
 from augqa.formats import Reading, Unanswerable, read_examples
 from augqa.test_sets import (
     PUBLISHED,
@@ -105,8 +106,7 @@ def copy_file(origin: Path, copy: Path, *, expected_sha256: str | None) -> None:
             " the one these params were made for. Put that one there, or change the source of the"
             " set under data."
         )
-    copy.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(origin, copy)
+    _copy_whole(origin, copy)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -186,12 +186,14 @@ def import_files(
     if not found:
         why = "".join(f"\n  {name}: {reason}" for name, reason in left.items()) or " it is empty"
         raise DataError(f"{folder}: no file in it can be used:{why}")
-    external.mkdir(parents=True, exist_ok=True)
     for one in found.values():
-        partial = external / f"{one.name}.partial"
-        shutil.copyfile(one.origin, partial)
-        partial.replace(external / one.name)
+        _copy_whole(one.origin, external / one.name)
     return sorted(found.values(), key=lambda one: one.name), left
+
+
+def _copy_whole(origin: Path, copy: Path) -> None:
+    with whole_file(copy) as partial, writing(copy):
+        shutil.copyfile(origin, partial)
 
 
 def _our_name(name: str) -> str:
@@ -274,13 +276,10 @@ def fetch_hub(path: str, config: str | None, split: str, revision: str, copy: Pa
             raise DataError(
                 f"{where}: no column {missing[0]!r}; it has {', '.join(rows.column_names)}"
             )
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        partial = copy.with_name(copy.name + ".partial")
-        with partial.open("w", encoding="utf-8", newline="\n") as file:
+        with whole_file(copy) as partial, partial.open("w", encoding="utf-8", newline="\n") as file:
             for row in rows:
                 kept = {name: row[name] for name in _KEPT if name in row}
                 file.write(json.dumps(kept, ensure_ascii=False, default=str) + "\n")
-        partial.replace(copy)
     except _HUB_FAULTS as error:
         raise DataError(f"{where}: {_cause(error)}") from error
     return commit

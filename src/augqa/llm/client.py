@@ -135,10 +135,11 @@ class ChatClient:
         estimate = self.estimate(requests)
         log.info("%s: %s", name, estimate)
         path = self._cache_path.parent / f"estimate-{name}.json"
-        path.write_text(
-            json.dumps(dataclasses.asdict(estimate), indent=2, sort_keys=True) + "\n",
-            encoding="utf-8",
-        )
+        text = json.dumps(dataclasses.asdict(estimate), indent=2, sort_keys=True) + "\n"
+        try:
+            path.write_text(text, encoding="utf-8")
+        except OSError as error:  # it stands in the log as well
+            log.warning("%s: cannot be written: %s", path, error.strerror)
         if estimate.n_cached < estimate.n_requests:
             self._warn_of_shutdown()
         return estimate
@@ -274,8 +275,14 @@ class ChatClient:
             "paid": None if self._price is None else round(self._budget.paid, 6),
             "saved": None if self._price is None else round(self._budget.saved, 6),
         }
-        with (self._cache_path.parent / "usage.jsonl").open("a", encoding="utf-8") as file:
-            file.write(json.dumps(record, sort_keys=True) + "\n")
+        path = self._cache_path.parent / "usage.jsonl"
+        line = json.dumps(record, sort_keys=True)
+        try:
+            with path.open("a", encoding="utf-8") as file:
+                file.write(f"{line}\n")
+        except OSError as error:
+            # At the end of a run, also of one that stopped: its own error must be the one seen.
+            log.warning("%s: cannot be written: %s. It lacks %s", path, error.strerror, line)
 
     def close(self) -> None:
         """Stop the calls and the connections."""

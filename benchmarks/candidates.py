@@ -13,10 +13,10 @@ import json
 import time
 from pathlib import Path
 
-from augqa.squad import read_squad
 from command import run_command
 
 from augqa.candidates import answer_candidates, choose_candidates
+from augqa.formats import read_examples
 from augqa.sampling import shuffled
 from augqa.scoring import exact_match
 
@@ -32,7 +32,8 @@ def main() -> None:
     parser.add_argument("--n-candidates", type=int, default=15)
     parser.add_argument("--show", type=int, default=0, help="print so many that are missed")
     options = parser.parse_args()
-    examples = shuffled(read_squad(options.data / options.file), seed=SEED)[: options.n_examples]
+    examples = shuffled(read_examples(options.data / options.file).examples, seed=SEED)
+    examples = examples[: options.n_examples]
     n_all = n_chosen = n_candidates = 0
     missed: list[str] = []
     begin = time.process_time()

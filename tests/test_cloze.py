@@ -84,6 +84,7 @@ def test_a_statement_becomes_a_question_or_none(
         ("lies", ("does", "lie")),
         ("goes", ("does", "go")),
         ("reaches", ("does", "reach")),
+        ("added", ("did", "add")),
         ("hundred", None),
         ("bridges", None),
         ("river", None),

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from augqa.candidates import Candidate, answer_candidates, choose_candidates
 from augqa.metrics import Usage
 from augqa.question_generator.entries import Given
+from augqa.question_generator.names import is_people, is_person, is_thing
 from augqa.question_generator.proposals import Draft, Passage, Proposal, Refusal
 from augqa.question_generator.verbs import BASES, base_of, is_participle
 from augqa.sentences import FUNCTION_WORDS, Span, sentence_spans
@@ -24,6 +25,7 @@ _LISTED_PARTS_CLAUSES = (
 )
 _PARTS_CLAUSES = frozenset(_LISTED_PARTS_CLAUSES.split())
 _FINITE = _AUXILIARIES - {"do"}
+_COPULAS = frozenset(["is", "are", "was", "were"])
 _HAVE = {"has": "does", "have": "do", "had": "did"}
 # Verbs that are hardly ever anything else, participle or noun.
 _SURE_VERBS = frozenset(
@@ -32,6 +34,7 @@ _SURE_VERBS = frozenset(
 _LISTED_POINTING = """
     he she it they we i you this these those such there his her hers their its our my your him
     them us me one another other others former latter both same who that here then
+    however therefore thus
 """
 _POINTING = frozenset(_LISTED_POINTING.split())
 _DETERMINERS = frozenset(["a", "an", "the", "all", "most", "many", "some", "several", "every"])
@@ -65,12 +68,15 @@ _LEAST_TELLING_WORDS = 3  # of a phrase that is a subject, its article among the
 _MAX_QUESTION_WORDS = 18  # nine of ten human questions of SQuAD are no longer
 # The answer shares its place with what goes on behind it, or is but a part of a longer name.
 _SHARES_PLACE = re.compile(
-    r"^(?:,?\s?(?:and|or)\b|,\s[^,]+,?\s(?:and|or)\b|['’]s\b|of\b|[-–/(]|to\s[\d$€£])", re.I
+    r"^(?:,\s(?:the\s)?[A-Z][^,]*,|,?\s?(?:and|or)\b|,\s[^,]+,?\s(?:and|or)\b|['’]s\b|of\b|[-–/(]|to\s[\d$€£])",
+    re.I,
 )
 _PART = re.compile(r"(?:\b(?:and|or|between|not|von|van|de|di)|[-–/(])$", re.I)
 _RELATIVE_TAIL = re.compile(
     r"(?:,\s.*|(?:^|\s)(?:which|who|whom|whose|that|where|while|but|although|because|and|when)\s.*)$"
 )
+# Red, green and blue: cut at a comma, or before its last part, the rest would be untrue.
+_LIST_TAIL = re.compile(r",\s(?:[^,]+,\s)*[^,]{1,40},?\s(?:and|or)\s|^[^,]*\sand\s")
 _ADVERBIAL = re.compile(
     r"^(?P<adverbial>(?:in|on|at|by|during|after|before|since|until|from|under|throughout|for)\s"
     r"[^,]{2,40}),\s",
@@ -88,7 +94,8 @@ _CLAUSE_END = re.compile(r"[;:—]\s|,\s(?=(?:and|but|while|so|although|because|
 _RELATIVE = re.compile(r"^(?:which|who|whom|whose|that|where|when|until|because|while|so)\b", re.I)
 _LEADING = re.compile(r"^(?:and|but|so|then|while|although|because|however,?)\s+", re.I)
 _TIME_WORD = re.compile(r"(?:^|\s)(?:in|on|at|by|of|during|since|around|about|the)$", re.I)
-_TIME_BOUND = re.compile(r"(?:^|\s)(?:until|before|after|from|to|by)(?:\sthe)?$", re.I)
+_TIME_BOUND = re.compile(r"(?:^|\s)(?:until|before|after|from|to|by|throughout)(?:\sthe)?$", re.I)
+_WITHIN = re.compile(r"\b(?:in|along|throughout|within|on|at)$")
 _PLACE_WORD = re.compile(r"(?:^|\s)(?:in|at)$", re.I)
 _BARE_ARTICLE = re.compile(r"(?:^|\s)(?:the|an?)$", re.I)
 _PERSON_AFTER = re.compile(
@@ -105,34 +112,10 @@ _LISTED_NEEDS_NO_OBJECT = """
     begins ends stands
 """
 _NEEDS_NO_OBJECT = frozenset(_LISTED_NEEDS_NO_OBJECT.split())
-_LISTED_TITLES = """
-    President King Queen Prince Princess Pope Emperor Empress Sir Lord Lady Dr. Mr. Mrs. Ms.
-    Professor General Colonel Captain Bishop Archbishop Saint St. Duke Senator Sultan Chancellor
-"""
-_TITLES = frozenset(_LISTED_TITLES.split())
-_LISTED_FIRST_NAMES = """
-    Abraham Adam Albert Alexander Alfred Alice Allen Andrew Anna Anne Anthony Arthur Barbara
-    Benjamin Bill Bob Brian Carl Caroline Catherine Charles Charlotte Christian Christopher
-    Claude Daniel David Dennis Donald Dorothy Douglas Edgar Edmund Edward Eleanor Elizabeth
-    Emily Emma Eric Ernest Eugene Francis Franklin Frank Frederick Friedrich Gary Geoffrey
-    George Gerald Gordon Graham Hans Harold Harry Heinrich Helen Henri Henry Herbert Howard Hugh
-    Ian Isaac Jack Jacob Jacques James Jane Jean Jennifer Jerome Jessica Joan Johann John
-    Jonathan Joseph Joshua Julia Julian Karl Kate Kenneth Kevin Laura Lawrence Leo Leonard Lewis
-    Louis Louise Lucy Ludwig Margaret Maria Mark Martin Mary Matthew Max Michael Mike Nancy
-    Nicholas Oliver Oscar Otto Patrick Paul Peter Philip Pierre Ralph Raymond Rebecca Richard
-    Robert Roger Ronald Roy Ruth Samuel Sarah Scott Simon Stephen Steve Steven Susan Theodore
-    Thomas Tim Timothy Tom Tony Victor Victoria Vincent Walter Warren William Winston
-"""
-_FIRST_NAMES = frozenset(_LISTED_FIRST_NAMES.split())
-_THING = re.compile(
-    r"\b(?:[A-Z]{2,}|[A-Z]\w*(?:s|tion|ment|land|ism|ity)|of|the|University|College|School|Company|Corporation"
-    r"|River|Lake|Sea|Ocean|Mountain|Island|City|Church|Empire|Party|War|Act|Law|Treaty|Army|League"
-    r"|Street|Park|Museum|Society|Institute|Council|Court|Bank|Union|House|Age|Festival|Prize)\b"
-)
 _COUNTED = re.compile(r"^((?:[a-z-]+\s)?[a-z-]{2,}s)\b(?!')")
 _NO_NOUNS = frozenset(["this", "which", "is", "was", "has", "does", "of", "as", "its", "his"])
 _UNIT_OF = re.compile(
-    r"^[\d,.]+[\s-]?([a-z].*)$|^\w+\s(?!hundred|thousand|million|billion)([a-z].*)$"
+    r"^[\d,.]+[\s-]?(?:(?:hundred|thousand|million|billion|trillion)\s)?([a-z].*)$|^\w+\s(?!hundred|thousand|million|billion)([a-z].*)$"
 )
 _MONEY = re.compile(r"[$€£¥]|\b(?:dollars?|euros?|bucks|cents?)\b", re.I)
 _DURATION = re.compile(r"\b(?:second|minute|hour|day|week|month|year|decade|centurie)s?\b", re.I)
@@ -188,7 +171,8 @@ def cloze_question(context: str, candidate: Candidate) -> str | None:
         before, after = before[:-1].rstrip(), after.lstrip('"”» ')
     if not (before + after).strip(" ,") or _SHARES_PLACE.match(after) or _PART.search(before):
         return None
-    if _points_away(candidate.text.split()[:1]):
+    is_gloss = candidate.kind == "title" and candidate.text[:1].islower()
+    if is_gloss or _points_away(candidate.text.split()[:1]):
         return None
 
     word = _question_word(candidate, before, after)
@@ -217,11 +201,14 @@ def cloze_question(context: str, candidate: Candidate) -> str | None:
 
 def _asked_as_subject(asked: str, after: str) -> str | None:
     """Return a question whose subject is asked for: the verb must follow it at once."""
+    if _LIST_TAIL.search(after):
+        return None
     after = _RELATIVE_TAIL.sub("", after)
     verb, _, rest = after.partition(" ")
     # Four towns lie on it: a plain form, of which the base forms of known verbs are a few.
     is_verb = verb in _FINITE or base_of(verb) or (asked.startswith("how many") and verb in BASES)
-    if not rest or not is_verb or _points_away(rest.split(" ")):
+    n_telling = sum(word[:1].isalpha() for word in rest.split(" "))
+    if n_telling < _LEAST_TELLING_WORDS - 1 or not is_verb or _points_away(rest.split(" ")):
         return None
     # Who and what ask for one, whatever the answer is.
     singular = {"were": "was", "are": "is", "have": "has"}.get(verb, verb)
@@ -236,6 +223,8 @@ def _asked_behind(asked: str, before: str, after: str) -> str | None:
         before: Subject, verb and what stands between them and the answer.
         after: What goes on behind the answer.
     """
+    if _LIST_TAIL.search(after):
+        return None
     after = _RELATIVE_TAIL.sub("", after)
     following = after.split(" ")[0]
     if following and following not in _PREPOSITIONS and not following.endswith("ly"):
@@ -255,6 +244,9 @@ def _asked_behind(asked: str, before: str, after: str) -> str | None:
     if not _is_subject(subject) or _parts_clauses(rest) or _points_away([*rest[:3]]):
         return None
     if any(word in _FINITE or word in _SURE_VERBS or word == "be" for word in rest[1:]):
+        return None
+    # What X is in the world: a definition is asked for whole, or not at all.
+    if auxiliary in _COPULAS and not rest and after:
         return None
     # The law adopted in 1901 adopted nothing.
     if asked in ("when", "where") and verb and not rest and words[place] not in _NEEDS_NO_OBJECT:
@@ -277,7 +269,8 @@ def _verb_of(words: Sequence[str]) -> tuple[int, str, str] | None:
                 return place, _HAVE[word], "have"  # a verb of its own: the bridge has 23 arches
             if word in ("do", "does", "did") and not following:
                 return None
-            return place, word, ""
+            # Each can will light: the first is a noun.
+            return None if following in _FINITE else (place, word, "")
         found = base_of(word)
         if found is not None and words[place - 1].casefold() not in _BEFORE_NO_VERB:
             return place, *found
@@ -287,6 +280,8 @@ def _verb_of(words: Sequence[str]) -> tuple[int, str, str] | None:
 def _is_subject(words: Sequence[str]) -> bool:
     """Return whether words may be a subject that is understood without its sentence."""
     if not words or len(words) > _MAX_SUBJECT_WORDS or _points_away(words) or _parts_clauses(words):
+        return False
+    if any(word in _FINITE or word in ("–", "—", "-") for word in words):
         return False
     first, last = words[0], words[-1]
     if first.casefold() in _PREPOSITIONS or last.casefold() in _PREPOSITIONS | _DETERMINERS:
@@ -328,11 +323,6 @@ def _clause(context: str, candidate: Candidate) -> Span:
     return earlier, later
 
 
-def _is_person(name: str) -> bool:
-    first, *others = name.split()
-    return first in _TITLES or (bool(others) and first in _FIRST_NAMES)
-
-
 def _question_word(candidate: Candidate, before: str, after: str) -> tuple[str, str, str] | None:
     """Return what to ask with, and the clause's two parts without what it stands for; or None."""
     if candidate.kind == "date":
@@ -357,17 +347,20 @@ def _question_word(candidate: Candidate, before: str, after: str) -> tuple[str, 
         return "which number", before, after
     before = _BARE_ARTICLE.sub("", before) if candidate.kind == "name" else before
     if candidate.kind == "name":
-        is_thing = _THING.search(candidate.text) is not None
+        if before == "" and is_people(candidate.text):
+            return "who", before, after
+        names_thing = is_thing(candidate.text)
         shown = _PERSON_BEFORE.search(before) or _PERSON_AFTER.match(after)
-        if _is_person(candidate.text) or (shown and not is_thing):
+        if is_person(candidate.text) or (shown and not names_thing):
             return "who", before, after
         if _PLACE_WORD.search(before):
             return "where", _PLACE_WORD.sub("", before), after
         may_be_person = not before or before.endswith(("by", "with", "and", "for"))
-        if may_be_person and not is_thing:
+        if may_be_person and not names_thing:
             return None  # who or what: nothing tells
-    if candidate.kind == "phrase" and after.startswith(("that ", "to ")):
-        return None  # the fact that ...
+    is_phrase = candidate.kind == "phrase"
+    if is_phrase and (after.startswith(("that ", "to ")) or _WITHIN.search(before)):
+        return None  # the fact that ...; in the world, which nobody asks for by what
     return "what", before, after
 
 

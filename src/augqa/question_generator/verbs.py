@@ -87,7 +87,7 @@ def _regular(past: str) -> str:
         return f"{stem[:-1]}y"
     if stem.endswith("e"):
         return stem if stem.endswith("ee") else f"{stem}e"
-    if _DOUBLED.search(stem):
+    if _DOUBLED.search(stem) and stem not in ("add", "err"):
         return stem[:-1]
     if _NEEDS_E.search(stem) and not _NEEDS_NO_E.search(stem):
         return f"{stem}e"

@@ -1,7 +1,8 @@
 """Cloze questions on real contexts, to be read one by one.
 
 Of a seeded choice of contexts of SQuAD train: how many questions the rules make of 15 candidates,
-and a seeded sample of those that filter `garbled` keeps, numbered as in docs/question_generation.md.
+and a seeded sample of those that filter `garbled` keeps, numbered as in
+docs/question_generation.md.
 The last line is one JSON object.
 
     python benchmarks/cloze.py --data DIR --seed 37 --show 50

@@ -4,7 +4,7 @@ To add one, register a `Filter` here or in a plug-in; nothing else knows the fil
 """
 
 # The order of the modules, and in them of the entries, is the order of the checks.
-from augqa.filters import alone, among  # noqa: F401
+from augqa.filters import wording, alone, among  # noqa: F401, I001
 from augqa.filters.deciding import (
     Answered,
     Decision,

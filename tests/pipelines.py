@@ -1,4 +1,4 @@
-"""A small whole project: ten examples, a scripted language model, a tiny reader, under DVC and git."""
+"""A small whole project: ten examples, scripted language model, tiny reader, under DVC and git."""
 
 import hashlib
 import json

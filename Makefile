@@ -18,7 +18,7 @@ export TOKENIZERS_PARALLELISM := false
 # DVC runs the stages' `python`: it must be the one of the virtual environment.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help setup lock weight licences sbom .setup-tools demo repro grow test lint ui report bench data profile results docs clean
+.PHONY: help setup lock weight licences sbom .setup-tools demo repro grow test lint ui report bench soak data profile results docs clean
 
 help:
 	@echo 'make demo                  run the whole pipeline on the embedded default, print the table'
@@ -32,6 +32,7 @@ help:
 	@echo 'make results NAME=cpu      keep the finished run in docs/results/cpu/'
 	@echo 'make docs                  write the tables in docs/ that repeat code'
 	@echo 'make bench                 benchmarks; lint; clean'
+	@echo 'make soak KILLS=100 SEED=1 kill a small pipeline at random moments, compare what is left'
 	@echo 'make weight, licences      what is installed; sbom: a bill of materials; lock: the locks anew'
 
 setup: .setup
@@ -102,6 +103,12 @@ report: .setup
 bench: .setup-bench
 	$(BIN)/python benchmarks/generation.py
 	$(BIN)/python benchmarks/reader.py
+
+# SIGKILL to all processes of a small pipeline, in every stage: docs/reliability.md.
+KILLS ?= 100
+SEED ?= 1
+soak: .setup-test
+	$(BIN)/python -m tests.soak --kills '$(KILLS)' --seed '$(SEED)'
 
 data: .setup
 	$(BIN)/augqa data '$(FROM)'

@@ -1,4 +1,4 @@
-"""A small whole project: ten examples, scripted language model, tiny reader, under DVC and git."""
+"""A small whole project under DVC and git: ten examples, a scripted model, a tiny reader."""
 
 import hashlib
 import json

@@ -178,7 +178,7 @@ def fault_lines(error: ValidationError, values: Any, where: str) -> str:
 
 
 def _place(loc: Sequence[str | int], values: Any) -> list[str | int]:
-    """Return the place of a fault without the schemas that a `kind` chose: no keys of the file."""
+    """Return the place of a fault without the schemas that a `kind` has chosen."""
     place: list[str | int] = []
     for number, part in enumerate(loc):
         if isinstance(values, dict) and part not in values and number < len(loc) - 1:

@@ -68,6 +68,7 @@ def main() -> None:
                 faults.append(f"{', '.join(stages)}, seed {seed}: {error}")
                 print(f"BROKEN {faults[-1]}", flush=True)
                 _restore(project, folder / "pristine", folder / f"broken-{len(faults)}")
+                undisturbed.restored()
                 n_kills += wanted
                 continue
             for one in killed:

@@ -19,7 +19,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from augqa.squad import read_squad
 from command import run_command
 from keeping import once
 
@@ -27,6 +26,7 @@ from augqa.context_writer import Given, load_context_writer
 from augqa.context_writer.judging import loops, repeated_fraction, verdict
 from augqa.context_writer.training import train_context_writer
 from augqa.finetuning.language_model import FineTuning
+from augqa.formats import read_examples
 from augqa.params import Params, load_params
 from augqa.records import GeneratedContext, QAExample
 from augqa.sampling import shuffled
@@ -118,7 +118,7 @@ def main() -> None:
     out.mkdir(parents=True, exist_ok=True)
     names = ("train.json", "squad-train-v1.1.json")
     file = next(path for name in names if (path := options.data / name).is_file())
-    examples = shuffled(read_squad(file), seed=SEED)
+    examples = shuffled(read_examples(file).examples, seed=SEED)
     pool = examples[:N_POOL]
     learned = {example.context_id for example in pool}
     seeds = [e for e in examples[N_POOL:] if e.context_id not in learned][

@@ -2,7 +2,7 @@
 
 from augqa import tracking
 from augqa.errors import DataError
-from augqa.measuring import measure_set
+from augqa.measuring import measure_set, scored_as_english
 from augqa.metrics import read_metrics, write_metrics
 from augqa.params import load_params
 from augqa.reader import Reader
@@ -26,7 +26,7 @@ def evaluate(
     reader = Reader.load(
         model, engine=own.engine, **params.reader.model_dump(exclude={"checkpoint"})
     )
-    sets = {}
+    sets, foreign = {}, {}
     for table in sorted(test.glob("*.parquet")):
         found = measure_set(
             reader,
@@ -39,9 +39,11 @@ def evaluate(
         write_table(predictions / table.name, found.predictions, Prediction)
         write_table(predictions / "scores" / table.name, found.scores, QuestionScore)
         sets[table.stem] = found.means
+        foreign[table.stem] = found.n_not_english
     if not sets:
         raise DataError(f"{test}: holds no test set. Run `dvc repro prepare`.")
 
+    known = read_metrics(test / "sets.json")
     run_key = read_metrics(model / "training.json")["run_key"]
     write_metrics(
         metrics,
@@ -50,7 +52,9 @@ def evaluate(
             "seed": seed,
             "run_key": run_key,
             "sets": sets,
-            "not_available": read_metrics(test / "sets.json")["not_available"],
+            "not_available": known["not_available"],
+            "n_unanswerable": known["n_unanswerable"],
+            "n_not_english": {name: n for name, n in foreign.items() if n},
         },
     )
     tracking.log_evaluation(
@@ -66,7 +70,8 @@ def evaluate(
         f" {numbers['n_articles']} articles)"
         for name, numbers in sets.items()
     )
-    return f"{regime}, seed {seed}: F1 {shown}"
+    asked = {name: numbers["n_questions"] for name, numbers in sets.items()}
+    return f"{regime}, seed {seed}: F1 {shown}{scored_as_english(foreign, asked)}"
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from typing import Any
 from augqa.errors import DataError
 from augqa.metrics import write_metrics
 from augqa.params import load_params
-from augqa.sources import bring
+from augqa.sources import bring, not_pinned
 from augqa.stage import Input, Output, project_root, run
 
 
@@ -40,7 +40,11 @@ def fetch_raw(sample: Input, raw: Output) -> str:
         },
     )
     names = "; ".join(f"{name} ({path})" for name, path in missing.items())
-    return f"{len(found)} sets" + (f"; not available: {names}" if names else "")
+    return (
+        f"{len(found)} sets"
+        + (f"; not available: {names}" if names else "")
+        + not_pinned(own.sources(), found)
+    )
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ import shutil
 from typing import Any
 
 from augqa import tracking
+from augqa.files import write_whole
 from augqa.lineage import md5, run_key
 from augqa.metrics import write_metrics
 from augqa.params import load_params
@@ -63,7 +64,7 @@ def train(
         report=report,
         settings=settings,
     )
-    (model / "README.md").write_text(card, encoding="utf-8")
+    write_whole(model / "README.md", card)
     write_metrics(metrics, numbers)
     shutil.rmtree(folders["resume"], ignore_errors=True)
     return (

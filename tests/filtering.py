@@ -12,6 +12,7 @@ SETTINGS: Mapping[str, Any] = {
     "min_question_words": 3,
     "max_question_words": 8,
     "drop_passage_dependent": True,
+    "drop_garbled": True,
     "max_answer_words": 3,
     "max_repeated_fraction": 0.5,
     "test_overlap_words": 3,

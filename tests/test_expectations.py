@@ -135,6 +135,7 @@ def test_more_pairs_than_the_target_are_told(tmp_path: Path) -> None:
 def test_a_filter_that_is_off_promises_nothing() -> None:
     off = {
         "drop_passage_dependent": False,
+        "drop_garbled": False,
         "max_repeated_fraction": None,
         "round_trip_exact_match": False,
         "min_reader_score": None,
@@ -143,6 +144,7 @@ def test_a_filter_that_is_off_promises_nothing() -> None:
     }
     names = {e.meta["name"] for e in suite_of_kept({**SETTINGS, **off}).expectations}
     assert {e.meta["name"] for e in suite_of_kept(SETTINGS).expectations} - names == {
+        "is_well_formed",
         "stands_alone",
         "does_not_loop",
         "round_trip_exact",

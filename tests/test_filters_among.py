@@ -182,6 +182,7 @@ def test_repetitions_are_those_that_a_comparison_of_all_with_all_finds(
         min_duplicate_similarity=min_similarity,
         min_question_words=1,
         max_test_overlap_fraction=1.0,
+        drop_garbled=False,
     )
     alone = {"answer_in_question"}
     found = {r.id: (r.reason, r.detail) for r in decision.rejected.values()}

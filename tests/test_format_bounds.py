@@ -1,20 +1,22 @@
 """What is wrong with a file as a whole, and how much of one is read at all."""
 
 import contextlib
+import dataclasses
 import gzip
 import json
 import os
-import resource
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from augqa.errors import DataError
-from augqa.formats import opening, read_examples
+from augqa.formats import opening, placing, read_examples, soundness
+from augqa.formats.offsets import RULES, Converter, Rule
+from augqa.formats.rows import FoundAnswer, FoundRow
 from tests.test_formats import flat, lines, squad
+from tests.work import CountedSet, CountedText
 
 
 def refusal(path: Path) -> str:
@@ -28,7 +30,14 @@ WHOLE: dict[str, tuple[bytes, str]] = {
     "white space": (b" \n\t\n", "holds nothing but white space"),
     "an error page": (b"\n<!DOCTYPE html><html>404", "is an HTML or XML page"),
     "a zip": (b"PK\x03\x04rest", "a zip archive"),
-    "UTF-16": ("﻿[]".encode("utf-16-le"), "UTF-16"),
+    "UTF-16 without a mark": ("[]".encode("utf-16-le"), "UTF-16 or UTF-32 without a byte order"),
+    "UTF-32 without a mark": ("[]".encode("utf-32-be"), "UTF-16 or UTF-32 without a byte order"),
+    "UTF-16 cut short": ("﻿[1".encode("utf-16-le")[:-1], "not UTF-16-LE text"),
+    "half a pair in UTF-16": (b"\xff\xfe[\x00\x3e\xd8]\x00", "not UTF-16-LE text"),
+    "a comma too many": (json.dumps(squad(), indent=1).encode()[:-2] + b",\n}", "a comma stands b"),
+    "a comma in a list": (b'{"data": [1, 2,]}', "a comma stands before the closing ']'"),
+    "Python's own notation": (str(squad()).encode(), "single quotes, as Python writes them"),
+    "commas between lines": (lines(flat()).replace("\n", ",\n").encode(), "a comma behind a whole"),
     "Latin-1": ('{"data": [{"title": "Café"}]}'.encode("latin-1"), "not UTF-8 text: line 1, byte"),
     "not text": (bytes(range(128, 256)), "not UTF-8"),
     "a Git LFS pointer": (b"version https://git-lfs.github.com/spec/v1\n", "Git LFS pointer"),
@@ -177,38 +186,53 @@ def refusal_apart(path: Path) -> str:
     return message
 
 
-def cpu_seconds(path: Path) -> float:
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_utime
-    with contextlib.suppress(DataError):
-        read_examples(path, repair=True, starts_matter=False)
-    return resource.getrusage(resource.RUSAGE_SELF).ru_utime - before
-
-
-def many_questions(path: Path, n: int, *, answer: str, start: Any) -> Path:
-    """Write one context of 20 n characters with n questions: quadratic where each reads it all."""
-    qas = [
-        {"id": f"q{i}", "question": "?", "answers": [{"text": answer, "answer_start": start}]}
+def found_rows(n: int, *, answer: str, start: int) -> tuple[CountedText, list[FoundRow]]:
+    """Return a context of 20 n characters and n questions on it: quadratic if each reads it all."""
+    context = CountedText("Mary met a 🧟 ghost. " * n)
+    return context, [
+        FoundRow(
+            place=f"row {i}",
+            id=f"q{i}",
+            title="",
+            context=context,
+            question="?",
+            answers=(FoundAnswer(text=answer, start=start),),
+        )
         for i in range(n)
     ]
-    paragraphs = [{"context": "Mary met a 🧟 ghost. " * n, "qas": qas}]
-    path.write_text(json.dumps({"data": [{"paragraphs": paragraphs}]}))
-    return path
 
 
 @pytest.mark.parametrize(("answer", "start"), [("ghost", 13), ("ghost", 14), ("ghost", -1)])
-def test_many_questions_on_one_long_context_take_no_more_than_linear_time(
-    answer: str, start: int, tmp_path: Path
+def test_many_questions_on_one_long_context_read_it_a_few_times_in_all(
+    answer: str, start: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    small = many_questions(tmp_path / "small.json", 1000, answer=answer, start=start)
-    large = many_questions(tmp_path / "large.json", 8000, answer=answer, start=start)
-    once, eight = min(cpu_seconds(small) for _ in range(3)), cpu_seconds(large)
-    assert eight < 8 * max(once, 0.01) * 4
+    n, converted = 4000, []
+    context, rows = found_rows(n, answer=answer, start=start)
+
+    def counted(rule: Rule) -> Rule:
+        def converter(text: str) -> Converter:
+            converted.append(len(text))
+            return rule.converter(text)
+
+        return dataclasses.replace(rule, converter=converter)
+
+    monkeypatch.setattr(placing, "RULES", tuple(counted(rule) for rule in RULES))
+    with contextlib.suppress(DataError):
+        soundness.examine(
+            iter(rows),
+            where="x.json",
+            kind="SQuAD JSON",
+            repair=True,
+            unanswerable="refuse",
+            starts_matter=False,
+        )
+    assert 0 < context.n_read < 10 * len(context) + 500 * n
+    assert sum(converted) <= 20 * len(context)
 
 
-def test_many_rows_without_ids_that_repeat_take_no_more_than_linear_time(tmp_path: Path) -> None:
-    times = []
-    for n in (2000, 16000):
-        path = tmp_path / f"{n}.csv"
-        path.write_text("context,question,answer\n" + "A cat.,What?,cat\n" * n)
-        times.append(cpu_seconds(path))
-    assert times[1] < 8 * max(times[0], 0.01) * 4
+def test_a_row_without_an_id_that_repeats_looks_for_a_free_one_in_few_steps() -> None:
+    ids, n = CountedSet(), 5000
+    for _ in range(n):
+        ids.add("id" if "id" not in ids else next(soundness._numbered("id", ids)))
+    assert len(ids) == n
+    assert ids.n_looked_up < n * 2 * (n.bit_length() + 1)

@@ -69,7 +69,7 @@ def test_a_row_of_five_megabytes_is_cut_and_says_so(tmp_path: Path) -> None:
 
 def test_a_page_that_cannot_be_written_is_one_plain_error(tmp_path: Path) -> None:
     (tmp_path / "gates").write_text("a file stands here", encoding="utf-8")
-    with pytest.raises(DataError, match=r"kept\.html: the page cannot be written"):
+    with pytest.raises(DataError, match=r"kept\.html: cannot be written"):
         page(tmp_path, Found())
 
 

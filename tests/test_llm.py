@@ -9,7 +9,7 @@ import pytest
 
 from augqa import llm
 from augqa.errors import GenerationError
-from augqa.llm import client as client_module
+from augqa.llm import sending
 from augqa.params import ModelPrice
 from tests.asking_loopback import KEY, params, requests, run
 from tests.loopback import MODEL, Loopback
@@ -17,7 +17,7 @@ from tests.loopback import MODEL, Loopback
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client_module, "_BACKOFF_S", (0.01, 0.05))
+    monkeypatch.setattr(sending, "_BACKOFF_S", (0.01, 0.05))
     monkeypatch.setenv("AUGQA_TEST_KEY", KEY)
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from augqa import llm
 from augqa.errors import GenerationError
-from augqa.llm import client as client_module
+from augqa.llm import sending
 from augqa.llm.address import proxy, read_address
 from tests.asking_loopback import KEY, params, requests, run
 from tests.loopback import Loopback
@@ -18,7 +18,7 @@ PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
 
 @pytest.fixture(autouse=True)
 def _bare(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client_module, "_BACKOFF_S", (0.01, 0.05))
+    monkeypatch.setattr(sending, "_BACKOFF_S", (0.01, 0.05))
     monkeypatch.setenv("AUGQA_TEST_KEY", KEY)
     for name in (*PROXIES, "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
         for spelled in (name, name.lower()):

@@ -15,6 +15,7 @@ import pytest
 from augqa import llm
 from augqa.errors import GenerationError
 from augqa.llm import batch as batch_module
+from augqa.llm import batch_submitting
 from augqa.params import ModelPrice
 from tests.asking_loopback import KEY, params, requests
 from tests.loopback import MODEL, Loopback, answer_text, completion
@@ -77,7 +78,7 @@ def test_a_run_stopped_at_any_point_goes_on_from_there(
 
     cache = tmp_path / "c.sqlite"
     with Loopback() as server, monkeypatch.context() as patch:
-        submit = batch_module._OpenAIBatch._submit
+        submit = batch_submitting.SubmittedBatches._submit
         match moment:
             case "upload":
                 patch.setattr("openai.resources.files.Files.create", stop)
@@ -90,7 +91,7 @@ def test_a_run_stopped_at_any_point_goes_on_from_there(
                     self._cache.execute("UPDATE submissions SET batch = NULL")
                     raise Stopped
 
-                patch.setattr(batch_module._OpenAIBatch, "_submit", lose)
+                patch.setattr(batch_submitting.SubmittedBatches, "_submit", lose)
             case "poll":
                 patch.setattr("openai.resources.batches.Batches.retrieve", stop)
             case "collect":
@@ -183,14 +184,14 @@ def test_what_another_is_about_to_submit_is_not_taken_for_lost(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     entered = threading.Event()
-    create = batch_module._OpenAIBatch._create
+    create = batch_submitting.SubmittedBatches._create
 
     def slow_create(self: Any, file_id: str, submission: str) -> str:
         entered.set()
         time.sleep(0.5)  # the other looks at the ledger meanwhile: an intention, and no batch
         return create(self, file_id, submission)
 
-    monkeypatch.setattr(batch_module._OpenAIBatch, "_create", slow_create)
+    monkeypatch.setattr(batch_submitting.SubmittedBatches, "_create", slow_create)
     with Loopback(batch_polls=20) as server, ThreadPoolExecutor(2) as pool:
         first = pool.submit(run, server, tmp_path / "c.sqlite", 6, "openai_batch")
         entered.wait(10)
@@ -223,15 +224,15 @@ def test_a_run_killed_between_upload_and_ledger_leaves_one_batch(tmp_path: Path)
     script = f"""
 import os, signal
 from pathlib import Path
-from augqa.llm import batch
+from augqa.llm import batch_submitting as batch
 from tests.loopback import Loopback
 from tests import test_llm_batch
 os.environ["AUGQA_TEST_KEY"] = "k"
-create = batch._OpenAIBatch._create
+create = batch.SubmittedBatches._create
 def killed(self, *arguments):
     create(self, *arguments)
     os.kill(os.getpid(), signal.SIGKILL)
-batch._OpenAIBatch._create = killed
+batch.SubmittedBatches._create = killed
 class Server:
     base_url = BASE_URL
 test_llm_batch.run(Server, Path({str(tmp_path / "c.sqlite")!r}), 5, "openai_batch")

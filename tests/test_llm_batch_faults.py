@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from augqa.errors import GenerationError
-from augqa.llm import batch as batch_module
+from augqa.llm import batch_submitting
 from tests.asking_loopback import KEY
 from tests.loopback import Loopback
 from tests.test_llm_batch import run, submitted
@@ -67,7 +67,7 @@ def limit(server: Loopback, most: int, *, at_create: bool = False) -> None:
 def test_what_finds_no_room_beside_others_is_submitted_when_they_have_ended(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at_create: bool
 ) -> None:
-    monkeypatch.setattr(batch_module, "MAX_REQUESTS", 4)
+    monkeypatch.setattr(batch_submitting, "MAX_REQUESTS", 4)
     with Loopback() as server:
         limit(server, 9, at_create=at_create)
         results = run(server, tmp_path / "c.sqlite", 20, "openai_batch")
@@ -106,7 +106,7 @@ def test_a_single_request_with_too_many_tokens_ends_the_run_and_nothing_else(
 def test_a_batch_refused_for_another_reason_ends_the_run_after_the_others_are_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(batch_module, "MAX_REQUESTS", 4)
+    monkeypatch.setattr(batch_submitting, "MAX_REQUESTS", 4)
     with Loopback(batch_polls=0) as server:
         state = server.server.batch_api
         end = state.end

@@ -10,7 +10,7 @@ import pytest
 
 from augqa.errors import AugQAError, GenerationError
 from augqa.llm import cache as cache_module
-from augqa.llm import client as client_module
+from augqa.llm import sending
 from augqa.llm.cache import CacheWriter, Response, ResponseCache, Stored
 from tests.asking_loopback import KEY, requests, run
 from tests.loopback import Loopback, answer_text
@@ -20,7 +20,7 @@ GOOD, OTHER = "Ada built it.", "Bob built it."
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client_module, "_BACKOFF_S", (0.01, 0.05))
+    monkeypatch.setattr(sending, "_BACKOFF_S", (0.01, 0.05))
     monkeypatch.setenv("AUGQA_TEST_KEY", KEY)
 
 

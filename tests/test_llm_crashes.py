@@ -1,9 +1,11 @@
 """Runs that are killed, and runs beside each other, on one cache."""
 
+import concurrent.futures
 import contextlib
 import multiprocessing
 import os
 import random
+import signal
 import sqlite3
 import time
 from pathlib import Path
@@ -13,7 +15,7 @@ import pytest
 import yaml
 
 from augqa import llm
-from augqa.llm.cache import Response, ResponseCache
+from augqa.llm.cache import CacheWriter, Response, ResponseCache
 from augqa.llm.request import request_key
 from augqa.records import QAExample
 from augqa.tables import write_table
@@ -159,3 +161,74 @@ def test_two_processes_share_one_cache(tmp_path: Path, processes: Any) -> None:
             worker.join()
         assert [worker.exitcode for worker in workers] == [0, 0]
     assert outs[0].read_bytes() == outs[1].read_bytes()
+
+
+def killed_between(base_url: str, cache: str) -> None:
+    """Be killed when the fifth answer has arrived and is not yet stored; a process of its own."""
+    os.environ["AUGQA_TEST_KEY"] = KEY
+    store, n_arrived = CacheWriter.store, 0
+
+    async def last_words(self: CacheWriter, *arguments: Any, **more: Any) -> Response:
+        nonlocal n_arrived
+        n_arrived += 1
+        if n_arrived == 5:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return await store(self, *arguments, **more)
+
+    CacheWriter.store = last_words  # type: ignore[method-assign]
+    with llm.open_client(params(base_url, max_in_flight=1), cache_path=Path(cache)) as client:
+        list(client.complete(requests(8)))
+
+
+def test_a_kill_between_arrival_and_the_cache_costs_that_answer_and_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, processes: Any
+) -> None:
+    monkeypatch.setenv("AUGQA_TEST_KEY", KEY)
+    cache = tmp_path / "c.sqlite"
+    with Loopback() as server:
+        process = processes.Process(target=killed_between, args=(server.base_url, str(cache)))
+        process.start()
+        process.join()
+        assert process.exitcode == -signal.SIGKILL
+        assert [call.seed for call in server.calls] == [0, 1, 2, 3, 4]
+        server.calls.clear()
+        write_all_of(server, cache, 8)
+        # The four that were stored are not asked for again, whoever had their results.
+        assert sorted(call.seed for call in server.calls) == [4, 5, 6, 7]
+
+
+def write_all_of(server: Loopback, cache: Path, n: int) -> None:
+    with llm.open_client(params(server.base_url), cache_path=cache) as client:
+        assert [result.failure for result in client.complete(requests(n))] == [None] * n
+
+
+def test_what_has_arrived_is_stored_when_a_run_is_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AUGQA_TEST_KEY", KEY)
+    cache = tmp_path / "c.sqlite"
+    handed_over = CacheWriter._hand_over
+    closing = False
+
+    def late(self: CacheWriter) -> None:
+        """Leave what has arrived waiting until the end, as on a disk that is slow."""
+        if closing:
+            handed_over(self)
+
+    with Loopback() as server:
+        with monkeypatch.context() as patch:
+            patch.setattr(CacheWriter, "_hand_over", late)
+            (request,) = requests(1)
+            with (
+                contextlib.suppress(KeyboardInterrupt),
+                llm.open_client(params(server.base_url), cache_path=cache) as client,
+            ):
+                future: Any = concurrent.futures.Future()
+                client._sender.submit([(client._renderer.render(request), future)])
+                while not client._sender.writer._waiting:
+                    time.sleep(0.01)
+                closing = True
+                raise KeyboardInterrupt
+        server.calls.clear()
+        write_all_of(server, cache, 1)
+        assert server.calls == []

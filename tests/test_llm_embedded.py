@@ -6,6 +6,9 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.request
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +16,8 @@ import pytest
 
 from augqa import llm
 from augqa.errors import GenerationError
+from augqa.llm import embedded
+from augqa.llm.embedded_models import find_embedded
 from augqa.params import Llm, load_params
 
 N_TOKENS = 12
@@ -95,6 +100,32 @@ with child([sys.executable, "-c", server], name="server") as (_, pid):
 """
 
 
+def _log_probabilities(url: str, prompt: str) -> list[tuple[str, float]]:
+    """Return the first tokens of an answer, each with the logarithm of its probability."""
+    body = {
+        "messages": [{"role": "user", "content": prompt}],
+        "max_tokens": 4,
+        "temperature": 0,
+        "logprobs": True,
+    }
+    request = urllib.request.Request(f"{url}/chat/completions", data=json.dumps(body).encode())
+    with urllib.request.urlopen(request, timeout=300) as answer:
+        content = json.load(answer)["choices"][0]["logprobs"]["content"]
+    return [(token["token"], token["logprob"]) for token in content]
+
+
+def test_not_even_the_last_bits_of_a_probability_depend_on_what_is_computed_beside_it() -> None:
+    # Prompts short and long, and two that begin alike: what one leaves must not change another.
+    shared = "The tower of the town was built of stone and wood. " * 12
+    prompts = ["Write.", shared + "Who built it?", shared + "Where is it?", "Name a river in Asia."]
+    with embedded.serve(find_embedded("SmolLM2-135M-Instruct")) as url:
+        alone = [_log_probabilities(url, prompt) for prompt in prompts]
+        with ThreadPoolExecutor(len(prompts)) as pool:
+            beside = list(pool.map(partial(_log_probabilities, url), reversed(prompts)))
+    assert alone == beside[::-1]
+    assert len({tuple(found) for found in alone}) == len(prompts)
+
+
 @pytest.mark.parametrize("way", ["normal", "error", "SIGTERM", "SIGINT", "SIGKILL"])
 def test_the_server_leaves_with_its_parent_however_that_ends(way: str) -> None:
     parent = subprocess.Popen(
@@ -108,7 +139,7 @@ def test_the_server_leaves_with_its_parent_however_that_ends(way: str) -> None:
         parent.send_signal(signal.Signals[way])
     parent.wait()
     parent.stdout.close()
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 120
     while _alive(child) and time.monotonic() < deadline:
         time.sleep(0.02)
     assert not _alive(child)

@@ -6,8 +6,7 @@ from typing import Any
 import pytest
 
 from augqa.errors import GenerationError
-from augqa.llm import client as client_module
-from augqa.llm import faults, waits
+from augqa.llm import faults, sending, waits
 from augqa.llm.faults import Kind
 from augqa.llm.inbound import Redactor
 from tests.asking_loopback import KEY, requests, run
@@ -18,7 +17,7 @@ from tests.loopback.endpoints import SERVED, Said
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client_module, "_BACKOFF_S", (0.01, 0.05))
+    monkeypatch.setattr(sending, "_BACKOFF_S", (0.01, 0.05))
     monkeypatch.setenv("AUGQA_TEST_KEY", KEY)
 
 

@@ -1,6 +1,6 @@
 """The limiter against a server that counts, and its arithmetic on a clock of its own."""
 
-import time
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +8,7 @@ import pytest
 
 from augqa import llm
 from augqa.llm.client import ChatClient
-from augqa.llm.limiter import CoolDown, InFlight, RateLimiter
+from augqa.llm.limiter import CoolDown, InFlight, RateLimiter, Ticket
 from tests.asking_loopback import KEY, params, requests
 from tests.loopback import Loopback
 
@@ -45,40 +45,53 @@ def test_no_window_passes_a_limit_and_the_budget_is_used(rpm: int | None, tpm: i
     assert 5 * allowed / times[5 * allowed] * 60 >= 0.95 * allowed
 
 
+@dataclass(slots=True)
+class RecordingLimiter(RateLimiter):
+    """Keeps the moment each request was let through, with its ticket."""
+
+    admitted: list[tuple[float, Ticket]] = field(default_factory=list)
+
+    def admit(self, now: float, tokens: int) -> Ticket:
+        ticket = RateLimiter.admit(self, now, tokens)
+        self.admitted.append((now, ticket))
+        return ticket
+
+
 @pytest.mark.parametrize("changes", [{"requests_per_minute": 40}, {"tokens_per_minute": 1800}])
-def test_the_server_never_counts_more_than_the_limit(
-    tmp_path: Path, changes: dict[str, int]
-) -> None:
-    window_s, n = 2.0, 120
-    limits = {
-        "requests_per_window": changes.get("requests_per_minute"),
-        "tokens_per_window": changes.get("tokens_per_minute"),
-    }
-    with Loopback(delay_s=0.02, window_s=window_s, **limits) as server:
+def test_a_client_never_sends_more_than_the_limit(tmp_path: Path, changes: dict[str, int]) -> None:
+    window_s, n = 1.0, 120
+    limiter = RecordingLimiter(
+        changes.get("requests_per_minute"),
+        changes.get("tokens_per_minute"),
+        window_s=window_s,
+        margin_s=0.1,
+    )
+    with Loopback(delay_s=0.02) as server:
         client = ChatClient(
             params(server.base_url, max_in_flight=16, **changes),
             base_url=server.base_url,
             endpoint=server.base_url,
             api_key="k",
             cache_path=tmp_path / "c.sqlite",
-            limiter=RateLimiter(
-                changes.get("requests_per_minute"),
-                changes.get("tokens_per_minute"),
-                window_s=window_s,
-                margin_s=0.4,
-            ),
+            limiter=limiter,
         )
-        started = time.monotonic()
         results = list(client.complete(requests(n)))
-        took = time.monotonic() - started
         client.close()
-        statuses = dict(server.server.n_by_status)
-        tokens = sum(call.tokens for call in server.calls)
-    assert statuses == {"200": n}
     assert all(result.failure is None for result in results)
-    used, limit = (n, 40) if "requests_per_minute" in changes else (tokens, 1800)
-    # the first window's budget is there at once; a margin of 0.4 s leaves 0.83 of the rest
-    assert used / limit >= 0.75 * took / window_s
+    assert len(limiter.admitted) == n
+    # By the client's own clock, whatever the machine does between that and the server's.
+    for now, _ in limiter.admitted:
+        window = [(t, one) for t, one in limiter.admitted if t <= now]
+        if "requests_per_minute" in changes:
+            assert sum(now - window_s < t for t, _ in window) <= 40
+            continue
+        # Wherever between its sending and a window after its answer the server counts a request.
+        counted = [
+            one.tokens
+            for _, one in window
+            if one.settled_at is None or one.settled_at > now - window_s
+        ]
+        assert sum(counted) <= 1800
 
 
 def test_limits_that_the_headers_state_are_kept() -> None:
@@ -90,15 +103,27 @@ def test_limits_that_the_headers_state_are_kept() -> None:
     assert limiter.wait_s(1.0, 1) == pytest.approx(60.0)  # one second of margin
 
 
-def test_an_exhausted_header_pauses_until_its_reset(tmp_path: Path) -> None:
+def test_an_exhausted_header_pauses_until_its_reset(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pauses: list[float] = []
+    pause = CoolDown.pause
+
+    def recorded(self: CoolDown, now: float, seconds: float) -> None:
+        pauses.append(seconds)
+        pause(self, now, seconds)
+        assert self.wait_s(now) == pytest.approx(seconds)
+
+    monkeypatch.setattr(CoolDown, "pause", recorded)
     headers = {"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "400ms"}
-    with Loopback(headers=headers) as server:
-        started = time.monotonic()
-        with llm.open_client(
+    with (
+        Loopback(headers=headers) as server,
+        llm.open_client(
             params(server.base_url, max_in_flight=1), cache_path=tmp_path / "c.sqlite"
-        ) as client:
-            list(client.complete(requests(4)))
-        assert time.monotonic() - started >= 1.2
+        ) as client,
+    ):
+        list(client.complete(requests(4)))
+    assert pauses == [0.4] * 4
 
 
 def test_in_flight_halves_on_a_wave_and_comes_back_by_one_a_round() -> None:

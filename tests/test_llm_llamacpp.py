@@ -12,11 +12,12 @@ from augqa import llm
 from augqa.errors import GenerationError
 from augqa.llm import embedded
 from augqa.llm.client import ChatClient
+from augqa.packaged_models import packaged_path
 from tests.asking_loopback import KEY, params
 
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("xllamacpp") is None,
-    reason="package xllamacpp is not installed: `make bench` installs it (requirements-bench.lock)",
+    reason="package xllamacpp is not installed: `make bench` installs it (requirements/bench.lock)",
 )
 MODEL = "SmolLM2-135M-Instruct"
 SCHEMA = {
@@ -33,7 +34,7 @@ def _key(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def server(*arguments: str) -> Iterator[str]:
-    file = str(embedded.model_file(MODEL))
+    file = str(packaged_path(MODEL, param="llm.model"))
     command = [sys.executable, "benchmarks/xllamacpp_server.py", file, *arguments]
     with embedded.child(command, name="xllamacpp") as (address, _):
         yield f"{address}/v1"

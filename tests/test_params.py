@@ -7,7 +7,8 @@ import pytest
 import yaml
 
 from augqa.errors import ParamsError
-from augqa.params import load_params, with_value
+from augqa.params import load_params
+from augqa.params_text import with_value
 
 PROFILES = sorted(Path("profiles").glob("*.yaml"))
 
@@ -153,7 +154,7 @@ def test_a_missing_file_says_how_to_get_one(tmp_path: Path) -> None:
 def test_a_file_that_is_not_yaml_is_named(tmp_path: Path) -> None:
     path = tmp_path / "params.yaml"
     path.write_text("a: [1,\n")
-    with pytest.raises(ParamsError, match=r"params\.yaml: not YAML"):
+    with pytest.raises(ParamsError, match=r"params\.yaml: line 2: not YAML"):
         load_params(path)
 
 
@@ -202,7 +203,7 @@ def test_a_home_set_is_not_needed_but_some_test_set_is(
     ("source", "message"),
     [
         ({"kind": "file", "name": "../x.json", "sha256": None}, "must name a file below"),
-        ({"kind": "file", "name": "x.json"}, r"source\.file\.sha256: is missing"),
+        ({"kind": "file", "name": "x.json"}, r"source\.sha256: is missing"),
         ({"kind": "disk", "name": "x"}, "'sample', 'file', 'hub'"),
         ({"kind": "hub", "path": "a/b", "config": None, "split": "test"}, "revision: is missing"),
     ],

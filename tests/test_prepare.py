@@ -1,5 +1,6 @@
 """Stage prepare: test sets, golds, clusters and reserve from raw files, all accounted for."""
 
+import copy
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -101,7 +102,10 @@ def test_a_set_that_is_not_there_is_named_for_whoever_goes_over_the_tables(
 ) -> None:
     metrics = prepare({"train.json": squad(*TRAIN), "dev.json": DEV}, absent=("reddit", "mine"))
     assert metrics["not_available"] == ["reddit", "mine"]
-    assert json.loads(Path("test/sets.json").read_text()) == {"not_available": ["reddit", "mine"]}
+    assert json.loads(Path("test/sets.json").read_text()) == {
+        "not_available": ["reddit", "mine"],
+        "n_unanswerable": {},
+    }
 
 
 def test_clusters_are_articles_or_contexts_where_there_is_no_title(prepare: Prepare) -> None:
@@ -208,5 +212,13 @@ def test_unanswerable_questions_are_dropped_on_request(prepare: Prepare) -> None
     files = {"train.json": train, "dev.json": DEV}
     with pytest.raises(DataError, match=r"data\.unanswerable: drop"):
         prepare(files)
-    assert prepare(files, data={"unanswerable": "drop"})["n_dropped"]["unanswerable"] == 1
+    dev = copy.deepcopy(DEV)
+    dev["data"][0]["paragraphs"][0]["qas"].append(
+        {"id": "none in dev", "question": "Where?", "answers": [], "is_impossible": True}
+    )
+    metrics = prepare({**files, "dev.json": dev}, data={"unanswerable": "drop"})
+    assert metrics["n_dropped"]["unanswerable"] == 2
+    assert metrics["n_unanswerable"] == {"train": 1, "dev": 1}
+    about = json.loads(Path("test/sets.json").read_text())
+    assert about["n_unanswerable"] == {"dev": 1}
     assert dropped()["none"] == "unanswerable"

@@ -8,10 +8,21 @@ import datasets
 import httpx2
 import pytest
 from datasets import Dataset
+from huggingface_hub import DatasetInfo, HfApi
 
+from augqa import sources
 from augqa.errors import DataError
 from augqa.formats import read_examples, to_squad
-from augqa.sources import PARQUET_BRANCH, Imported, copy_file, fetch_hub, import_files, sha256
+from augqa.sources import (
+    PARQUET_BRANCH,
+    Imported,
+    copy_file,
+    fetch_hub,
+    import_files,
+    not_pinned,
+    sha256,
+)
+from augqa.test_sets import HubSource
 from tests.examples import example
 
 
@@ -102,6 +113,9 @@ def test_import_guesses_no_start_of_a_training_answer_but_of_a_test_answer(
     with pytest.raises(DataError, match="answer_occurs_often"):
         bring(mine, tmp_path / "external", wanted=["x.csv"], training=["x.csv"])
 
+
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+OTHER = "89abcdef0123456789abcdef0123456789abcdef"
 
 # -- the hub: `datasets` loads a folder of Parquet as it does a repository there ----------------
 
@@ -221,6 +235,7 @@ def test_what_the_hub_answers_is_one_line_with_data_set_config_split_and_revisio
     error: Exception, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(datasets, "load_dataset", raising(error))
+    monkeypatch.setattr(sources, "resolved_commit", lambda *_: None)
     with pytest.raises(DataError, match=message) as caught:
         fetch_hub("a/b", "c", "test", "refs/pr/7", tmp_path / "x.jsonl")
     text = str(caught.value)
@@ -234,12 +249,19 @@ def test_what_the_hub_answers_is_one_line_with_data_set_config_split_and_revisio
     ("revision", "asked"),
     [
         (PARQUET_BRANCH, {"data_dir": "nyt", "revision": PARQUET_BRANCH}),
+        (f"{PARQUET_BRANCH}@{OTHER}", {"data_dir": "nyt", "revision": OTHER}),
         ("refs/pr/7", {"name": "nyt", "revision": "refs/pr/7"}),
         ("7b6d24c", {"name": "nyt", "revision": "7b6d24c"}),
+        (OTHER, {"name": "nyt", "revision": OTHER}),
     ],
 )
+@pytest.mark.parametrize("commit", [None, COMMIT])
 def test_a_revision_is_passed_on_slashes_included(
-    revision: str, asked: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    revision: str,
+    asked: dict[str, str],
+    commit: str | None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     calls: list[dict[str, Any]] = []
 
@@ -248,8 +270,32 @@ def test_a_revision_is_passed_on_slashes_included(
         return Dataset.from_list([row()])
 
     monkeypatch.setattr(datasets, "load_dataset", load_dataset)
-    fetch_hub("a/b", "nyt", "test", revision, tmp_path / "x.jsonl")
+    # The hub knows the commit, or does not say.
+    monkeypatch.setattr(HfApi, "dataset_info", lambda *_, **__: DatasetInfo(id="a/b", sha=commit))
+    pinned = OTHER if OTHER in revision else None
+    loaded = fetch_hub("a/b", "nyt", "test", revision, tmp_path / "x.jsonl")
+    assert loaded == (pinned or commit)
+    asked = {**asked, "revision": pinned or commit or asked["revision"]}
     assert calls == [{"path": "a/b", "split": "test", **asked}]
+
+
+def test_a_revision_that_may_move_is_named_with_its_commit() -> None:
+    def source(revision: str) -> HubSource:
+        return HubSource(kind="hub", path="a/b", config=None, split="test", revision=revision)
+
+    by_name = {
+        "nyt": source(PARQUET_BRANCH),
+        "amazon": source(f"{PARQUET_BRANCH}@{OTHER}"),
+        "squad": source(OTHER),
+        "reddit": source("main"),
+        "absent": source("main"),
+    }
+    found = {name: {"commit": COMMIT} for name in ("nyt", "amazon", "squad", "reddit")}
+    said = not_pinned(by_name, found)
+    assert f"nyt ({PARQUET_BRANCH}@{COMMIT}), reddit (main@{COMMIT})" in said
+    assert "amazon" not in said
+    assert "squad" not in said
+    assert not_pinned({"squad": by_name["squad"]}, found) == ""
 
 
 def test_a_hub_that_is_switched_off_is_one_line(

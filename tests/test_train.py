@@ -76,7 +76,7 @@ def project(encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> P
     write_table(tmp_path / "blend.parquet", lessons(), QAExample)
     for name in ("squad", "amazon"):
         write_table(tmp_path / f"test/{name}.parquet", lessons(), QAExample)
-    absent = {"not_available": ["new_wiki", "nyt", "reddit"]}
+    absent = {"not_available": ["new_wiki", "nyt", "reddit"], "n_unanswerable": {"squad": 3}}
     (tmp_path / "test/sets.json").write_text(json.dumps(absent))
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
@@ -221,6 +221,8 @@ def test_evaluate_measures_a_subset_of_each_set_and_names_the_absent_ones(projec
     rows = read_table(project / "predictions/squad.parquet", Prediction)
     assert len(rows) == 2
     assert {row.id for row in rows} <= {e.id for e in lessons()}
+    assert metrics["n_unanswerable"] == {"squad": 3}
+    assert metrics["n_not_english"] == {}
     lineage = json.loads((project / "model/training.json").read_text())
     assert tracking.evaluations[0]["run_key"] == lineage["run_key"]
 
@@ -238,6 +240,13 @@ def test_evaluate_scores_by_further_gold_texts_too(project: Path) -> None:
     assert answered
     assert after["squad"]["exact_match"] == 100 * len(answered) / len(rows)
     assert set(after) == {"squad", "amazon"}
+
+
+def test_evaluate_counts_questions_that_are_not_english(project: Path) -> None:
+    row = example("f1", context="玛丽·雪莱写下了这本书。", question="谁写了？", answer="玛丽")
+    train(project)
+    write_table(project / "test/squad.parquet", [row], QAExample)
+    assert evaluate(project, FakeTracking())["n_not_english"] == {"squad": 1}
 
 
 def test_evaluate_without_any_test_set_is_refused(project: Path) -> None:

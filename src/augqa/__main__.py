@@ -13,6 +13,7 @@ from augqa.commands.results import results, table
 from augqa.commands.running import grow, run
 from augqa.commands.sweeping import compare, gather, sweep
 from augqa.errors import AugQAError
+from augqa.files import told
 
 app = typer.Typer(
     add_completion=False,
@@ -42,11 +43,16 @@ app.add_typer(cache, name="cache", help="Hand on the responses that were paid fo
 
 
 def main() -> None:
-    """Run a command; a mistake of the user's is one message and exit code 1."""
+    """Run a command; a mistake of the user's, or a full disk, is one message and exit code 1."""
     try:
         app()
     except AugQAError as error:
         typer.echo(f"augqa: error: {error}", err=True)
+        sys.exit(1)
+    except OSError as error:
+        if (said := told(error)) is None:
+            raise
+        typer.echo(f"augqa: error: {said}", err=True)
         sys.exit(1)
 
 

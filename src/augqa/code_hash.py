@@ -21,6 +21,7 @@ REPORTING = frozenset(
     {
         "augqa.errors",
         "augqa.params",
+        "augqa.params_text",
         "augqa.report.gate_page",
         "augqa.schema",
         "augqa.stage",

@@ -1,7 +1,7 @@
 """Measure a reader on one test set: predictions, the scores of each question, their means."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ from augqa.asking import whole_articles
 from augqa.reader import Reader
 from augqa.records import Cluster, GoldTexts, Prediction, QAExample, QuestionScore
 from augqa.scoring import mean_score, score_each
+from augqa.sentences import not_english, reads_as_english
 from augqa.tables import read_table
 
 
@@ -21,11 +22,13 @@ class Measured:
         predictions: Its answers; a question that it cannot read has none.
         scores: Exact match and F1 of each question that was asked, in percent.
         means: Their means, and how many questions and articles there were.
+        n_not_english: Questions on contexts that do not read as English.
     """
 
     predictions: list[Prediction]
     scores: list[QuestionScore]
     means: Mapping[str, Any]
+    n_not_english: int
 
 
 def measure_set(
@@ -69,5 +72,30 @@ def measure_set(
     return Measured(
         predictions=[Prediction(id=id_, text=text) for id_, text in predicted.items()],
         scores=[QuestionScore(id=id_, exact_match=em, f1=f1) for id_, (em, f1) in scores.items()],
+        n_not_english=_n_not_english(chosen),
         means={**dataclasses.asdict(mean_score(scores)), "n_articles": n_articles},
     )
+
+
+def scored_as_english(n_not_english: Mapping[str, int], n_questions: Mapping[str, int]) -> str:
+    """Return an addition to a closing line for sets that SQuAD's scores are not made for.
+
+    The scores drop English articles and no others, and part words at white space alone: an answer
+    in Chinese is one word, right or wrong as a whole.
+
+    Args:
+        n_not_english: Questions of each set that are not on an English context.
+        n_questions: All questions of each set.
+    """
+    return "".join(
+        not_english(n, n_questions[name], f"questions of {name}", "exact match and F1")
+        for name, n in n_not_english.items()
+    )
+
+
+def _n_not_english(examples: Sequence[QAExample]) -> int:
+    is_english: dict[str, bool] = {}
+    for example in examples:
+        if example.context_id not in is_english:
+            is_english[example.context_id] = reads_as_english(example.context)
+    return sum(not is_english[example.context_id] for example in examples)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from augqa.errors import DataError
+from augqa.files import write_whole
 
 Metrics = Mapping[str, Any]
 
@@ -28,15 +29,13 @@ def write_metrics(path: Path, metrics: Metrics) -> None:
     """Write JSON with sorted keys and floats of 4 decimals, so that a git diff is a finding.
 
     Raises:
+        DataError: If it cannot be written; the former file then stays.
         ValueError: If a value is NaN or infinite: a broken run must not look like a result.
     """
     text = json.dumps(
         _rounded(metrics), indent=2, sort_keys=True, allow_nan=False, ensure_ascii=False
     )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(text + "\n", encoding="utf-8")
-    partial.replace(path)
+    write_whole(path, text + "\n")
 
 
 def read_metrics(path: Path) -> dict[str, Any]:

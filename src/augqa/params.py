@@ -7,7 +7,6 @@ import json
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 
-import yaml
 from pydantic import (
     BaseModel,
     Field,
@@ -24,6 +23,7 @@ from augqa import filters
 from augqa.blends import KINDS, Recipe
 from augqa.context_writer import CONTEXT_WRITERS
 from augqa.errors import ParamsError
+from augqa.params_text import fault_lines, nearest, read_yaml
 from augqa.prompts import STYLES, Condition
 from augqa.question_generator import QUESTION_GENERATORS
 from augqa.registry import Registry, load_plugins
@@ -154,7 +154,7 @@ class GenerateContexts(Section):
             if style not in STYLES and not style.endswith(".md"):
                 raise ValueError(
                     f"style {style!r} is not one of {', '.join(STYLES)}, nor a prompt file of your"
-                    " own, such as prompts/tickets.md"
+                    f" own, such as prompts/tickets.md{nearest(style, STYLES)}"
                 )
         if not any(styles.values()):
             raise ValueError("styles: no style has a weight above 0")
@@ -357,7 +357,10 @@ class Params(Section):
                 raise ValueError("regimes: 'real' always runs; leave it out of the list")
             if regime not in self.blend:
                 known = ", ".join(name for name in self.blend if name != "real")
-                raise ValueError(f"regimes: {regime!r} is no recipe of `blend`: {known}")
+                raise ValueError(
+                    f"regimes: {regime!r} is no recipe of `blend`: {known}"
+                    f"{nearest(regime, self.blend)}"
+                )
         if len(set(self.regimes)) != len(self.regimes):
             raise ValueError(f"regimes: one stands twice in {self.regimes}")
         if len(set(self.training_seeds)) != len(self.training_seeds):
@@ -393,6 +396,15 @@ class Params(Section):
                 "generate_contexts.writer trained needs a context writer: set context_writers to"
                 " [causal], or name a folder in generate_contexts.trained.checkpoint"
             )
+        if needs_one:
+            learned = self.train_context_writer.style
+            for style, weight in own.styles.items():
+                if weight > 0 and style != learned:
+                    raise ValueError(
+                        f"generate_contexts.styles: {style!r} is no style of the writer, which"
+                        f" train_context_writer.style has learn {learned!r}"
+                        f"{nearest(style, [learned])}"
+                    )
         return self
 
     @model_validator(mode="after")
@@ -411,70 +423,18 @@ def load_params(path: Path = Path("params.yaml")) -> Params:
     """Read and check the whole of params.yaml; one ParamsError names every wrong key.
 
     Raises:
-        ParamsError: If the file is missing, is not YAML, or breaks the schema.
+        ParamsError: If the file cannot be read, is not YAML, or breaks the schema.
     """
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise ParamsError(
-            f"{path}: no such file. `make profile NAME=embedded` puts one in force."
-        ) from error
-    except yaml.YAMLError as error:
-        raise ParamsError(f"{path}: not YAML: {error}") from error
-    if isinstance(values, dict) and isinstance(plugins := values.get("plugins"), list) and plugins:
+    values = read_yaml(path)
+    if isinstance(plugins := values.get("plugins"), list) and plugins:
         load_plugins([str(name) for name in plugins])
         # A plug-in may have added to a catalogue since the schema was made.
         Params.model_rebuild(force=True)
     return _check(values, Params, where=str(path))
 
 
-def with_value(text: str, key: str, value: int | str) -> str:
-    """Return the text of a params file with another value under a dotted key; all else stays.
-
-    Comments, spaces and the form of other values are kept to the byte, so that a diff shows the
-    change alone.
-
-    Raises:
-        ParamsError: If the text has no such key with a plain value.
-    """
-    node = yaml.compose(text, Loader=yaml.SafeLoader)
-    for part in key.split("."):
-        children = node.value if isinstance(node, yaml.MappingNode) else []
-        node = next((child for name, child in children if name.value == part), None)
-    if not isinstance(node, yaml.ScalarNode):
-        raise ParamsError(f"{key}: no such key with a plain value")
-    return f"{text[: node.start_mark.index]}{value}{text[node.end_mark.index :]}"
-
-
 def _check(values: Any, model: type[P], *, where: str) -> P:
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        raise ParamsError(_message(error, where)) from error
-
-
-def _message(error: ValidationError, where: str) -> str:
-    faults = []
-    for fault in error.errors(include_url=False):
-        place = fault["loc"]
-        if place[:1] == ("blend",) and len(place) > 3:
-            # The schema that was chosen by the kind is no key of the file.
-            place = (*place[:2], *place[3:])
-        key = ".".join(str(part) for part in place)
-        if fault["type"].startswith("union_tag"):
-            # What tells which schema applies, such as `kind`, is missing or unknown.
-            context = fault["ctx"]
-            key += f".{context['discriminator'].strip(chr(39))}"
-            known = context.get("expected_tags")
-            fault["input"] = context.get("tag")
-            fault["type"] = "missing" if known is None else "literal_error"
-            fault["msg"] = f"must be one of {known}"
-        found = ""
-        if fault["type"] not in ("missing", "value_error"):
-            # A file of a few kilobytes can hold an input of megabytes.
-            found = f", found {fault['input']!r:.200}"
-        text = {"missing": "is missing", "extra_forbidden": "is not a known key"}.get(
-            fault["type"], fault["msg"].removeprefix("Value error, ")
-        )
-        faults.append(f"  {key}: {text}{found}" if key else f"  {text}")
-    return f"{where} has {len(faults)} fault(s):\n" + "\n".join(faults)
+        raise ParamsError(fault_lines(error, values, where)) from error

@@ -1,13 +1,101 @@
-"""What may be trained on: training examples without test contexts and repeats, in three parts."""
+"""Raw files as sets; what may be trained on, in three parts, without test contexts and repeats."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from augqa.errors import DataError
-from augqa.formats import Reading
-from augqa.records import Cluster, QAExample, Rejection
+from augqa.formats import UNANSWERABLE, Reading, Unanswerable, read_examples
+from augqa.metrics import read_metrics, write_metrics
+from augqa.records import Cluster, GoldTexts, QAExample, Rejection
 from augqa.reserve import divide
+from augqa.tables import write_table
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RawSets:
+    """What a manifest of raw files names, read.
+
+    Attributes:
+        train: The training set.
+        train_file: Where it is from, for messages.
+        test: The test sets that there are, by name.
+        content: What each set, `train` among them, holds: a checksum or a hub name.
+        commits: The commit of the hub that a set was loaded at, where it is from there.
+        not_available: Names of test sets whose file is absent.
+    """
+
+    train: Reading
+    train_file: Path
+    test: Mapping[str, Reading]
+    content: Mapping[str, Any]
+    commits: Mapping[str, str]
+    not_available: Sequence[str]
+
+    @property
+    def all(self) -> dict[str, Reading]:
+        """Return every set by name."""
+        return {"train": self.train, **self.test}
+
+    @property
+    def n_test_questions(self) -> dict[str, int]:
+        """Return the number of questions by test set."""
+        return {name: len(read.examples) for name, read in self.test.items()}
+
+    @property
+    def repaired(self) -> dict[str, Mapping[str, int]]:
+        """Return, by set, how many answers were mended in which way."""
+        return {name: read.repaired for name, read in self.all.items() if read.repaired}
+
+
+def read_raw(raw: Path, *, repair: bool, unanswerable: Unanswerable) -> RawSets:
+    """Read every set of a folder of raw files.
+
+    Args:
+        raw: The folder, with manifest.json.
+        repair: Whether to mend answers that are not where their offset says.
+        unanswerable: `refuse` or `drop`.
+
+    Raises:
+        DataError: If a file is not what it should be.
+    """
+    manifest = read_metrics(raw / "manifest.json")
+    missing = manifest["not_available"]
+    names = [name for name in manifest["test_sets"] if name not in missing]
+    files = {name: raw / str(manifest["sets"][name]["file"]) for name in ("train", *names)}
+    test = {
+        name: read_examples(
+            files[name], repair=repair, unanswerable=unanswerable, starts_matter=False
+        )
+        for name in names
+    }
+    return RawSets(
+        train=read_examples(files["train"], repair=repair, unanswerable=unanswerable),
+        train_file=files["train"],
+        test=test,
+        content={name: manifest["sets"][name]["content"] for name in files},
+        commits={
+            name: manifest["sets"][name]["commit"]
+            for name in files
+            if "commit" in manifest["sets"][name]
+        },
+        not_available=missing,
+    )
+
+
+def write_test_sets(sets: RawSets, *, test: Path, clusters: Path) -> None:
+    """Write the tables of the test sets, their further gold texts and articles, and which lack."""
+    for name, read in sets.test.items():
+        write_table(test / f"{name}.parquet", read.examples, QAExample)
+        write_table(clusters / f"{name}.parquet", clusters_of(read), Cluster)
+        if read.texts:
+            texts = [GoldTexts(id=id_, texts=found) for id_, found in read.texts.items()]
+            write_table(test / "golds" / f"{name}.parquet", texts, GoldTexts)
+    # What whoever goes over the sets cannot see in them.
+    about = {"not_available": sets.not_available, "n_unanswerable": n_unanswerable(sets.test)}
+    write_metrics(test / "sets.json", about)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +113,33 @@ class Parts:
     seed_questions: list[QAExample]
     reserve: list[QAExample]
     dropped: list[Rejection]
+
+    def as_metrics(self, sets: RawSets) -> dict[str, Any]:
+        """Return the counts, beside those of the sets that the parts are of."""
+        return {
+            "content": sets.content,
+            "commits": sets.commits,
+            "n_train": sets.train.n_rows,
+            "n_pool": len(self.pool),
+            "n_seed_questions": len(self.seed_questions),
+            "n_reserve": len(self.reserve),
+            "n_dropped": Counter(row.reason for row in self.dropped),
+            "n_unanswerable": n_unanswerable(sets.all),
+            "n_repaired": sets.repaired,
+            "test": sets.n_test_questions,
+            "not_available": sets.not_available,
+        }
+
+    def closing(self, sets: RawSets) -> str:
+        """Return the counts in one line."""
+        n_repaired = sum(sum(counts.values()) for counts in sets.repaired.values())
+        return (
+            f"{len(self.pool)} of {sets.train.n_rows} training examples,"
+            f" {len(self.seed_questions)} seed questions,"
+            + (f" {len(self.reserve)} in reserve," if self.reserve else "")
+            + f" {sum(sets.n_test_questions.values())} test questions in {len(sets.test)} sets"
+            + (f"; {n_repaired} answers repaired" if n_repaired else "")
+        )
 
 
 def part(
@@ -88,6 +203,17 @@ def part(
         reserve=[keep[id_] for id_ in chosen.reserve],
         dropped=drop,
     )
+
+
+def n_unanswerable(read: Mapping[str, Reading]) -> dict[str, int]:
+    """Return how many questions of each set were dropped since they have no answer, by name.
+
+    Sets without any are left out.
+    """
+    counts = {
+        name: sum(row.reason == UNANSWERABLE for row in one.dropped) for name, one in read.items()
+    }
+    return {name: n for name, n in counts.items() if n}
 
 
 def without_repeats(

@@ -64,7 +64,8 @@ class QAExample:
     def __post_init__(self) -> None:
         if not self.id:
             raise RecordError(f"an example has no id; its question is {self.question!r}")
-        if not self.context.strip():
+        # Not by `strip`, which copies a long context for each of its questions.
+        if not self.context or self.context.isspace():
             raise RecordError(f"{self.id}: the context is empty")
         if not self.question.strip():
             raise RecordError(f"{self.id}: the question is empty")

@@ -31,6 +31,8 @@ _ENDS_AS_QUESTION = regex.compile(
     |(?<=\p{{Greek}}\p{{M}}*{_CLOSING}\s?)[;\u037e]
     |՞[^։]*(?:։|(?<=\p{{Armenian}}):)?
     |か[。．｡]  # a written question in Japanese may do without a mark
+    |(?:လဲ|လား)။  # as in Burmese
+    |¿[^?？.!¡]*[.…]?  # the mark that opens it, where a writer forgot the one that closes it
     )[\s"'”’»›)\]」』）】]*$""",
     regex.VERBOSE,
 )
@@ -160,7 +162,8 @@ def ends_as_question(text: str) -> bool:
     """Return whether a text ends as a question does in its script, quotes and brackets aside.
 
     That is a question mark; after Greek letters a semicolon, which is theirs; in Armenian the mark
-    inside the word that is asked for; in Japanese also the particle ``か`` before the full stop.
+    inside the word that is asked for; in Japanese also the particle ``か`` before the full
+    stop, and its like in Burmese; in Spanish the opening mark alone.
     """
     return _ENDS_AS_QUESTION.search(text) is not None
 

@@ -2,8 +2,9 @@
 
 import hashlib
 import json
+import re
 import shutil
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,11 @@ from typing import Any
 import datasets
 import httpx2
 from datasets.exceptions import DatasetsError
+from huggingface_hub import HfApi
+from huggingface_hub.errors import HfHubHTTPError
 
 from augqa.errors import DataError
+from augqa.files import whole_file, writing
 from augqa.formats import Reading, Unanswerable, read_examples
 from augqa.test_sets import (
     PUBLISHED,
@@ -27,6 +31,7 @@ from augqa.test_sets import (
 # those that are made by a script, which `datasets` runs no longer.
 PARQUET_BRANCH = "refs/convert/parquet"
 
+_COMMIT = re.compile(r"[0-9a-f]{40}")
 _KEPT = ("id", "title", "context", "question", "answers", "is_impossible")
 _NEEDED = ("context", "question", "answers")
 
@@ -65,7 +70,7 @@ def bring(
     """
     if isinstance(source, HubSource):
         copy = raw / f"{name}.jsonl"
-        fetch_hub(source.path, source.config, source.split, source.revision, copy)
+        commit = fetch_hub(source.path, source.config, source.split, source.revision, copy)
         content = hub_content(source.path, source.config, source.split)
     else:
         folder = sample if isinstance(source, SampleSource) else external
@@ -78,12 +83,14 @@ def bring(
         expected = source.sha256 if isinstance(source, FileSource) else None
         copy_file(origin, copy, expected_sha256=expected)
         content = file_content(sha256(copy))
-    return {
+    found = {
         "file": copy.name,
         "sha256": sha256(copy),
         "n_bytes": copy.stat().st_size,
         "content": content,
     }
+    # Where a revision may move, what was loaded is known by its commit alone.
+    return found | ({"commit": commit} if isinstance(source, HubSource) else {})
 
 
 def copy_file(origin: Path, copy: Path, *, expected_sha256: str | None) -> None:
@@ -99,8 +106,7 @@ def copy_file(origin: Path, copy: Path, *, expected_sha256: str | None) -> None:
             " the one these params were made for. Put that one there, or change the source of the"
             " set under data."
         )
-    copy.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(origin, copy)
+    _copy_whole(origin, copy)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,12 +186,14 @@ def import_files(
     if not found:
         why = "".join(f"\n  {name}: {reason}" for name, reason in left.items()) or " it is empty"
         raise DataError(f"{folder}: no file in it can be used:{why}")
-    external.mkdir(parents=True, exist_ok=True)
     for one in found.values():
-        partial = external / f"{one.name}.partial"
-        shutil.copyfile(one.origin, partial)
-        partial.replace(external / one.name)
+        _copy_whole(one.origin, external / one.name)
     return sorted(found.values(), key=lambda one: one.name), left
+
+
+def _copy_whole(origin: Path, copy: Path) -> None:
+    with whole_file(copy) as partial, writing(copy):
+        shutil.copyfile(origin, partial)
 
 
 def _our_name(name: str) -> str:
@@ -195,41 +203,86 @@ def _our_name(name: str) -> str:
     return name
 
 
-def fetch_hub(path: str, config: str | None, split: str, revision: str, copy: Path) -> None:
+def not_pinned(sources: Mapping[str, Any], sets: Mapping[str, Mapping[str, Any]]) -> str:
+    """Return an addition to a closing line for sets whose revision on the hub may move.
+
+    Args:
+        sources: Source of each set.
+        sets: What the manifest says of those that were brought.
+    """
+    pins = [
+        f"{name} ({source.revision.split('@')[0]}@{sets[name]['commit'] or 'unknown commit'})"
+        for name, source in sources.items()
+        if isinstance(source, HubSource) and name in sets and not is_pinned(source.revision)
+    ]
+    if not pins:
+        return ""
+    return f"; by a revision that may move, write the commit behind it to pin it: {', '.join(pins)}"
+
+
+def is_pinned(revision: str) -> bool:
+    """Whether a revision names a commit: whole, or behind a branch and ``@``."""
+    return _COMMIT.fullmatch(revision.rpartition("@")[2]) is not None
+
+
+def resolved_commit(path: str, revision: str) -> str | None:
+    """Return the commit that a revision of a hub data set stands for now.
+
+    None for a local folder, and where the hub does not say; what is loaded then is not known by
+    its commit.
+    """
+    if _COMMIT.fullmatch(revision):
+        return revision
+    if Path(path).is_dir():
+        return None
+    try:
+        commit: str | None = HfApi().dataset_info(path, revision=revision, timeout=30).sha
+    except (*_HUB_FAULTS, HfHubHTTPError):
+        return None
+    return commit
+
+
+def fetch_hub(path: str, config: str | None, split: str, revision: str, copy: Path) -> str | None:
     """Write one split of a hub data set as JSON lines, its rows as they stand.
+
+    What is loaded is the commit that the revision stands for when it is asked.
 
     Args:
         path: Name on the hub, or a local folder.
         config: Its configuration; None where it has one alone.
         split: Name of the split.
-        revision: A commit, tag or branch, slashes included. On `PARQUET_BRANCH` the configuration
-            is a folder.
+        revision: A commit, tag or branch, slashes included; or a branch, ``@`` and a commit of it.
+            On `PARQUET_BRANCH` the configuration is a folder.
         copy: The file to write.
+
+    Returns:
+        The commit; None where nobody says it.
 
     Raises:
         DataError: If the hub cannot be reached, there is no such data set, configuration, split or
             revision, it is made by a script, or its rows have another schema.
     """
     where = f"hub data set {path!r}, config {config!r}, split {split!r}, revision {revision!r}"
+    branch, _, pinned = revision.partition("@")
     chosen: dict[str, Any] = {"name": config}
-    if revision == PARQUET_BRANCH:
+    if branch == PARQUET_BRANCH:
         chosen = {"data_dir": config}
+    commit = resolved_commit(path, pinned or revision)
+    asked = commit or pinned or revision
     try:
-        rows = datasets.load_dataset(path, split=split, revision=revision, **chosen)
+        rows = datasets.load_dataset(path, split=split, revision=asked, **chosen)
         missing = [name for name in _NEEDED if name not in rows.column_names]
         if missing:
             raise DataError(
                 f"{where}: no column {missing[0]!r}; it has {', '.join(rows.column_names)}"
             )
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        partial = copy.with_name(copy.name + ".partial")
-        with partial.open("w", encoding="utf-8", newline="\n") as file:
+        with whole_file(copy) as partial, partial.open("w", encoding="utf-8", newline="\n") as file:
             for row in rows:
                 kept = {name: row[name] for name in _KEPT if name in row}
                 file.write(json.dumps(kept, ensure_ascii=False, default=str) + "\n")
-        partial.replace(copy)
     except _HUB_FAULTS as error:
         raise DataError(f"{where}: {_cause(error)}") from error
+    return commit
 
 
 def _cause(error: BaseException) -> str:

@@ -13,6 +13,7 @@ import typer
 
 from augqa import processor
 from augqa.errors import AugQAError
+from augqa.files import told
 
 # Without `Option`, a parameter without a default would become positional.
 Input = Annotated[Path, typer.Option(exists=True)]  # must stand under deps: in dvc.yaml
@@ -47,7 +48,8 @@ def _refuse_late_switches() -> None:
 def run(stage: Callable[..., str]) -> None:
     """Run `stage` as a command line; its return value is its closing line.
 
-    An `AugQAError` is shown as one message, without a traceback, and exits with 1.
+    An `AugQAError` is shown as one message, without a traceback, and exits with 1; so is what the
+    machine refuses, such as a full disk.
     """
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     # Libraries' routine talk would bury the closing line.
@@ -63,6 +65,11 @@ def run(stage: Callable[..., str]) -> None:
             closing = stage(*args, **kwargs)
         except AugQAError as error:
             log.error("%s: error: %s", stage.__name__, error)
+            raise typer.Exit(1) from error
+        except OSError as error:
+            if (said := told(error)) is None:
+                raise
+            log.error("%s: error: %s", stage.__name__, said)
             raise typer.Exit(1) from error
         log.info("%s: %s (%.1f s)", stage.__name__, closing, time.perf_counter() - started)
 

@@ -7,6 +7,7 @@ import dataclasses
 import types
 import typing
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import (
@@ -25,6 +26,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from augqa.errors import DataError, RecordError
+from augqa.files import whole_file, writing
 
 R = TypeVar("R")
 
@@ -79,14 +81,17 @@ class TableWriter(Generic[R]):
 
     def __init__(self, path: Path, record: type[R]) -> None:
         self._path = path
-        self._partial = path.with_name(path.name + ".partial")
         self._schema = schema(record)
         self._group: list[dict[str, Any]] = []
         self._n_groups = 0
 
     def __enter__(self) -> Self:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        self._writer = pq.ParquetWriter(self._partial, self._schema, compression="zstd")
+        with ExitStack() as stack:
+            partial = stack.enter_context(whole_file(self._path))
+            with writing(self._path):
+                self._writer = pq.ParquetWriter(partial, self._schema, compression="zstd")
+            stack.push(self._finish)
+            self._stack = stack.pop_all()
         return self
 
     def write(self, row: R) -> None:
@@ -106,19 +111,33 @@ class TableWriter(Generic[R]):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        self._stack.__exit__(kind, error, traceback)
+
+    def _finish(
+        self,
+        kind: type[BaseException] | None,
+        _error: BaseException | None,
+        _traceback: TracebackType | None,
+    ) -> None:
+        if kind is not None:
+            with suppress(OSError):  # what went wrong before says more
+                self._writer.close()
+            return
         try:
             # An empty table has one empty group.
-            if kind is None and (self._group or not self._n_groups):
+            if self._group or not self._n_groups:
                 self._flush()
-        finally:
+        except DataError:
+            with suppress(OSError):
+                self._writer.close()
+            raise
+        with writing(self._path):
             self._writer.close()
-        if kind is None:
-            self._partial.replace(self._path)
-        else:
-            self._partial.unlink(missing_ok=True)
 
     def _flush(self) -> None:
-        self._writer.write_table(pa.Table.from_pylist(self._group, schema=self._schema))
+        table = pa.Table.from_pylist(self._group, schema=self._schema)
+        with writing(self._path):
+            self._writer.write_table(table)
         self._group.clear()
         self._n_groups += 1
 
@@ -188,10 +207,9 @@ def copy_rows(source: Path, path: Path, record: type[Any], *, keep: Callable[[in
         DataError: If `source` is missing, is not Parquet, or is of another schema.
     """
     expected = schema(record)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
     try:
         with (
+            whole_file(path) as partial,
             _open_as(source, record) as file,
             pq.ParquetWriter(partial, expected, compression="zstd") as writer,
         ):
@@ -209,9 +227,7 @@ def copy_rows(source: Path, path: Path, record: type[Any], *, keep: Callable[[in
             if len(waiting) or not n_groups:  # an empty table has one empty group
                 writer.write_table(waiting.combine_chunks())
     except (pa.ArrowInvalid, OSError) as error:
-        partial.unlink(missing_ok=True)
         raise DataError(f"{source}: cannot be copied to {path}: {error}") from error
-    partial.replace(path)
 
 
 class Anew(Generic[R]):

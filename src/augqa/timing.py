@@ -7,6 +7,7 @@ again. So they lie under ``.cache/``, by the key of the training.
 import json
 from pathlib import Path
 
+from augqa.files import write_whole
 from augqa.stage import project_root
 
 
@@ -17,10 +18,7 @@ def _path(run_key: str) -> Path:
 def keep_seconds(run_key: str, seconds: float) -> None:
     """Keep how long the training of this key took."""
     path = _path(run_key)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(json.dumps({"seconds": round(seconds, 1)}), encoding="utf-8")
-    partial.replace(path)
+    write_whole(path, json.dumps({"seconds": round(seconds, 1)}))
 
 
 def seconds_of(run_key: str) -> float | None:

@@ -82,6 +82,8 @@ class Server:
         self.paths.append(path)
         self.headers.append(headers)
         path = path.split("?")[0] if "batches" not in path else path
+        if path.startswith(("/openai/files", "/openai/batches")):  # Azure's place for batches
+            path = path.replace("/openai", "/v1", 1).split("?")[0]
         if path == "/v1/models" and self.behavior.models is not None:
             self.n_by_status["models"] += 1
             await _send(writer, 200, self.behavior.models)

@@ -7,14 +7,41 @@ as from sound ones: what differs between two such blends is the quality alone.
 import dataclasses
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Annotated, Literal
+
+from pydantic import Field
 
 from augqa.candidates import answer_candidates
 from augqa.records import Answer, QAExample, Rejection, RoundTripAnswer, context_id
 from augqa.sampling import rank, shuffled
+from augqa.schema import Fraction, Percent, PositiveInt, Section
 from augqa.scoring import f1
 from augqa.sentences import word_starts
 from augqa.spans import window_around
 
+
+class Consistent(Section):
+    """Only pairs whose round-trip answer agrees with their own to so many percent F1."""
+
+    kind: Literal["consistent"]
+    min_round_trip_f1: Percent
+
+
+class ShuffledAnswers(Section):
+    """A fraction of the pairs get a wrong answer."""
+
+    kind: Literal["shuffled"]
+    shuffled_fraction: Fraction
+
+
+class TruncatedContexts(Section):
+    """Contexts are cut to so many words around the answer."""
+
+    kind: Literal["truncated"]
+    max_context_words: PositiveInt
+
+
+Grade = Annotated[Consistent | ShuffledAnswers | TruncatedContexts, Field(discriminator="kind")]
 Graded = tuple[list[QAExample], list[Rejection]]
 
 

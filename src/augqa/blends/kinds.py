@@ -12,11 +12,19 @@ from pydantic import Field
 
 from augqa.blends.choosing import Blend, joined, sized
 from augqa.blends.copying import copies, edited
-from augqa.blends.degrading import consistent, shuffled_answers, truncated_contexts
+from augqa.blends.degrading import (
+    Consistent,
+    Grade,
+    ShuffledAnswers,
+    consistent,
+    shuffled_answers,
+    truncated_contexts,
+)
 from augqa.blends.materials import Materials
+from augqa.blends.selecting import Chooser, selected
 from augqa.records import Origin, QAExample, Rejection
 from augqa.registry import Registry
-from augqa.schema import Fraction, Percent, PositiveInt, Section
+from augqa.schema import Fraction, PositiveInt, Section
 
 Origins = tuple[Origin, Origin]
 REAL: Origins = ("real", "real")
@@ -29,28 +37,6 @@ class Recipe(Section):
     kind: str
 
 
-class Consistent(Section):
-    """Only pairs whose round-trip answer agrees with their own to so many percent F1."""
-
-    kind: Literal["consistent"]
-    min_round_trip_f1: Percent
-
-
-class ShuffledAnswers(Section):
-    """A fraction of the pairs get a wrong answer."""
-
-    kind: Literal["shuffled"]
-    shuffled_fraction: Fraction
-
-
-class TruncatedContexts(Section):
-    """Contexts are cut to so many words around the answer."""
-
-    kind: Literal["truncated"]
-    max_context_words: PositiveInt
-
-
-Grade = Annotated[Consistent | ShuffledAnswers | TruncatedContexts, Field(discriminator="kind")]
 PairSource = Literal["kept", "unfiltered", "pseudo_label"]
 
 
@@ -84,6 +70,7 @@ class GeneratedRecipe(Recipe):
     n_examples: PositiveInt | None
     pairs: PairSource = "kept"
     grade: Grade | None = None
+    choose: list[Chooser] = Field(default_factory=list)
 
 
 class MixRecipe(Recipe):
@@ -92,6 +79,7 @@ class MixRecipe(Recipe):
     generated_fraction: Fraction
     pairs: PairSource = "kept"
     grade: Grade | None = None
+    choose: list[Chooser] = Field(default_factory=list)
 
 
 class _Adding(Recipe):
@@ -100,6 +88,7 @@ class _Adding(Recipe):
     generated_per_real: Annotated[float, Field(gt=0)] | None
     generated_share: Annotated[float, Field(gt=0, le=1)] = 1.0
     grade: Grade | None = None
+    choose: list[Chooser] = Field(default_factory=list)
 
 
 class AugmentRecipe(_Adding):
@@ -197,11 +186,19 @@ def _graded(
 
 
 def _pairs(
-    of: Materials, source: str, grade: Any, seed: int
+    of: Materials, source: str, knobs: Any, seed: int
 ) -> tuple[list[QAExample], tuple[Rejection, ...]]:
     candidates, missing = of.generated(source)
-    good, refused = _graded(of, candidates, grade, seed)
-    return good, (*missing, *refused)
+    chosen, left_out = selected(
+        candidates,
+        knobs.choose,
+        recipe=of.recipe,
+        pool=lambda: of.pool,
+        round_trip=lambda: of.round_trip,
+        seed=seed,
+    )
+    good, refused = _graded(of, chosen, knobs.grade, seed)
+    return good, (*missing, *left_out, *refused)
 
 
 def _real(of: Materials, knobs: RealRecipe, seed: int) -> Blend:
@@ -209,7 +206,7 @@ def _real(of: Materials, knobs: RealRecipe, seed: int) -> Blend:
 
 
 def _generated(of: Materials, knobs: GeneratedRecipe, seed: int) -> Blend:
-    pairs, refused = _pairs(of, knobs.pairs, knobs.grade, seed)
+    pairs, refused = _pairs(of, knobs.pairs, knobs, seed)
     made = sized(pairs, recipe=of.recipe, what="generated", n_examples=knobs.n_examples, seed=seed)
     return Blend(examples=made.examples, dropped=(*refused, *made.dropped))
 
@@ -217,7 +214,7 @@ def _generated(of: Materials, knobs: GeneratedRecipe, seed: int) -> Blend:
 def _mix(of: Materials, knobs: MixRecipe, seed: int) -> Blend:
     # The size does not change with the ratio, so that size does not confound it.
     n_generated = round(knobs.n_examples * knobs.generated_fraction)
-    pairs, refused = _pairs(of, knobs.pairs, knobs.grade, seed)
+    pairs, refused = _pairs(of, knobs.pairs, knobs, seed)
     parts = [
         sized(pairs, recipe=of.recipe, what="generated", n_examples=n_generated, seed=seed),
         _real_part(of, knobs.n_examples - n_generated, seed),
@@ -229,7 +226,7 @@ def _mix(of: Materials, knobs: MixRecipe, seed: int) -> Blend:
 def _adding(source: str | None) -> Callable[[Materials, Any, int], Blend]:
     def make(of: Materials, knobs: Any, seed: int) -> Blend:
         real = _real_part(of, knobs.n_real, seed)
-        pairs, refused = _pairs(of, source or knobs.pairs, knobs.grade, seed)
+        pairs, refused = _pairs(of, source or knobs.pairs, knobs, seed)
         if knobs.generated_per_real is not None:
             n = round(knobs.generated_per_real * len(real.examples))
         else:

@@ -5,6 +5,7 @@ from pathlib import Path
 import typer
 
 from augqa.documentation import BLOCKS, with_blocks
+from augqa.files import write_whole
 
 DOCS = Path("docs")
 
@@ -16,6 +17,6 @@ def docs() -> None:
         text = path.read_text(encoding="utf-8")
         new = with_blocks(text, where=str(path))
         if new != text:
-            path.write_text(new, encoding="utf-8")
+            write_whole(path, new)
             changed.append(str(path))
     typer.echo(f"{len(BLOCKS)} tables are up to date; changed: {', '.join(changed) or 'none'}")

@@ -1,7 +1,6 @@
 """Commands that put data and params in place: data, profile, check."""
 
 import os
-import shutil
 import subprocess
 from collections import Counter
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Annotated
 import typer
 
 from augqa.errors import ParamsError
+from augqa.files import write_whole
 from augqa.params import load_params
 from augqa.sources import import_files
 from augqa.stage import project_root
@@ -77,7 +77,7 @@ def profile(name: str) -> None:
             "params.yaml has changes of yours that stand neither in git nor in a profile, and this"
             " would overwrite them: commit them, or copy the file to profiles/ under a new name"
         )
-    shutil.copyfile(path, PARAMS)
+    write_whole(PARAMS, path.read_bytes())
     typer.echo(f"params.yaml is now profile {name}")
 
 

@@ -11,8 +11,10 @@ import typer
 
 from augqa.commands.inputs import PARAMS, check
 from augqa.errors import AugQAError, DataError, ParamsError
+from augqa.files import write_whole
 from augqa.metrics import read_metrics
-from augqa.params import load_params, with_value
+from augqa.params import load_params
+from augqa.params_text import with_value
 
 FILTER_METRICS = Path("metrics/filter_pairs.json")
 
@@ -24,6 +26,8 @@ _NOISE = re.compile(
     r"> |Updating lock file|To track the changes|To enable auto staging|Use `dvc push`"
     r"|\s*git add |\s*dvc config core\.autostage|$"
 )
+# What it says where another one holds what it needs.
+_BUSY = re.compile(r"is busy, it is being blocked by|Unable to acquire lock")
 
 
 class RunFailed(AugQAError):
@@ -52,7 +56,9 @@ def run(
     lines = process.stdout
     if lines is None:
         raise RunFailed("`dvc repro` gave no output")
+    busy = False
     for line in lines:
+        busy = busy or bool(_BUSY.search(line))
         if (found := _RUNNING.match(line)) or (found := _SKIPPED.match(line)):
             n_seen += 1
             if line.startswith("Running"):
@@ -61,7 +67,13 @@ def run(
         elif not _NOISE.match(line):
             typer.echo(line, nl=False)
         sys.stdout.flush()
-    if process.wait() != 0:
+    status = process.wait()
+    if status != 0 and busy:
+        raise RunFailed(
+            "another `dvc repro` or `augqa run` is at work in this folder: let it end, then run"
+            " again. Nothing is lost"
+        )
+    if status != 0:
         raise RunFailed(
             f"a stage stopped after {_minutes(started)}; its message stands above. What is done is"
             " kept: the next run goes on from there"
@@ -102,7 +114,7 @@ def grow() -> None:
                 " above"
             )
         text = PARAMS.read_text(encoding="utf-8")
-        PARAMS.write_text(with_value(text, "prepare.n_seed_questions", needed), encoding="utf-8")
+        write_whole(PARAMS, with_value(text, "prepare.n_seed_questions", needed))
         typer.echo(f"prepare.n_seed_questions is now {needed}")
 
 

@@ -13,7 +13,8 @@ import typer
 
 from augqa.commands.inputs import PARAMS
 from augqa.errors import AugQAError, DataError, ParamsError
-from augqa.params import load_params, with_value
+from augqa.params import load_params
+from augqa.params_text import with_value
 from augqa.report.experiments import compared_lines
 from augqa.report.findings import findings_of
 from augqa.report.results import BASELINE

@@ -4,7 +4,7 @@ To add one, register a `Filter` here or in a plug-in; nothing else knows the fil
 """
 
 # The order of the modules, and in them of the entries, is the order of the checks.
-from augqa.filters import alone, among  # noqa: F401
+from augqa.filters import wording, alone, among  # noqa: F401, I001
 from augqa.filters.deciding import (
     Answered,
     Decision,
@@ -26,6 +26,7 @@ from augqa.filters.entry import (
     reasons,
     schema,
 )
+from augqa.filters.tallying import Tally, tally
 
 __all__ = [
     "FILTERS",
@@ -37,6 +38,7 @@ __all__ = [
     "Promise",
     "Settings",
     "Surroundings",
+    "Tally",
     "advice",
     "counts",
     "decide",
@@ -45,4 +47,5 @@ __all__ = [
     "promises_in_force",
     "reasons",
     "schema",
+    "tally",
 ]

@@ -13,122 +13,13 @@ from augqa.filters.entry import (
     Surroundings,
 )
 from augqa.looping import repeated_fraction
-from augqa.pointing import lead_in, points_at_passage
 from augqa.records import QAExample, RoundTripAnswer
 from augqa.schema import Fraction, Percent, PositiveInt, Section
 from augqa.scoring import exact_match, normalize_answer
-from augqa.sentences import is_question, n_words
+from augqa.sentences import n_words
 
 Words = tuple[str, ...]
 BLEND_AND_TRAIN: Words = ("blend", "train")
-
-
-class QuestionLength(Section):
-    min_question_words: PositiveInt
-    max_question_words: PositiveInt
-
-
-def question_length(settings: Settings, _: Surroundings) -> Alone:
-    """Drop a question of too few or too many words (see `augqa.sentences.n_words`)."""
-    fewest, most = settings["min_question_words"], settings["max_question_words"]
-
-    def judge(pair: QAExample, _: RoundTripAnswer) -> Dropped | None:
-        n = n_words(pair.question)
-        if n < fewest:
-            return "question_too_short", f"{n} words"
-        return ("question_too_long", f"{n} words") if n > most else None
-
-    return judge
-
-
-FILTERS.register(
-    Filter(
-        name="question_length",
-        reasons={
-            "question_too_short": "min_question_words",
-            "question_too_long": "max_question_words",
-        },
-        params=QuestionLength,
-        alone=question_length,
-        promises=(
-            Promise(
-                name="question_words_within_filter",
-                text="A question has filter_pairs.min_question_words to max_question_words words: a"
-                " longer one leaves too little of the reader's window to its context.",
-                relied_on_by=("train",),
-                column="n_question_words",
-                bounds=lambda s: Bounds(
-                    minimum=s["min_question_words"], maximum=s["max_question_words"]
-                ),
-            ),
-        ),
-    )
-)
-
-
-def question_form(_: Settings, __: Surroundings) -> Alone:
-    """Drop what does not read as a question (see `augqa.sentences.is_question`)."""
-
-    def judge(pair: QAExample, _: RoundTripAnswer) -> Dropped | None:
-        return None if is_question(pair.question) else ("not_a_question", pair.question)
-
-    return judge
-
-
-FILTERS.register(
-    Filter(
-        name="question_form",
-        reasons={"not_a_question": None},
-        alone=question_form,
-        promises=(
-            Promise(
-                name="is_a_question",
-                text="A question ends with a question mark and asks: the reader is measured on"
-                " questions, not on fragments of text.",
-                relied_on_by=("train",),
-                column="asks",
-                bounds=lambda _: Bounds(equals=True),
-            ),
-        ),
-    )
-)
-
-
-class PassageDependent(Section):
-    drop_passage_dependent: bool
-
-
-def passage_dependent(settings: Settings, _: Surroundings) -> Alone | None:
-    """Drop a question, or an answer, that leans on a passage nobody sees."""
-
-    def judge(pair: QAExample, _: RoundTripAnswer) -> Dropped | None:
-        answer = pair.answers[0].text
-        if points_at_passage(pair.question):
-            return "passage_dependent", pair.question
-        return ("passage_dependent", f"answer: {answer}") if lead_in(answer) else None
-
-    return judge if settings["drop_passage_dependent"] else None
-
-
-FILTERS.register(
-    Filter(
-        name="passage_dependent",
-        reasons={"passage_dependent": "drop_passage_dependent"},
-        params=PassageDependent,
-        alone=passage_dependent,
-        promises=(
-            Promise(
-                name="stands_alone",
-                text="No question or answer speaks of its passage, its text or its author, if"
-                " filter_pairs.drop_passage_dependent is set: the reader is asked about contexts it"
-                " sees, not about one that a question was written from.",
-                relied_on_by=("train",),
-                column="names_its_passage",
-                bounds=lambda s: Bounds(equals=False) if s["drop_passage_dependent"] else None,
-            ),
-        ),
-    )
-)
 
 
 class AnswerLength(Section):

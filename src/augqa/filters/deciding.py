@@ -4,7 +4,9 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
+from augqa.errors import DataError
 from augqa.filters.entry import FILTERS, Candidate, Settings, Surroundings, reasons
 from augqa.records import QAExample, Rejection, RoundTripAnswer
 from augqa.scoring import normalize_answer
@@ -58,6 +60,18 @@ class Answered:
                 self.without.append(pair.id)
             else:
                 yield pair, answer
+
+    def refuse_unanswered(self, pairs: Path, *, answers: Path) -> None:
+        """Stop if a pair that has come by was never answered.
+
+        Raises:
+            DataError: If so, with the first one.
+        """
+        if self.without:
+            raise DataError(
+                f"{answers}: no answer to {len(self.without)} of {self.n_pairs} pairs of {pairs},"
+                f" the first one {self.without[0]}. Run `dvc repro answer_round_trip`."
+            )
 
 
 def decide(

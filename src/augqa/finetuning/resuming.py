@@ -17,7 +17,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from augqa.errors import DataError, TrainingError
-from augqa.finetuning.saving import sync
+from augqa.files import sync
 
 log = logging.getLogger("augqa")
 

@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import os
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -15,6 +14,7 @@ from transformers import GenerationConfig
 from transformers.utils import logging as transformers_logging
 
 from augqa.errors import DataError
+from augqa.files import sync
 
 # Of the machine it was loaded on, or of one call; no part of the tokenizer.
 _NOT_KEPT = (
@@ -119,15 +119,6 @@ def save_language_model(folder: Path, model: Any, tokenizer: Any) -> None:
     with whole_folder(folder) as partial:
         _write_checkpoint(partial, model, tokenizer)
         generation.save_pretrained(partial)
-
-
-def sync(path: Path) -> None:
-    """Have the disk keep what was written to a file or a folder."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 @contextlib.contextmanager

@@ -6,7 +6,7 @@ of some fifty lines.
 """
 
 from augqa.formats.reading import KNOWN, read_examples
-from augqa.formats.soundness import Reading, Unanswerable
+from augqa.formats.soundness import UNANSWERABLE, Reading, Unanswerable
 from augqa.formats.squad import to_squad
 
-__all__ = ["KNOWN", "Reading", "Unanswerable", "read_examples", "to_squad"]
+__all__ = ["KNOWN", "UNANSWERABLE", "Reading", "Unanswerable", "read_examples", "to_squad"]

@@ -4,6 +4,7 @@ A file may be anything: cut short, compressed a thousandfold, an error page unde
 name. What is wrong with the file as a whole is a DataError here.
 """
 
+import codecs
 import gzip
 import io
 import json
@@ -30,13 +31,18 @@ _FEW_BYTES = 16 * 2**20  # of which any ratio is harmless
 
 PARQUET = b"PAR1"
 _GZIP = b"\x1f\x8b"
-_BOM = b"\xef\xbb\xbf"
+_BOM = codecs.BOM_UTF8
+# Marks of what is read as UTF-8 from there on; UTF-32's begins as UTF-16's does.
+_MARKS = (
+    (codecs.BOM_UTF32_LE, "utf-32-le"),
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
 
 # First bytes of what is often found where a data file was meant, and what to do about it.
 _OTHERS: tuple[tuple[bytes, str], ...] = (
     (b"PK\x03\x04", "a zip archive (or a spreadsheet): unpack it, or save it as CSV in UTF-8"),
-    (b"\xff\xfe", "text in UTF-16, or no text: save it in UTF-8"),
-    (b"\xfe\xff", "text in UTF-16, or no text: save it in UTF-8"),
     (b"BZh", "packed with bzip2: unpack it"),
     (b"\xfd7zXZ", "packed with xz: unpack it"),
     (b"(\xb5/\xfd", "packed with zstd: unpack it"),
@@ -93,9 +99,17 @@ def open_text(path: Path) -> Opened:
                 raise DataError(f"{path}: {inside}{what}")
         if head.startswith(_GZIP):
             raise DataError(f"{path}: is packed twice: unpack it once")
-        if head.startswith(_BOM):
-            stream.read(len(_BOM))
+        mark, encoding = next((one for one in _MARKS if head.startswith(one[0])), (_BOM, ""))
+        if head.startswith(mark):
+            stream.read(len(mark))
+            if encoding:
+                stream = io.BufferedReader(_Recoded(path, stream, encoding), 2**16)
             head = stream.peek(64)[:64]  # type: ignore[attr-defined]
+        elif 0 in head[:4] and any(head[:4]):
+            raise DataError(
+                f"{path}: {inside}text in UTF-16 or UTF-32 without a byte order mark, or no text:"
+                " save it in UTF-8"
+            )
         if head.lstrip().startswith(b"<"):
             raise DataError(
                 f"{path}: {inside}an HTML or XML page, such as an error page saved under the name"
@@ -150,6 +164,41 @@ class _Bounded(io.RawIOBase):
 
     def close(self) -> None:
         self._file.close()
+        super().close()
+
+
+class _Recoded(io.RawIOBase):
+    """A stream of text in another encoding of Unicode, given as UTF-8."""
+
+    def __init__(self, path: Path, stream: BinaryIO, encoding: str) -> None:
+        super().__init__()
+        self._path, self._stream, self._encoding = path, stream, encoding
+        self._decoder = codecs.getincrementaldecoder(encoding)()
+        self._n_read = 0
+        self._ready = b""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        while not self._ready:
+            data = self._stream.read(2**16)
+            try:
+                self._ready = self._decoder.decode(data, final=not data).encode("utf-8")
+            except UnicodeDecodeError as error:
+                raise DataError(
+                    f"{self._path}: not {self._encoding.upper()} text, as its first bytes say,"
+                    f" after byte {self._n_read} ({error.reason}). Save the file in UTF-8."
+                ) from error
+            self._n_read += len(data)
+            if not data:
+                break
+        part, self._ready = self._ready[: len(buffer)], self._ready[len(buffer) :]
+        buffer[: len(part)] = part
+        return len(part)
+
+    def close(self) -> None:
+        self._stream.close()
         super().close()
 
 
@@ -216,7 +265,15 @@ def decode(path: Path, data: bytes, *, where: str = "") -> str:
 
 
 class NotJson(Exception):
-    """A text is not JSON that can be used; the message says where and why."""
+    """A text is not JSON that can be used; the message says where and why.
+
+    Attributes:
+        is_cut: Whether it may go on where it ends.
+    """
+
+    def __init__(self, message: str, *, is_cut: bool = False) -> None:
+        super().__init__(message)
+        self.is_cut = is_cut
 
 
 def load_json(text: str) -> Any:
@@ -231,11 +288,25 @@ def load_json(text: str) -> Any:
     try:
         return json.loads(text, parse_int=_integer)
     except json.JSONDecodeError as error:
-        raise NotJson(f"not JSON at line {error.lineno}, column {error.colno}: {error.msg}") from (
-            error
-        )
+        place = f"not JSON at line {error.lineno}, column {error.colno}"
+        is_cut = error.pos >= len(text.rstrip()) or error.msg.startswith("Unterminated string")
+        raise NotJson(f"{place}: {_cause(text, error)}", is_cut=is_cut) from error
     except RecursionError as error:
         raise NotJson("JSON nested deeper than can be read") from error
+
+
+def _cause(text: str, error: json.JSONDecodeError) -> str:
+    """Return what is wrong, in words for the commonest slips of what writes JSON by hand."""
+    # Not more: what stands there may be a gigabyte of blanks.
+    before, after = text[max(0, error.pos - 200) : error.pos + 1], text[error.pos :][:200]
+    closing = after.lstrip(", \t\r\n")[:1]
+    if closing in ("}", "]") and before.rstrip(" \t\r\n}]")[-1:] == ",":
+        return f"a comma stands before the closing {closing!r}: take it out"
+    if after[:1] == "'":
+        return "single quotes, as Python writes them; JSON has double ones"
+    if error.msg == "Extra data" and after[:1] == ",":
+        return "a comma behind a whole value; JSON lines have none, a list stands in brackets"
+    return error.msg
 
 
 def _integer(digits: str) -> int | str:

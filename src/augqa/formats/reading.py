@@ -116,7 +116,8 @@ def _document(path: Path, data: bytes) -> Any:
     try:
         return load_json(decode(path, data))
     except NotJson as error:
-        raise DataError(f"{path}: {error}. The file may be cut short; fetch it again.") from error
+        advice = "The file may be cut short; fetch it again." if error.is_cut else "Mend it there."
+        raise DataError(f"{path}: {error}. {advice}") from error
 
 
 def _document_rows(path: Path, value: Any) -> tuple[str, Rows]:

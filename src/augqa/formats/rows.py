@@ -70,6 +70,8 @@ def shown(value: Any, *, n_chars: int = 60) -> str:
         cut = "…"
     else:
         cut = ""
+    if isinstance(value, list) and all(isinstance(one, int | float) for one in value[:5]):
+        return repr(value[:4])[: n_chars * 2] + ("…" if len(value) > 4 else "")
     if isinstance(value, dict | list):
         return f"{type(value).__name__} of {len(value)}"
     text = ascii(value) if isinstance(value, str) and has_half_surrogate(value) else repr(value)

@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from augqa.errors import DataError
-from augqa.formats.offsets import RULES, Converter, Rule
+from augqa.formats.offsets import Rule
+from augqa.formats.placing import Row, Span, converters, rule_of, settle
 from augqa.formats.rows import Fault, FoundRow, Rows, has_half_surrogate, shown
-from augqa.records import Answer, QAExample, Rejection, context_id
-from augqa.scoring import normalize_answer
+from augqa.records import QAExample, Rejection, context_id
 
 Unanswerable = Literal["refuse", "drop"]
 
@@ -52,40 +52,8 @@ class Reading:
     rule: str | None
 
 
-@dataclass(slots=True, kw_only=True)
-class _Span:
-    """An answer whose values have the right types."""
-
-    text: str
-    start: int | None
-    end: int | None
-    written: Any  # as the file has the start, where that is no whole number
-    in_context: bool | None = None  # looked up once, for it may be asked for each rule
-
-
-@dataclass(slots=True, kw_only=True)
-class _Row:
-    place: str
-    id: str
-    title: str
-    context_id: str
-    context: str
-    question: str
-    spans: list[_Span]
-    texts: list[str]
-
-
 # The one object of each context, and its id.
 _Contexts = dict[str, tuple[str, str]]
-
-
-@dataclass(slots=True)
-class _Settled:
-    """What becomes of one answer: where it is, what is wrong with it, how that was mended."""
-
-    answer: Answer | None
-    fault: tuple[str, str] | None = None
-    mended: str | None = None
 
 
 @dataclass(slots=True)
@@ -124,7 +92,7 @@ def examine(
             faults by reason, shows some with id and value, and names their common cause.
     """
     typed, out, n_rows = _typed_rows(rows)
-    rule = _rule_of(typed)
+    rule = rule_of(typed)
     _settle_rows(typed, out, rule, starts_matter=starts_matter)
     refused = unanswerable == "refuse" and any(f.reason == UNANSWERABLE for f in out.faults)
     broken = any(f.reason != UNANSWERABLE for f in out.faults)
@@ -146,9 +114,9 @@ def examine(
     )
 
 
-def _typed_rows(rows: Rows) -> tuple[list[_Row], _Found, int]:
+def _typed_rows(rows: Rows) -> tuple[list[Row], _Found, int]:
     """Check types, ids and texts; return what passes, and the faults of the rest."""
-    typed: list[_Row] = []
+    typed: list[Row] = []
     out = _Found()
     ids: set[str] = set()
     contexts: _Contexts = {}
@@ -172,7 +140,7 @@ def _typed_rows(rows: Rows) -> tuple[list[_Row], _Found, int]:
     return typed, out, n_rows
 
 
-def _typed(found: FoundRow, ids: set[str], contexts: _Contexts) -> _Row | Fault:
+def _typed(found: FoundRow, ids: set[str], contexts: _Contexts) -> Row | Fault:
     place = found.place
     if isinstance(found.id, str) and found.id:
         place = f"{place} (id {shown(found.id)})"
@@ -205,7 +173,7 @@ def _typed(found: FoundRow, ids: set[str], contexts: _Contexts) -> _Row | Fault:
         if isinstance(start, str):
             return Fault(reason="wrong_type", place=place, detail=start)
         written = None if type(answer.start) is int else answer.start
-        spans.append(_Span(text=answer.text, start=start, end=answer.end, written=written))
+        spans.append(Span(text=answer.text, start=start, end=answer.end, written=written))
     if not spans:
         return Fault(
             reason="no_span", place=place, detail=f"no place is given for {shown(found.texts[0])}"
@@ -214,7 +182,7 @@ def _typed(found: FoundRow, ids: set[str], contexts: _Contexts) -> _Row | Fault:
         fault = _text_fault("answer", text, place)
         if fault is not None:
             return fault
-    return _Row(
+    return Row(
         place=place,
         id=id_,
         title=title,
@@ -308,82 +276,11 @@ def _start(value: Any) -> int | str | None:
     return int(number)
 
 
-def _span(context: str, span: _Span, start: int) -> str | None:
-    """Return the text at a start if it is the answer's own; an MRQA span but for its spelling."""
-    if start < 0:
-        return None
-    if context.startswith(span.text, start):
-        return span.text
-    if span.end is not None and span.start is not None:
-        found = context[start : start + span.end - span.start]
-        if found.strip() and normalize_answer(found) == normalize_answer(span.text):
-            return found
-    return None
-
-
-def _rule_of(rows: list[_Row]) -> Rule | None:
-    """Return the rule by which every answer is where it is said to be; None if none is needed.
-
-    Answers that the context does not hold at all, and negative starts, are no matter of counting.
-    """
-    # Only then is a rule looked for, and cheaply refuted by the first answers that it misses.
-    wrong = [
-        row
-        for row in rows
-        if any(
-            span.start is not None and span.start >= 0 and not _span(row.context, span, span.start)
-            for span in row.spans
-        )
-    ]
-    if not wrong:
-        return None
-    for rule in RULES:
-        n_explained = _n_explained(rule, wrong)
-        if n_explained and _n_explained(rule, rows) is not None:
-            return rule
-    return None
-
-
-def _n_explained(rule: Rule, rows: list[_Row]) -> int | None:
-    """Return how many answers a rule moves to where they are; None if it misses one."""
-    n = 0
-    for row, convert in _converters(rule, rows):
-        for span in row.spans:
-            if span.start is None or span.start < 0:
-                continue
-            start = convert(span.start)
-            if _span(row.context, span, start) is not None:
-                n += start != span.start
-            elif _is_in(row.context, span):
-                return None
-    return n
-
-
-def _is_in(context: str, span: _Span) -> bool:
-    if span.in_context is None:
-        span.in_context = span.text in context
-    return span.in_context
-
-
-def _converters(rule: Rule | None, rows: list[_Row]) -> Iterator[tuple[_Row, Converter]]:
-    """Yield each row with the rule's converter for its context, made once for neighbours."""
-    context: str | None = None
-    convert: Converter = _same
-    for row in rows:
-        if rule is not None and row.context is not context:
-            context, convert = row.context, rule.converter(row.context)
-        yield row, convert
-
-
-def _same(start: int) -> int:
-    return start
-
-
-def _settle_rows(rows: list[_Row], out: _Found, rule: Rule | None, *, starts_matter: bool) -> None:
+def _settle_rows(rows: list[Row], out: _Found, rule: Rule | None, *, starts_matter: bool) -> None:
     """Settle each row: an example, or a drop; count what is wrong and how it was mended."""
-    for row, convert in _converters(rule, rows):
+    for row, convert in converters(rule, rows):
         settled = [
-            _settle(row.context, span, convert, rule, starts_matter=starts_matter)
+            settle(row.context, span, convert, rule, starts_matter=starts_matter)
             for span in row.spans
         ]
         faults = [one.fault for one in settled if one.fault is not None]
@@ -416,73 +313,6 @@ def _settle_rows(rows: list[_Row], out: _Found, rule: Rule | None, *, starts_mat
         further = tuple(t for t in dict.fromkeys([*row.texts, *texts]) if t not in held)
         if further:
             out.texts[row.id] = further
-
-
-def _settle(
-    context: str, span: _Span, convert: Converter, rule: Rule | None, *, starts_matter: bool
-) -> _Settled:
-    fault: tuple[str, str] | None = None
-    mended: str | None = None
-    if span.start is not None and span.written is not None:
-        fault = (
-            "start_not_a_whole_number",
-            f"answer_start must be a whole number, found {shown(span.written)}",
-        )
-        mended = "start_rewritten"
-    if span.start is not None:
-        start = convert(span.start) if span.start >= 0 else -1
-        text = _span(context, span, start)
-        if start != span.start or text is None:
-            fault = fault or _misplaced(context, span)
-            mended = f"moved_by_rule_{rule.name}" if rule is not None else None
-        if text is not None:
-            return _trimmed(text, start, fault, mended)
-    return _located(context, span, fault, starts_matter=starts_matter)
-
-
-def _misplaced(context: str, span: _Span) -> tuple[str, str]:
-    start = span.start or 0
-    if start < 0:
-        return "negative_start", f"answer {shown(span.text)} has the start {start}"
-    found = context[start : start + len(span.text)]
-    return "answer_not_at_start", (
-        f"answer {shown(span.text)} is not at {start}, found {shown(found)}"
-    )
-
-
-def _trimmed(text: str, start: int, fault: tuple[str, str] | None, mended: str | None) -> _Settled:
-    """Return an answer at its place, without white space at its edges."""
-    bare = text.strip()
-    if bare == text:
-        return _Settled(Answer(text=text, start=start), fault, mended)
-    cut = Answer(text=bare, start=start + len(text) - len(text.lstrip()))
-    edge = ("space_at_edge", f"answer {shown(text)} begins or ends with white space")
-    return _Settled(cut, fault or edge, mended or "edge_space_cut")
-
-
-def _located(
-    context: str, span: _Span, fault: tuple[str, str] | None, *, starts_matter: bool
-) -> _Settled:
-    """Return an answer where its text occurs, if it may be looked for."""
-    text = span.text.strip()
-    first = context.find(text)
-    if first < 0:
-        return _Settled(
-            None,
-            fault or ("answer_not_in_context", f"the context does not hold {shown(span.text)}"),
-        )
-    only = context.find(text, first + 1) < 0
-    if not only and starts_matter:
-        return _Settled(
-            None,
-            fault or ("answer_occurs_often", f"no answer_start, and {shown(text)} occurs often"),
-        )
-    if text != span.text and fault is None:
-        fault = ("space_at_edge", f"answer {shown(span.text)} begins or ends with white space")
-    mended = None
-    if fault is not None:
-        mended = "moved_to_only_occurrence" if only else "moved_to_first_occurrence"
-    return _Settled(Answer(text=text, start=first), fault, mended)
 
 
 def _message(

@@ -31,12 +31,14 @@ class Address:
         where: Base URL without its query, for messages and for the cache.
         chat: URL of Chat Completions.
         models: URL of the list of models.
+        query: Of the base URL; goes with every call.
         headers: Sent with every call; the key stands in one of them.
     """
 
     where: str
     chat: str
     models: str
+    query: Mapping[str, str]
     headers: Mapping[str, str] = field(repr=False)
 
 
@@ -89,6 +91,7 @@ def read_address(base_url: str | None, *, api_key: str, api_key_env: str) -> Add
         where=where,
         chat=f"{where}/chat/completions{query}",
         models=f"{where}/models{query}",
+        query=dict(urllib.parse.parse_qsl(parts.query, keep_blank_values=True)),
         headers=headers,
     )
 

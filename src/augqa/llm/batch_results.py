@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from augqa.llm.cache import Response
-from augqa.llm.wire import Again, read_completion
+from augqa.llm.inbound import Again, Redactor, read_completion
 
 _MARKS = (
     # The longer ones first: UTF-32 begins as UTF-16 does.
@@ -53,8 +53,14 @@ class Unread:
     fault: str
 
 
-def read_results(content: bytes) -> Iterator[Row | Unread]:
-    """Yield what each line says; lines end with LF or CR LF, and empty ones say nothing."""
+def read_results(content: bytes, redact: Redactor | None = None) -> Iterator[Row | Unread]:
+    """Yield what each line says; lines end with LF or CR LF, and empty ones say nothing.
+
+    Args:
+        content: The file.
+        redact: Takes the key out of what its lines say.
+    """
+    redact = redact or Redactor("")
     encoding, start = _encoding(content)
     content = content[start:]
     if encoding != "utf-8":
@@ -67,7 +73,7 @@ def read_results(content: bytes) -> Iterator[Row | Unread]:
     for number, line in enumerate(content.split(b"\n"), start=1):
         stripped = line.strip(b" \t\r")
         if stripped:
-            yield _read_line(number, stripped)
+            yield _read_line(number, stripped, redact)
 
 
 def _encoding(content: bytes) -> tuple[str, int]:
@@ -82,33 +88,35 @@ def _encoding(content: bytes) -> tuple[str, int]:
     return "utf-8", 0
 
 
-def _read_line(number: int, line: bytes) -> Row | Unread:
+def _read_line(number: int, line: bytes, redact: Redactor) -> Row | Unread:
     try:
         row = json.loads(line.decode("utf-8"))
     except UnicodeDecodeError as error:
         return Unread(line=number, fault=f"is not UTF-8 at byte {error.start + 1}")
     except (ValueError, RecursionError):
-        return Unread(line=number, fault=f"is no JSON: {_shown(line)}")
+        return Unread(line=number, fault=f"is no JSON: {_shown(line, redact)}")
     if not isinstance(row, dict):
-        return Unread(line=number, fault=f"is no object: {_shown(line)}")
+        return Unread(line=number, fault=f"is no object: {_shown(line, redact)}")
     key = row.get("custom_id")
     if not isinstance(key, str) or not key:
-        return Unread(line=number, fault=f"custom_id is no text: {json.dumps(key)[:_MAX_SHOWN]}")
-    answer = _answer(row)
+        shown = redact.message(json.dumps(key)[: 4 * _MAX_SHOWN])[:_MAX_SHOWN]
+        return Unread(line=number, fault=f"custom_id is no text: {shown}")
+    answer = _answer(row, redact)
     if isinstance(answer, str):
         return Row(line=number, key=key, response=None, reason=answer)
     return Row(line=number, key=key, response=answer, reason=None)
 
 
-def _shown(line: bytes) -> str:
-    return repr(line[:_MAX_SHOWN].decode("utf-8", "replace"))
+def _shown(line: bytes, redact: Redactor) -> str:
+    # Redacted before it is cut: half a key is a key's half.
+    return repr(redact.message(line[: 4 * _MAX_SHOWN].decode("utf-8", "replace"))[:_MAX_SHOWN])
 
 
-def _answer(row: dict[str, Any]) -> Response | str:
+def _answer(row: dict[str, Any], redact: Redactor) -> Response | str:
     """Return the answer of a line, or why there is none."""
     reply = row.get("response")
     if reply is None:
-        return _reason(row.get("error"))
+        return _reason(row.get("error"), redact)
     if not isinstance(reply, dict):
         return "malformed_response"
     status = _status(reply.get("status_code", 200))
@@ -120,7 +128,9 @@ def _answer(row: dict[str, Any]) -> Response | str:
     if not isinstance(body, dict):
         return "malformed_response"
     try:
-        return read_completion(json.dumps(body).encode("ascii"), latency_s=0.0, attempts=1)
+        return read_completion(
+            json.dumps(body).encode("ascii"), latency_s=0.0, attempts=1, redact=redact
+        )
     except Again as again:
         return again.reason
     except (ValueError, ArithmeticError, RecursionError):
@@ -137,7 +147,7 @@ def _status(value: object) -> int | None:
     return value
 
 
-def _reason(error: object) -> str:
+def _reason(error: object, redact: Redactor) -> str:
     """Return the reason code of an error, an object or words."""
     named: object = error
     if isinstance(error, dict):
@@ -146,7 +156,11 @@ def _reason(error: object) -> str:
         return f"http_{named}"
     if not isinstance(named, str):
         return "no_answer"
-    reason = _NO_WORD.sub("_", named[:1000].lower()).strip("_")[:_MAX_REASON_CHARS].rstrip("_")
+    reason = (
+        _NO_WORD.sub("_", redact.message(named[:1000]).lower())
+        .strip("_")[:_MAX_REASON_CHARS]
+        .rstrip("_")
+    )
     return {"batch_expired": "expired", "batch_cancelled": "cancelled"}.get(
         reason, reason or "no_answer"
     )

@@ -1,8 +1,14 @@
 """What requests cost: known from params before a run, from the server's token counts after."""
 
+import dataclasses
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from augqa.llm.cache import Response
+
+log = logging.getLogger("augqa.llm")
 
 # English takes about four bytes a token; a third stays on the safe side until the server's own
 # counts are known.
@@ -79,6 +85,41 @@ def prompt_tokens(body: Mapping[str, Any]) -> int:
 def completion_tokens(text: str | None) -> int:
     """Return an estimate of the tokens of a text that was written, rather too high."""
     return -(-len((text or "").encode("utf-8", "replace")) // _BYTES_A_TOKEN)
+
+
+class Counting:
+    """Estimates what a server does not count, and says so once.
+
+    Args:
+        where: Name of the endpoint, for the message.
+    """
+
+    def __init__(self, where: str) -> None:
+        self._where = where
+        self._has_said = False
+
+    def counted(self, response: Response, prompt_tokens: int) -> Response:
+        """Return a response whose tokens are estimated where the server does not count them.
+
+        Args:
+            response: What came back.
+            prompt_tokens: The estimate for its prompt.
+        """
+        prompt, completion = response.prompt_tokens, response.completion_tokens
+        if not completion:
+            completion = completion_tokens(response.text)
+        if (prompt, completion) == (response.prompt_tokens, response.completion_tokens) and prompt:
+            return response
+        if not self._has_said:
+            self._has_said = True
+            log.warning(
+                "%s states no token counts that can be believed: tokens and cost are estimated,"
+                " rather too high, from the length of the texts",
+                self._where,
+            )
+        return dataclasses.replace(
+            response, prompt_tokens=prompt or prompt_tokens, completion_tokens=completion
+        )
 
 
 def shortest_s(

@@ -3,14 +3,19 @@
 Run as ``python -m augqa.llm.embedded_server MODEL NAME THREADS``. It prints its address as one
 line and serves until its standard input closes, which happens however its parent ends.
 
-OpenVINO GenAI batches the requests that are there, step by step, and keeps the worked examples
-that prompts share in its key-value cache. A text depends on its own request alone, not on what is
-computed beside it. Three things see to that: each request has its own sampler seed; keys and
-values are kept in f16, since the default, u8, rounds by blocks that depend on where a prompt
-was cut into batches; and a filler sequence keeps a lone row company, since a product with one
-row takes another kernel, whose last bits differ.
+OpenVINO GenAI writes the texts of all requests that are there together, a token each at a step. A
+text depends on its own request alone, not on what is computed beside it, for which four things
+see, since a product's last bits depend on how many rows it has:
+
+- Each request has its own sampler seed.
+- A prompt is read whole, in a step of its own. Cut into parts, or beside other rows, it would be
+  read by another kernel; what another prompt left in the key-value cache would cut it as well, so
+  that worked examples which prompts share are read anew each time.
+- A filler sequence keeps a lone row company: from two rows on the kernel is one and the same.
+- Keys and values are kept in f16: the default, u8, rounds by blocks of several tokens.
 """
 
+import itertools
 import json
 import os
 import queue
@@ -24,7 +29,7 @@ from typing import Any
 import openvino_genai
 
 _CACHE_GIB = 2
-_MAX_BATCHED_TOKENS = 1024
+_MAX_PROMPT_TOKENS = 4096
 _SLOTS = 64
 _KV_PRECISION = "f16"
 _PRECISION = "f32"  # bf16 is the default on processors that have it, and gives other texts
@@ -66,10 +71,10 @@ class Engine:
     def _open(self) -> None:
         scheduler = openvino_genai.SchedulerConfig()
         scheduler.cache_size = _CACHE_GIB
-        scheduler.enable_prefix_caching = True
-        scheduler.max_num_batched_tokens = _MAX_BATCHED_TOKENS
+        scheduler.enable_prefix_caching = False
+        scheduler.max_num_batched_tokens = _MAX_PROMPT_TOKENS
         scheduler.max_num_seqs = _SLOTS
-        scheduler.dynamic_split_fuse = True
+        scheduler.dynamic_split_fuse = False
         self._pipeline = openvino_genai.ContinuousBatchingPipeline(
             self._model_file,
             scheduler,
@@ -91,21 +96,19 @@ class Engine:
     def _work(self) -> None:
         running: list[_Job] = []
         filler: Any = None
-        n_started = 0
-        while True:
-            while not running or not self._inbox.empty():
-                job = self._inbox.get()
-                try:
-                    self._start(job, n_started)
-                except Exception as error:  # noqa: BLE001 - goes to the one who asked
-                    job.answer.set_exception(error)
-                    continue
-                n_started += 1
-                running.append(job)
-            if len(running) == 1 and filler is None:
-                filler = self._filler(n_started)
-                n_started += 1
+        for number in itertools.count():
             try:
+                if not running or (len(running) < _SLOTS - 1 and not self._inbox.empty()):
+                    job = self._inbox.get()
+                    try:
+                        self._start(job, number)
+                    except Exception as error:  # noqa: BLE001 - goes to the one who asked
+                        job.answer.set_exception(error)
+                        continue
+                    running.append(job)
+                elif len(running) == 1 and filler is None:
+                    filler = self._filler(number)
+                # What has just been started is read in this step, and nothing else is done in it.
                 self._pipeline.step()
             except Exception as error:  # noqa: BLE001 - goes to those who asked
                 # A schema is read at the first step. The engine would fail at each further one.
@@ -140,6 +143,11 @@ class Engine:
         prompt = self._tokenizer.apply_chat_template(body["messages"], add_generation_prompt=True)
         tokens = self._tokenizer.encode(prompt, add_special_tokens=False).input_ids
         job.n_prompt_tokens = tokens.shape[1]
+        if job.n_prompt_tokens > _MAX_PROMPT_TOKENS:
+            raise ValueError(
+                f"the prompt has {job.n_prompt_tokens} tokens, more than the {_MAX_PROMPT_TOKENS}"
+                " that the embedded engine reads at once"
+            )
         config = openvino_genai.GenerationConfig()
         config.max_new_tokens = int(body["max_tokens"])
         temperature = body.get("temperature", 1.0)
@@ -148,6 +156,7 @@ class Engine:
             config.temperature = float(temperature)
             config.top_p = float(body.get("top_p", 1.0))
             config.rng_seed = int(body.get("seed", 0))
+        config.logprobs = int(bool(body.get("logprobs")))
         config.repetition_penalty = float(body.get("repetition_penalty", 1.0))
         if body.get("stop"):
             config.stop_strings = set(body["stop"])
@@ -174,6 +183,7 @@ class Engine:
                         "content": self._tokenizer.decode(output.generated_ids).strip(),
                     },
                     "finish_reason": _FINISH_REASONS.get(output.finish_reason, "stop"),
+                    "logprobs": self._log_probabilities(job, output),
                 }
             ],
             "usage": {
@@ -181,6 +191,18 @@ class Engine:
                 "completion_tokens": len(output.generated_ids),
                 "total_tokens": job.n_prompt_tokens + len(output.generated_ids),
             },
+        }
+
+    def _log_probabilities(self, job: _Job, output: Any) -> dict[str, Any] | None:
+        """Return each token's, as OpenAI's API has them; None where they were not asked for."""
+        if not job.body.get("logprobs"):
+            return None
+        both = zip(output.generated_ids, output.generated_log_probs, strict=True)
+        return {
+            "content": [
+                {"token": self._tokenizer.decode([int(id_)]), "logprob": float(value)}
+                for id_, value in both
+            ]
         }
 
 

@@ -159,6 +159,30 @@ def read_fault(status: int, body: Any, redact: Redactor) -> Fault:
     )
 
 
+def advice(fault: Fault, *, model: str, api_key_env: str, place: str) -> str:
+    """Return what the user may do about a fault that nothing else helps against.
+
+    Args:
+        fault: The fault.
+        model: Name of the model asked for.
+        api_key_env: Name of the variable the key came from.
+        place: Where the answer points to; empty where it does not.
+    """
+    if fault.kind is Kind.QUOTA:
+        return "the quota of the account is used up: add to it, or wait for its next period"
+    if fault.status < 400:
+        return f"it points to another place ({place or 'unnamed'}): set llm.base_url to that"
+    return {
+        401: f"the key in {api_key_env} is not accepted: put a valid one there",
+        403: f"the key in {api_key_env} may not use {model!r}: ask for access,"
+        " or set llm.model to one it may use",
+    }.get(
+        fault.status,
+        f"there is no model {model!r} or no such path: check llm.model, and"
+        " llm.base_url, which ends in /v1 as a rule",
+    )
+
+
 def _errors(body: Any) -> Iterator[dict[str, Any]]:
     """Yield the errors that stand in a body, each as an object."""
     if isinstance(body, list):

@@ -76,6 +76,15 @@ class Redactor:
         """Return an error's message without the key and without words that hold a part of it."""
         return " ".join(_HIDDEN if self._holds(word) else word for word in self(text).split())
 
+    def bytes(self, content: bytes) -> bytes:
+        """Return a file without the key, in whichever encoding of Unicode it is written."""
+        for form in self._forms:
+            for encoding in ("utf-8", "utf-16-le", "utf-16-be"):  # UTF-32's zeros stand between
+                content = content.replace(form.encode(encoding), _HIDDEN.encode(encoding))
+            for encoding in ("utf-32-le", "utf-32-be"):
+                content = content.replace(form.encode(encoding), _HIDDEN.encode(encoding))
+        return content
+
     def _holds(self, word: str) -> bool:
         return any(word[n : n + 6] in self._parts for n in range(len(word) - 5))
 

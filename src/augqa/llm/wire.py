@@ -14,6 +14,7 @@ import aiohttp
 from augqa.errors import GenerationError
 from augqa.llm import faults, waits
 from augqa.llm.address import certificates, proxy, read_address
+from augqa.llm.batch_calls import BatchCalls
 from augqa.llm.cache import Response
 from augqa.llm.faults import Fault, Kind
 from augqa.llm.inbound import MAX_BODY_BYTES, Again, Redactor, line, read_completion, read_json
@@ -65,6 +66,9 @@ class Endpoint:
         max_connections: Most connections at once.
         timeout_s: Longest time for one call, from sending to the last byte.
 
+    Attributes:
+        redact: Takes the key out of texts.
+
     Raises:
         GenerationError: If address, key, proxy or certificates cannot be used.
     """
@@ -84,7 +88,7 @@ class Endpoint:
         self._model = model
         self._max_connections = max_connections
         self._timeout_s = timeout_s
-        self._redact = Redactor(api_key)
+        self.redact = Redactor(api_key)
         self._session: aiohttp.ClientSession | None = None
         # Asked once: aiohttp's trust_env asks in a thread, twice a request.
         self._proxy = proxy(self._address.chat)
@@ -94,6 +98,15 @@ class Endpoint:
     def where(self) -> str:
         """Its base URL, for messages."""
         return self._address.where
+
+    def batches(self) -> BatchCalls:
+        """Return its Batch API."""
+        return BatchCalls(
+            self._address,
+            redact=self.redact,
+            api_key_env=self._api_key_env,
+            model=self._model,
+        )
 
     def _open(self) -> aiohttp.ClientSession:
         """Return the one session; it can only be made inside the running loop."""
@@ -142,7 +155,7 @@ class Endpoint:
                 content,
                 latency_s=time.perf_counter() - started,
                 attempts=attempts,
-                redact=self._redact,
+                redact=self.redact,
             )
         except Again as again:
             fault = self._error_in_answer(content)
@@ -170,7 +183,7 @@ class Endpoint:
                 listed = read_json(await _read(reply))
             for model in listed["data"]:
                 if model["id"] == self._model:
-                    dates = [line(model.get(name), self._redact) for name in _SHUTDOWN_FIELDS]
+                    dates = [line(model.get(name), self.redact) for name in _SHUTDOWN_FIELDS]
                     return next((date for date in dates if date), None)
         except (TimeoutError, aiohttp.ClientError, OSError, Refused):
             log.debug("%s: no list of models", self.where)
@@ -188,7 +201,7 @@ class Endpoint:
             body = read_json(content)
         except ValueError:
             body = content[:2000].decode("utf-8", "replace")
-        return faults.read_fault(status, body, self._redact)
+        return faults.read_fault(status, body, self.redact)
 
     def _error_in_answer(self, content: bytes) -> Fault | None:
         """Return the error that came with status 200; None where the body is none."""
@@ -196,7 +209,7 @@ class Endpoint:
             body = read_json(content)
         except ValueError:
             return None
-        return faults.read_fault(200, body, self._redact) if faults.has_error(body) else None
+        return faults.read_fault(200, body, self.redact) if faults.has_error(body) else None
 
     def _meaning(self, fault: Fault, reply: aiohttp.ClientResponse) -> Exception:
         after_s = waits.retry_after(reply.headers) or fault.after_s
@@ -209,29 +222,15 @@ class Endpoint:
                 return Refused(fault.kind.value, detail=fault.message)
             case Kind.REFUSED:
                 return Refused(f"http_{fault.status}", detail=fault.message, by_shape=True)
+        place = self._words(reply.headers.get("location", ""))
+        advice = faults.advice(fault, model=self._model, api_key_env=self._api_key_env, place=place)
         return GenerationError(
-            f"{self.where}: HTTP {fault.status}: {self._advice(fault, reply)}. Its answer:"
+            f"{self.where}: HTTP {fault.status}: {advice}. Its answer:"
             f" {fault.message or 'no words'}"
         )
 
-    def _advice(self, fault: Fault, reply: aiohttp.ClientResponse) -> str:
-        if fault.kind is Kind.QUOTA:
-            return "the quota of the account is used up: add to it, or wait for its next period"
-        if fault.status < 400:
-            target = self._words(reply.headers.get("location", ""))
-            return f"it points to another place ({target or 'unnamed'}): set llm.base_url to that"
-        return {
-            401: f"the key in {self._api_key_env} is not accepted: put a valid one there",
-            403: f"the key in {self._api_key_env} may not use {self._model!r}: ask for access,"
-            " or set llm.model to one it may use",
-        }.get(
-            fault.status,
-            f"there is no model {self._model!r} or no such path: check llm.model, and"
-            " llm.base_url, which ends in /v1 as a rule",
-        )
-
     def _words(self, text: str) -> str:
-        return self._redact.message(line(text, self._redact))
+        return self.redact.message(line(text, self.redact))
 
 
 async def _read(reply: aiohttp.ClientResponse) -> bytes:

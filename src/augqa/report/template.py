@@ -10,7 +10,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from augqa.errors import DataError
+from augqa.files import write_whole
 from augqa.report.palette import DARK, LIGHT, css_variables
 from augqa.report.table import NONE, number, signed
 
@@ -53,10 +53,4 @@ def write_page(path: Path, text: str) -> None:
     Raises:
         DataError: If it cannot be written.
     """
-    partial = path.with_name(path.name + ".partial")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text(text, encoding="utf-8")
-        partial.replace(path)
-    except OSError as error:
-        raise DataError(f"{path}: the page cannot be written: {error}") from error
+    write_whole(path, text)

@@ -18,6 +18,7 @@ from mlflow.utils.validation import (
     MAX_PARAMS_TAGS_PER_BATCH,
 )
 
+from augqa.errors import DataError
 from augqa.params import load_params
 from augqa.timing import keep_seconds
 from augqa.tracking.store import RUN_KEY, client, experiment_id, lock, md5, metrics, now, warn
@@ -109,7 +110,7 @@ def training_run(
         yield run
         status, seconds = "FINISHED", time.monotonic() - started
         run.log_metrics({"training_seconds": round(seconds, 1)}, step=0)
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(DataError):
             keep_seconds(run_key, seconds)
     except KeyboardInterrupt:
         status = "KILLED"

@@ -1,0 +1,43 @@
+"""Benchmarks say at their start what they lack, and not after minutes."""
+
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from augqa.errors import AugQAError
+
+COMMAND = runpy.run_path("benchmarks/command.py")
+
+
+def test_a_benchmark_without_its_package_ends_at_once_and_names_it() -> None:
+    # As if the package were not installed, wherever this runs.
+    code = (
+        "import runpy, sys; sys.modules['xllamacpp'] = None; sys.argv = ['generation.py'];"
+        "sys.path.insert(0, 'benchmarks');"
+        "runpy.run_path('benchmarks/generation.py', run_name='__main__')"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=300
+    )
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert done.stderr.splitlines()[-1].endswith(
+        "error: xllamacpp: not installed; `make bench` installs it"
+    )
+    assert "Traceback" not in done.stderr
+
+
+def test_a_part_that_needs_no_package_asks_for_none() -> None:
+    COMMAND["need_packages"]("json")
+    with pytest.raises(AugQAError, match="no_such_package, nor_this"):
+        COMMAND["need_packages"]("json", "no_such_package", "nor_this")
+
+
+def test_a_folder_that_is_read_at_the_end_is_asked_for_at_the_start(tmp_path: Path) -> None:
+    COMMAND["need_folder"]("--trained", tmp_path)
+    COMMAND["need_folder"]("--trained", None)
+    with pytest.raises(AugQAError, match=r"--trained .*gone: there is no such folder"):
+        COMMAND["need_folder"]("--trained", tmp_path / "gone")

@@ -66,7 +66,7 @@ def summarize(
             evidence=made.evidence,
             run_keys=made.run_keys,
             headline=made.headline,
-            files=[report, evidence],
+            files=[report, cases, evidence],
         )
     )
     log.info("\n%s\n", text)

@@ -336,7 +336,6 @@ def report_page(**changed: Any) -> str:
             completion_tokens=310_000,
             list_cost_usd=1.37,
             n_trainings=27,
-            seconds=5_310,
         ),
         "steps": STEPS,
         "gates": GATES,

@@ -80,14 +80,7 @@ def broken(path: Path, text: str) -> list[str]:
     return found
 
 
-# Made before pages were kept without links to what is not kept: `augqa results cpu` mends it, and
-# this mark then fails and has to go.
-_OLD = {Path("docs/results/cpu/report.html"): pytest.mark.xfail(strict=True, reason="made before")}
-
-
-@pytest.mark.parametrize(
-    "path", [pytest.param(p, marks=_OLD.get(p, ())) for p in committed()], ids=str
-)
+@pytest.mark.parametrize("path", committed(), ids=str)
 def test_every_relative_link_leads_somewhere(path: Path) -> None:
     assert broken(path, (ROOT / path).read_text(encoding="utf-8")) == []
 

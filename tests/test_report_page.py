@@ -165,18 +165,15 @@ def test_cost_adds_up_what_steps_and_trainings_counted() -> None:
         step("a", {"n": 1, "prompt_tokens": 10, "completion_tokens": 5}, count="n"),
         step("b", {"n": 1, "prompt_tokens": 7, "list_cost_usd": 0.5}, count="n"),
     ]
-    cost = cost_of(steps, n_trainings=2, seconds=61.4)
-    assert cost == Cost(
-        prompt_tokens=17, completion_tokens=5, list_cost_usd=0.5, n_trainings=2, seconds=61.4
-    )
+    cost = cost_of(steps, n_trainings=2)
+    assert cost == Cost(prompt_tokens=17, completion_tokens=5, list_cost_usd=0.5, n_trainings=2)
     assert cost.words() == [
         "17 tokens read, 5 written",
         "0.50 USD",
         "2 trainings",
-        "61 s of training",
     ]
 
 
 def test_what_was_not_counted_is_said_to_be_unknown() -> None:
-    cost = cost_of([], n_trainings=1, seconds=None)
-    assert cost.words() == ["price not known", "1 training", "time not kept"]
+    cost = cost_of([], n_trainings=1)
+    assert cost.words() == ["price not known", "1 training"]

@@ -311,6 +311,20 @@ def test_the_headline_is_short_and_holds_the_named_comparison_alone(project: Pat
     assert found["n_kept"] == 50
 
 
+def test_another_time_of_training_changes_the_terminal_and_no_file(project: Path) -> None:
+    first = summarize(project)
+    before = outputs(project)
+    keys = [read(path)["run_key"] for path in sorted((project / "metrics/evaluate").iterdir())]
+    folder = project / ".cache" / "seconds"
+    folder.mkdir(parents=True)
+    for key in keys:
+        (folder / f"{key}.json").write_text('{"seconds": 61.4}', encoding="utf-8")
+    second = summarize(project)
+    assert "s here" not in first.stderr
+    assert f"{len(keys)} trainings took {61.4 * len(keys):,.0f} s here" in second.stderr
+    assert outputs(project) == before
+
+
 def test_a_clear_gain_over_the_control_helps_and_has_stars(project: Path) -> None:
     for seed in (1, 2):
         f1s = {name: f1 + 20.0 + seed for name, f1 in F1S.items()}

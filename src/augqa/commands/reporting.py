@@ -16,7 +16,7 @@ PAGE, CASES = "report.html", "pairs.html"
 
 def report(
     folder: Annotated[
-        Path, typer.Argument(help="a kept study, such as docs/results/cpu", metavar="STUDY")
+        Path, typer.Argument(help="a kept study, such as docs/results/NAME", metavar="STUDY")
     ],
 ) -> None:
     """Make STUDY/report.html anew from its params and metrics, without training anything."""

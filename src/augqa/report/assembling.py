@@ -127,11 +127,7 @@ def assemble(params: Params, at: Inputs) -> Assembled:
     )
     found, run_keys = _results(params, at.measured, study.seeds)
     evidence = _evidence(params, at, study, recipes=recipes, found=found)
-    numbers = headline(
-        evidence,
-        n_kept=_steps(at.measured)[-1].n,
-        seconds=[seconds_of(key) for keys in run_keys.values() for key in keys],
-    )
+    numbers = headline(evidence, n_kept=_steps(at.measured)[-1].n)
     made = _assembled(
         params,
         at.measured,
@@ -181,7 +177,7 @@ def report_page(
         made.results,
         made.evidence,
         provenance=made.provenance,
-        cost=cost_of(made.steps, n_trainings=n_trainings, seconds=made.headline.get("seconds")),
+        cost=cost_of(made.steps, n_trainings=n_trainings),
         steps=made.steps,
         gates=made.gates,
         quality=quality_of(made.quality),
@@ -201,7 +197,11 @@ def write_results(
     report: Path,
     cases: Path,
 ) -> str:
-    """Write summary, evidence, headline, plots and pages; return the text for a terminal."""
+    """Write summary, evidence, headline, plots and pages; return the text for a terminal.
+
+    How long the trainings took stands in the text alone: files that git or dvc.lock hold have the
+    same bytes on a slower machine.
+    """
     shown = report_page(made, pairs_page=cases.name)
     write_metrics(summary, summary_metrics(made.results))
     write_metrics(
@@ -217,13 +217,24 @@ def write_results(
         write_metrics(plots / f"{name}.json", {name: records})
     write_page(report, shown)
     write_page(cases, pairs_page(made.sampled_pairs, made.disputed))
-    return report_text(
+    text = report_text(
         made.results,
         made.said,
         sample=made.provenance.sample,
         trained_on=made.provenance.trained_on,
         reader=made.provenance.reader,
     )
+    return "\n".join([text, *_time_words(made.run_keys)])
+
+
+def _time_words(run_keys: Mapping[str, Sequence[str]]) -> list[str]:
+    keys = [key for of_recipe in run_keys.values() for key in of_recipe]
+    known = [seconds for key in keys if (seconds := seconds_of(key)) is not None]
+    if not known:
+        return []
+    elsewhere = len(keys) - len(known)
+    left_out = f"; {elsewhere} more were made elsewhere" if elsewhere else ""
+    return [f"{len(known)} trainings took {sum(known):,.0f} s here{left_out}"]
 
 
 def _recipes(params: Params) -> dict[str, Recipe]:

@@ -14,7 +14,7 @@ from augqa.study.planning import plan_of, size_edges
 from augqa.study.reading import study_of
 from augqa.test_sets import reported_sets
 
-HEADLINE = ("mean_shift_f1", "delta", "low", "high", "n_kept", "seconds")
+HEADLINE = ("mean_shift_f1", "delta", "low", "high", "n_kept")
 _OF_DVC = frozenset({"Experiment", "rev", "typ", "Created", "parent", "State", "Executor"})
 NONE = "–"
 

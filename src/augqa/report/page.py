@@ -50,14 +50,12 @@ class Cost:
         completion_tokens: Written by them.
         list_cost_usd: Of these, at the list price.
         n_trainings: Readers trained.
-        seconds: Of all trainings.
     """
 
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
     list_cost_usd: float | None = None
     n_trainings: int | None = None
-    seconds: float | None = None
 
     def words(self) -> list[str]:
         """Return what is known in words; what is not known is said, too."""
@@ -70,9 +68,6 @@ class Cost:
         )
         if self.n_trainings is not None:
             said.append(f"{self.n_trainings:,} training{'s' * (self.n_trainings != 1)}")
-        said.append(
-            "time not kept" if self.seconds is None else f"{self.seconds:,.0f} s of training"
-        )
         return said
 
 
@@ -223,13 +218,12 @@ def targets_of(found: Results) -> list[Target]:
     ]
 
 
-def cost_of(steps: Sequence[Step], *, n_trainings: int, seconds: float | None) -> Cost:
+def cost_of(steps: Sequence[Step], *, n_trainings: int) -> Cost:
     """Return what a study took.
 
     Args:
         steps: The funnel: tokens and prices are among their facts.
         n_trainings: Readers trained.
-        seconds: Of all trainings; None where one is not known.
     """
 
     def total(key: str) -> float | None:
@@ -242,7 +236,6 @@ def cost_of(steps: Sequence[Step], *, n_trainings: int, seconds: float | None) -
         completion_tokens=None if written is None else int(written),
         list_cost_usd=total("list_cost_usd"),
         n_trainings=n_trainings,
-        seconds=seconds,
     )
 
 

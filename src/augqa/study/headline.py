@@ -1,23 +1,21 @@
 """The short file for `dvc exp show`: what a person wants of many experiments, one row each."""
 
-from collections.abc import Sequence
 from typing import Any
 
 from augqa.evidence import SHIFTS, Evidence
 
 
-def headline(found: Evidence, *, n_kept: int, seconds: Sequence[float | None]) -> dict[str, Any]:
+def headline(found: Evidence, *, n_kept: int) -> dict[str, Any]:
     """Return the numbers of metrics/headline.json.
 
     Args:
         found: What the study says.
         n_kept: Pairs that passed the filters.
-        seconds: That each training took; None for one that was not made here.
 
     Returns:
         ``mean_shift_f1`` a recipe; ``delta``, ``low`` and ``high`` of each comparison that was
-        named before the run, by its recipe, corrected; ``n_kept``; and ``seconds`` of all
-        trainings, None where one is not known. What could not be made is left out.
+        named before the run, by its recipe, corrected; and ``n_kept``. What could not be made is
+        left out. No time: the file is in git and in dvc.lock, and another machine needs another.
     """
     numbers: dict[str, dict[str, float]] = {"mean_shift_f1": {}, "delta": {}, "low": {}, "high": {}}
     for row in found.recipes:
@@ -36,9 +34,7 @@ def headline(found: Evidence, *, n_kept: int, seconds: Sequence[float | None]) -
         high = one.high if one.corrected_high is None else one.corrected_high
         for key, value in (("delta", one.difference), ("low", low), ("high", high)):
             numbers[key][name] = round(value, 2)
-    known = [value for value in seconds if value is not None]
     return {
         **{key: value for key, value in numbers.items() if value},
         "n_kept": n_kept,
-        "seconds": round(sum(known)) if known and len(known) == len(seconds) else None,
     }

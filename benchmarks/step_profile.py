@@ -75,7 +75,7 @@ def numpy_seen() -> Iterator[None]:
     """Show the profiler what numpy does: the dropout masks."""
     with (
         patch.object(bert.Masks, "draw", marked("draw", bert.Masks.draw)),
-        patch.object(bert, "_keep", marked("keep", bert._keep)),
+        patch.object(bert, "keep", marked("keep", bert.keep)),
     ):
         yield
 

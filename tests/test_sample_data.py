@@ -1,5 +1,6 @@
 """The shipped corpus is what the README of data/sample says."""
 
+import re
 from itertools import combinations
 from pathlib import Path
 
@@ -32,11 +33,11 @@ def test_every_set_is_there(sets: dict[str, list[QAExample]]) -> None:
     assert set(sets) == {"train", *SETS}
 
 
-def test_the_training_set_has_60_contexts_and_300_questions(
+def test_the_training_set_has_200_contexts_and_1200_questions(
     sets: dict[str, list[QAExample]],
 ) -> None:
-    assert len(contexts(sets["train"])) >= 60
-    assert len(sets["train"]) >= 300
+    assert len(contexts(sets["train"])) >= 200
+    assert len(sets["train"]) >= 1200
 
 
 @pytest.mark.parametrize("name", SETS)
@@ -64,3 +65,22 @@ def test_no_context_is_in_two_sets(sets: dict[str, list[QAExample]]) -> None:
 def test_ids_are_unique_over_all_sets(sets: dict[str, list[QAExample]]) -> None:
     ids = [e.id for examples in sets.values() for e in examples]
     assert len(ids) == len(set(ids))
+
+
+def test_no_question_is_asked_twice_on_one_context(sets: dict[str, list[QAExample]]) -> None:
+    asked = [(e.context, e.question.lower()) for examples in sets.values() for e in examples]
+    assert len(asked) == len(set(asked))
+
+
+def test_an_answer_is_made_of_whole_words(sets: dict[str, list[QAExample]]) -> None:
+    cut = [
+        (e.id, answer.text)
+        for examples in sets.values()
+        for e in examples
+        for answer in e.answers
+        if not re.search(
+            rf"(?<!\w){re.escape(answer.text)}(?!\w)",
+            e.context[max(0, answer.start - 1) : answer.start + len(answer.text) + 1],
+        )
+    ]
+    assert cut == []

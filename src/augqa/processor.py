@@ -18,8 +18,10 @@ SWITCHES: Mapping[str, str] = {
     "ONEDNN_MAX_CPU_ISA": "AVX2",  # oneDNN, torch's and OpenVINO's
     "OV_CPU_MAX_ISA": "AVX2",  # OpenVINO's choice of precision and kernels
     # torch's matrix products. Its AVX2 code differs between vendors; this is the one that does not.
+    # It is slow: those of the reader are NumPy's then (augqa.reader.products).
     "MKL_CBWR": "COMPATIBLE",
     "OPENBLAS_CORETYPE": "Haswell",  # the products of NumPy and SciPy
+    "OPENBLAS_NUM_THREADS": "1",  # else as many as there are cores, which share out sums
     "NPY_DISABLE_CPU_FEATURES": "X86_V4 AVX512_ICL AVX512_SPR",  # NumPy's own, beyond AVX2
     "ARROW_USER_SIMD_LEVEL": "AVX2",
 }

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from augqa.reader.buffers import Workspace
+from augqa.reader.products import batched_product
 
 _LEAST_SUM = 1e-26  # of exp over a row: what float32 loses at its lower end is nothing beside it
 
@@ -19,15 +20,15 @@ def attend_once(query: Tensor, key: Tensor, value: Tensor, out: Tensor, work: Wo
     """
     n_heads, length, width = value.shape
     weight = work.take("weights", n_heads, length, length)
-    torch.bmm(query, key.transpose(1, 2), out=weight)
+    batched_product(query, key.transpose(1, 2), weight)
     torch.exp(weight, out=weight)
     total = torch.sum(weight, -1, keepdim=True, out=work.take("total", n_heads, length, 1))
-    mean = torch.bmm(weight, value, out=work.take("mean", n_heads, length, width))
+    mean = batched_product(weight, value, work.take("mean", n_heads, length, width))
     low, high = torch.aminmax(total)
     # Anything infinite or NaN makes a sum so.
     if float(low) > _LEAST_SUM and math.isfinite(float(high)) and math.isfinite(float(mean.sum())):
         torch.div(mean, total, out=out)
     else:
-        torch.bmm(query, key.transpose(1, 2), out=weight)
+        batched_product(query, key.transpose(1, 2), weight)
         torch.softmax(weight, -1, out=weight)
-        torch.bmm(weight, value, out=out)
+        batched_product(weight, value, out)

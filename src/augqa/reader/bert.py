@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from augqa.reader import products
 from augqa.reader.attention import attend_once
 from augqa.reader.bert_weights import Gradients, Layer, Weights
 from augqa.reader.buffers import Masks, Workspace, keep, kept_scale
@@ -102,19 +103,21 @@ class Bert:
         summed = work.take("summed", n_tokens, self.width)
         x, _ = self.norm(self.embed(batch, work), self.rest[0], self.rest[1])
         for layer in self.layers:
-            torch.addmm(layer.qkv_bias, x, layer.qkv.t(), out=qkv)
+            products.linear(x, layer.qkv, layer.qkv_bias, qkv)
             self.attend(qkv, attended, batch, work)
             # A product is added to what its buffer holds: the bias then takes no pass of its own.
-            torch.add(x, layer.mixed_bias, out=summed).addmm_(attended, layer.mixed.t())
+            torch.add(x, layer.mixed_bias, out=summed)
+            products.add_product(summed, attended, layer.mixed.t())
             middle, _ = self.norm(summed, *layer.norms)
             raised = work.take("raised", n_tokens, len(layer.up))
-            torch.addmm(layer.up_bias, middle, layer.up.t(), out=raised)
+            products.linear(middle, layer.up, layer.up_bias, raised)
             torch.ops.aten.gelu.out(raised, out=raised)
             if seen is not None:
                 seen.append((x, attended.clone(), middle, raised.clone()))
-            torch.add(middle, layer.down_bias, out=summed).addmm_(raised, layer.down.t())
+            torch.add(middle, layer.down_bias, out=summed)
+            products.add_product(summed, raised, layer.down.t())
             x, _ = self.norm(summed, *layer.last_norms)
-        return torch.addmm(self.rest[3], x, self.rest[2].t())
+        return products.linear(x, self.rest[2], self.rest[3])
 
     @torch.no_grad()
     def forward(self, batch: Batch, work: Workspace, seeds: Sequence[int]) -> tuple[Tensor, State]:
@@ -147,7 +150,7 @@ class Bert:
         for number, layer in enumerate(self.layers):
             x, state = self._layer(layer, x, batch, work, str(number), hidden, attention)
             states.append(state)
-        logits = torch.addmm(head_bias, x, head.t())
+        logits = products.linear(x, head, head_bias)
         return logits, State(batch, embedded, moments, mask, states, x)
 
     def embed(self, batch: Batch, work: Workspace) -> Tensor:
@@ -172,23 +175,23 @@ class Bert:
         n_tokens = len(x)
         scale = hidden.scale if hidden is not None else 1.0
         qkv = work.take(f"qkv{name}", n_tokens, 3 * self.width)
-        torch.addmm(layer.qkv_bias, x, layer.qkv.t(), out=qkv)
+        products.linear(x, layer.qkv, layer.qkv_bias, qkv)
         attended = work.take(f"attended{name}", n_tokens, self.width)
         weights, weight_masks = self._attend_kept(qkv, attended, batch, work, name, attention)
 
         summed = work.take(f"summed{name}", n_tokens, self.width)
-        torch.addmm(layer.mixed_bias, attended, layer.mixed.t(), out=summed)
+        products.linear(attended, layer.mixed, layer.mixed_bias, summed)
         mixed_mask = self._mask(batch, hidden, work, f"mixed{name}")
         keep(summed, mixed_mask, summed)
         torch.add(x, summed, alpha=scale, out=summed)
         middle, moments = self.norm(summed, layer.norm, layer.norm_bias)
 
         raised = work.take(f"raised{name}", n_tokens, len(layer.up))
-        torch.addmm(layer.up_bias, middle, layer.up.t(), out=raised)
+        products.linear(middle, layer.up, layer.up_bias, raised)
         activated = work.take(f"activated{name}", n_tokens, len(layer.up))
         torch.ops.aten.gelu.out(raised, out=activated)
         last_summed = work.take(f"last_summed{name}", n_tokens, self.width)
-        torch.addmm(layer.down_bias, activated, layer.down.t(), out=last_summed)
+        products.linear(activated, layer.down, layer.down_bias, last_summed)
         down_mask = self._mask(batch, hidden, work, f"down{name}")
         keep(last_summed, down_mask, last_summed)
         torch.add(middle, last_summed, alpha=scale, out=last_summed)
@@ -248,14 +251,14 @@ class Bert:
             kept = self._squares(work.take(f"kept{name}", size, dtype=torch.bool), batch)
         for window, (query, key, value, out) in enumerate(self._windows(qkv, attended, batch)):
             weight = weights[window]
-            torch.bmm(query, key.transpose(1, 2), out=weight)
+            products.batched_product(query, key.transpose(1, 2), weight)
             torch.softmax(weight, -1, out=weight)
             if masks is not None and kept is not None:
                 masks.draw(window, kept[window])
                 masked = work.take("masked", *weight.shape)
                 keep(weight, kept[window], masked)
                 weight = masked
-            torch.bmm(weight, value, out=out)
+            products.batched_product(weight, value, out)
         return weights, kept
 
     # ---- backward
@@ -274,9 +277,9 @@ class Bert:
             work: Buffers.
         """
         norm, norm_bias, head, head_bias = gradients.rest
-        head.addmm_(logit_gradients.t(), state.last)
+        products.add_product(head, logit_gradients.t(), state.last)
         head_bias += logit_gradients.sum(0)
-        x = logit_gradients @ self.rest[2]
+        x = products.product(logit_gradients, self.rest[2])
         for layer, gradient, kept in zip(
             reversed(self.layers), reversed(gradients.layers), reversed(state.layers), strict=True
         ):
@@ -303,26 +306,26 @@ class Bert:
             x, state.last_summed, state.last_moments, layer.last_norms, gradient.last_norms
         )
         down = keep(x, state.down_mask, work.take("down", *x.shape))
-        gradient.down.addmm_(down.t(), state.activated, alpha=scale)
+        products.add_product(gradient.down, down.t(), state.activated, alpha=scale)
         gradient.down_bias.add_(down.sum(0), alpha=scale)
         raised = work.take("raised", n_tokens, len(layer.up))
-        torch.addmm(raised, down, layer.down, beta=0, alpha=scale, out=raised)
+        products.product(down, layer.down, raised, alpha=scale)
         torch.ops.aten.gelu_backward.grad_input(raised, state.raised, grad_input=raised)
-        gradient.up.addmm_(raised.t(), state.middle)
+        products.add_product(gradient.up, raised.t(), state.middle)
         gradient.up_bias.add_(raised.sum(0))
-        x.addmm_(raised, layer.up)
+        products.add_product(x, raised, layer.up)
 
         x = self._norm_backward(x, state.summed, state.moments, layer.norms, gradient.norms)
         mixed = keep(x, state.mixed_mask, work.take("mixed", *x.shape))
-        gradient.mixed.addmm_(mixed.t(), state.attended, alpha=scale)
+        products.add_product(gradient.mixed, mixed.t(), state.attended, alpha=scale)
         gradient.mixed_bias.add_(mixed.sum(0), alpha=scale)
         attended = work.take("attended", n_tokens, self.width)
-        torch.addmm(attended, mixed, layer.mixed, beta=0, alpha=scale, out=attended)
+        products.product(mixed, layer.mixed, attended, alpha=scale)
         qkv = work.take("qkv", n_tokens, 3 * self.width)
         self._attend_backward(state, attended, qkv, batch, work)
-        gradient.qkv.addmm_(qkv.t(), state.entered)
+        products.add_product(gradient.qkv, qkv.t(), state.entered)
         gradient.qkv_bias.add_(qkv.sum(0))
-        return x.addmm_(qkv, layer.qkv)
+        return products.add_product(x, qkv, layer.qkv)
 
     def _attend_backward(
         self, state: _LayerState, attended: Tensor, qkv: Tensor, batch: Batch, work: Workspace
@@ -333,16 +336,16 @@ class Bert:
             (out,) = self._heads(attended[begin:end], 1)
             weight = state.weights[window]
             inner = work.take("inner", *weight.shape)
-            torch.bmm(out, value.transpose(1, 2), out=inner)
+            products.batched_product(out, value.transpose(1, 2), inner)
             masked = weight
             if state.weight_masks is not None:
                 mask = state.weight_masks[window]
                 masked = keep(weight, mask, work.take("masked", *weight.shape))
                 keep(inner, mask, inner)
-            torch.bmm(masked.transpose(1, 2), out, out=to_value)
+            products.batched_product(masked.transpose(1, 2), out, to_value)
             torch._softmax_backward_data(inner, weight, -1, torch.float32, grad_input=inner)
-            torch.bmm(inner, key, out=to_query)
-            torch.bmm(inner.transpose(1, 2), query, out=to_key)
+            products.batched_product(inner, key, to_query)
+            products.batched_product(inner.transpose(1, 2), query, to_key)
 
     # ---- parts of both
 

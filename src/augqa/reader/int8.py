@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 
 from augqa import processor
+from augqa.reader import products
 from augqa.reader.bert import Bert, Entered
 from augqa.reader.bert_weights import Layer
 from augqa.reader.buffers import Workspace
@@ -107,10 +108,10 @@ class Int8Bert:
             middle, _ = bert.norm(summed, *layer.norm)
             activated = gelu_product(levels(middle, work), layer.up, layer.activated)
             summed = product(activated, layer.down).addcmul_(middle, layer.middle_widths)
-            widest = torch.addmm(layer.widest_up_bias, middle, layer.widest_up.t())
-            summed.addmm_(torch.ops.aten.gelu_(widest), layer.widest_down)
+            widest = products.linear(middle, layer.widest_up, layer.widest_up_bias)
+            products.add_product(summed, torch.ops.aten.gelu_(widest), layer.widest_down)
             x, _ = bert.norm(summed, *layer.last_norm)
-        return torch.addmm(bert.rest[3], x, bert.rest[2].t())
+        return products.linear(x, bert.rest[2], bert.rest[3])
 
 
 def _layer8(layer: Layer, entered: Entered, widths: Tensor, next_widths: Tensor) -> _Layer8:

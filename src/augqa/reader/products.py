@@ -1,0 +1,75 @@
+"""The matrix products of the layers written out, by torch or by NumPy, into memory that is there.
+
+torch multiplies with MKL, whose AVX2 code differs between vendors of processors. `reproducible:
+x86_64` therefore holds MKL to COMPATIBLE, which has no AVX2 and takes 2.5 times as long. NumPy's
+OpenBLAS can be held to one kernel, Haswell's, on every processor with AVX2, and to one thread a
+caller. It cuts its sums by constants of that kernel, not by sizes of caches (init_parameter in its
+kernel/setparam-ref.c), and it is as fast as MKL. So under `x86_64` products go through NumPy, on
+the memory of torch's tensors; otherwise through torch.
+"""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from augqa import processor
+
+_BY_NUMPY = processor.is_pinned()
+
+
+def linear(x: Tensor, weight: Tensor, bias: Tensor, out: Tensor | None = None) -> Tensor:
+    """Return ``x @ weight.t() + bias``.
+
+    Args:
+        x: Shape ``(n, n_in)``.
+        weight: Shape ``(n_out, n_in)``.
+        bias: Shape ``(n_out,)``.
+        out: Takes the result, shape ``(n, n_out)``; None: new memory does.
+    """
+    if _BY_NUMPY:
+        return product(x, weight.t(), out).add_(bias)
+    return torch.addmm(bias, x, weight.t(), out=out)
+
+
+def product(a: Tensor, b: Tensor, out: Tensor | None = None, *, alpha: float = 1.0) -> Tensor:
+    """Return ``alpha * a @ b`` of two matrices.
+
+    Args:
+        a: Shape ``(n, k)``.
+        b: Shape ``(k, m)``.
+        out: Takes the result, shape ``(n, m)``, and must be neither of both; None: new memory does.
+        alpha: A factor.
+    """
+    if out is None:
+        out = torch.empty(len(a), b.shape[1])
+    if _BY_NUMPY:
+        _multiply(a, b, out)
+        return out if alpha == 1.0 else out.mul_(alpha)
+    return torch.addmm(out, a, b, beta=0, alpha=alpha, out=out)
+
+
+def add_product(out: Tensor, a: Tensor, b: Tensor, *, alpha: float = 1.0) -> Tensor:
+    """Add ``alpha * a @ b`` to `out`, and return it; shapes as of `product`."""
+    if _BY_NUMPY:
+        return out.add_(product(a, b), alpha=alpha)
+    return out.addmm_(a, b, alpha=alpha)
+
+
+def batched_product(a: Tensor, b: Tensor, out: Tensor) -> Tensor:
+    """Return ``a[i] @ b[i]`` for each ``i``.
+
+    Args:
+        a: Shape ``(batch, n, k)``.
+        b: Shape ``(batch, k, m)``.
+        out: Takes the result, shape ``(batch, n, m)``, and must be neither of both.
+    """
+    if _BY_NUMPY:
+        _multiply(a, b, out)
+        return out
+    return torch.bmm(a, b, out=out)
+
+
+def _multiply(a: Tensor, b: Tensor, out: Tensor) -> None:
+    # As torch does, let infinite ones pass without a word: who multiplies looks for them.
+    with np.errstate(all="ignore"):
+        np.matmul(a.numpy(), b.numpy(), out=out.numpy())

@@ -1,20 +1,11 @@
 """Make the training sets of one recipe: one for each training seed, each of its own draw."""
 
-from functools import partial
-
-from augqa.blends import KINDS, Materials
-from augqa.errors import BlendError
+from augqa.blends import KINDS, Materials, of_one_size
 from augqa.metrics import write_metrics
 from augqa.params import load_params
-from augqa.records import GeneratedContext, QAExample, Rejection, RoundTripAnswer
+from augqa.records import QAExample, Rejection
 from augqa.stage import Input, Name, OptionalInput, Output, run
-from augqa.tables import read_table, write_table
-
-RECORDS = {
-    "contexts": GeneratedContext,
-    "rejected": Rejection,
-    "round_trip_answers": RoundTripAnswer,
-}
+from augqa.tables import write_table
 
 
 def blend(
@@ -43,24 +34,14 @@ def blend(
         "contexts": contexts,
         "round_trip_answers": round_trip_answers,
     }
-    materials = Materials(
-        regime,
-        {
-            name: partial(read_table, path, RECORDS.get(name, QAExample))
-            for name, path in tables.items()
-            if path is not None
-        },
-    )
+    materials = Materials.of(regime, tables)
     counts = {}
     for seed in params.training_seeds:
         made = KINDS.get(knobs.kind).make(materials, knobs, seed)
         write_table(blends / f"{seed}.parquet", made.examples, QAExample)
         write_table(blends / "dropped" / f"{seed}.parquet", made.dropped, Rejection)
         counts[seed] = made.counts
-    first, *others = counts.values()
-    if any(other["n_examples"] != first["n_examples"] for other in others):
-        sizes = {seed: numbers["n_examples"] for seed, numbers in counts.items()}
-        raise BlendError(f"recipe {regime}: its training sets differ in size by seed: {sizes}")
+    first = of_one_size(regime, counts)
     write_metrics(metrics, {"regime": regime, "kind": knobs.kind, **first})
     return f"{regime}: {first['n_examples']} examples, {first['n_generated']} generated"
 

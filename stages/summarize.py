@@ -4,7 +4,7 @@ import logging
 
 from augqa import tracking
 from augqa.params import load_params
-from augqa.report.assembling import Inputs, Measured, assemble, write_results
+from augqa.report.assembling import Inputs, Measured, Outputs, assemble, write_results
 from augqa.stage import Input, Output, run
 
 log = logging.getLogger("augqa")
@@ -32,35 +32,11 @@ def summarize(
     cases: Output,
 ) -> str:
     """Read what every recipe in force scored; write what it shows; log the table."""
-    made = assemble(
-        load_params(),
-        Inputs(
-            measured=Measured(
-                evaluations=evaluations,
-                blends=blends,
-                gates=gates,
-                prepare=prepare,
-                contexts=contexts,
-                pairs=pairs,
-                filters=filters,
-                quality=quality,
-            ),
-            predictions=predictions,
-            clusters=clusters,
-            written=written,
-            test=test,
-            sampled_pairs=sampled_pairs,
-        ),
-    )
-    text = write_results(
-        made,
-        summary=summary,
-        evidence=evidence,
-        headline=headline,
-        plots=plots,
-        report=report,
-        cases=cases,
-    )
+    measured = Measured(evaluations, blends, gates, prepare, contexts, pairs, filters, quality)
+    at = Inputs(measured, predictions, clusters, written, test, sampled_pairs)
+    made = assemble(load_params(), at)
+    to = Outputs(summary, evidence, headline, plots, report, cases)
+    text = write_results(made, to)
     tracking.close_study(
         tracking.Closing(
             evidence=made.evidence,

@@ -4,11 +4,10 @@ import shutil
 from typing import Any
 
 from augqa import tracking
-from augqa.files import write_whole
 from augqa.lineage import md5, run_key
 from augqa.metrics import write_metrics
 from augqa.params import load_params
-from augqa.reader import leads, model_card, train_reader
+from augqa.reader import leads, save_trained, train_reader
 from augqa.records import QAExample
 from augqa.stage import Input, Name, Output, Seed, project_root, run
 from augqa.tables import read_table
@@ -45,32 +44,14 @@ def train(
             examples, seed=seed, on_epoch=tracked.log_epoch, **folders, **settings
         )
 
-    numbers = {"regime": regime, "seed": seed, **report.numbers}
-    lineage = {
-        "run_key": key,
-        "blend": f"{regime}/{blend.name}",
-        "blend_md5": blend_md5,
-        "cut_off": list(report.cut_off),
-        "held_out": list(report.held_out),
-    }
-    reader.save(model)
-    write_metrics(model / "training.json", {**numbers, **lineage})
-    card = model_card(
-        examples,
-        regime=regime,
-        seed=seed,
-        blend_md5=blend_md5,
-        run_key=key,
-        report=report,
-        settings=settings,
+    made_from: dict[str, Any] = {"examples": examples, "settings": settings}
+    made_from |= {"blend": blend, "blend_md5": blend_md5}
+    numbers = save_trained(
+        reader, report, model, regime=regime, seed=seed, run_key=key, **made_from
     )
-    write_whole(model / "README.md", card)
     write_metrics(metrics, numbers)
     shutil.rmtree(folders["resume"], ignore_errors=True)
-    return (
-        f"{regime}, seed {seed}: {report.n_examples} examples, {len(report.cut_off)} cut off,"
-        f" loss {report.loss_per_epoch[0]:.2f} to {report.loss_per_epoch[-1]:.2f}"
-    )
+    return f"{regime}, seed {seed}: {report.closing}"
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """The stages train, evaluate and answer_round_trip, on a tiny random reader."""
 
 import contextlib
-import importlib.util
+import importlib
 import json
 import os
 import shutil
@@ -9,7 +9,6 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -50,11 +49,7 @@ class FakeTracking:
 
 def stage(name: str, tracking: FakeTracking) -> Any:
     """Return the function of a stage script, with `tracking` in the place of MLflow."""
-    spec = importlib.util.spec_from_file_location(f"stage_{name}", ROOT / f"stages/{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module: ModuleType = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module = importlib.import_module(f"stages.{name}")
     if hasattr(module, "tracking"):
         module.tracking = tracking  # type: ignore[attr-defined]
     return getattr(module, name)

@@ -1,6 +1,6 @@
 """What a gate writes and says: the JSON, the pages, the stage, and the page that lists all."""
 
-import importlib.util
+import importlib
 import json
 import subprocess
 import sys
@@ -75,12 +75,7 @@ def test_ids_of_an_empty_folder_are_refused(tmp_path: Path) -> None:
 @pytest.fixture(scope="module")
 def stage() -> Any:
     """Return the module stages/validate.py, run in this process: the import is what is slow."""
-    spec = importlib.util.spec_from_file_location("validate_stage", ROOT / "stages/validate.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return importlib.import_module("stages.validate")
 
 
 @pytest.fixture

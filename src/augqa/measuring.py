@@ -1,4 +1,4 @@
-"""Measure a reader on one test set: predictions, the scores of each question, their means."""
+"""Measure a reader on test sets: predictions, the scores of each question, their means."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from augqa.asking import whole_articles
+from augqa.errors import DataError
 from augqa.reader import Reader
 from augqa.records import Cluster, GoldTexts, Prediction, QAExample, QuestionScore
 from augqa.scoring import mean_score, score_each
@@ -75,6 +76,49 @@ def measure_set(
         n_not_english=_n_not_english(chosen),
         means={**dataclasses.asdict(mean_score(scores)), "n_articles": n_articles},
     )
+
+
+def measure_sets(
+    reader: Reader, test: Path, *, clusters: Path, cache: Path, **asked: Any
+) -> dict[str, Measured]:
+    """Ask a reader the questions of every test set; return what came of each, by name.
+
+    Args:
+        reader: The reader.
+        test: Folder of the test sets, with ``golds`` in it.
+        clusters: Folder of the articles, a table a set.
+        cache: Where tokens are kept for the next time.
+        asked: `n_questions`, `seed` and `batch_size` of `measure_set`.
+
+    Raises:
+        DataError: If there is no test set, or a table is missing or of another schema.
+    """
+    found = {
+        table.stem: measure_set(
+            reader,
+            table,
+            clusters=clusters / table.name,
+            golds=test / "golds" / table.name,
+            cache=cache,
+            **asked,
+        )
+        for table in sorted(test.glob("*.parquet"))
+    }
+    if not found:
+        raise DataError(f"{test}: holds no test set. Run `dvc repro prepare`.")
+    return found
+
+
+def closing(found: Mapping[str, Measured]) -> str:
+    """Return the F1 of each set in one line, and which sets the scores are not made for."""
+    shown = ", ".join(
+        f"{name} {one.means['f1']:.1f} ({one.means['n_questions']} questions on"
+        f" {one.means['n_articles']} articles)"
+        for name, one in found.items()
+    )
+    foreign = {name: one.n_not_english for name, one in found.items()}
+    n_questions = {name: one.means["n_questions"] for name, one in found.items()}
+    return f"F1 {shown}{scored_as_english(foreign, n_questions)}"
 
 
 def scored_as_english(n_not_english: Mapping[str, int], n_questions: Mapping[str, int]) -> str:

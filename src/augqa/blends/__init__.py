@@ -4,6 +4,7 @@ from augqa.blends.choosing import Blend, joined, sized
 from augqa.blends.copying import original_id
 from augqa.blends.kinds import GENERATED, KINDS, REAL, Asked, Kind, Recipe, Sizes, may_repeat
 from augqa.blends.materials import Materials
+from augqa.blends.sizes import of_one_size
 
 __all__ = [
     "GENERATED",
@@ -17,6 +18,7 @@ __all__ = [
     "Sizes",
     "joined",
     "may_repeat",
+    "of_one_size",
     "original_id",
     "sized",
 ]

@@ -2,15 +2,24 @@
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, partial
+from pathlib import Path
 from typing import Any
 
 from augqa.blends.choosing import context_only
 from augqa.errors import BlendError
 from augqa.records import Answer, GeneratedContext, QAExample, Rejection, RoundTripAnswer
 from augqa.spans import locate_answer
+from augqa.tables import read_table
 
 Loader = Callable[[], Sequence[Any]]
+
+# What the tables hold; those that are not named hold examples.
+_RECORDS = {
+    "contexts": GeneratedContext,
+    "rejected": Rejection,
+    "round_trip_answers": RoundTripAnswer,
+}
 
 
 class Materials:
@@ -26,6 +35,18 @@ class Materials:
     def __init__(self, recipe: str, loaders: Mapping[str, Loader]) -> None:
         self.recipe = recipe
         self._loaders = loaders
+
+    @classmethod
+    def of(cls, recipe: str, tables: Mapping[str, Path | None]) -> "Materials":
+        """Return the materials in these files; None: this one is not at hand."""
+        return cls(
+            recipe,
+            {
+                name: partial(read_table, path, _RECORDS.get(name, QAExample))
+                for name, path in tables.items()
+                if path is not None
+            },
+        )
 
     @cached_property
     def pool(self) -> Sequence[QAExample]:

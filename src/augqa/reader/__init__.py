@@ -3,6 +3,7 @@
 from augqa.reader.answering import Reader, ReaderAnswer
 from augqa.reader.card import model_card
 from augqa.reader.ranks import leads
+from augqa.reader.saving import save_trained
 from augqa.reader.training import TrainingReport, train_reader
 
 __all__ = [
@@ -11,5 +12,6 @@ __all__ = [
     "TrainingReport",
     "leads",
     "model_card",
+    "save_trained",
     "train_reader",
 ]

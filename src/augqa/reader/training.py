@@ -68,6 +68,14 @@ class TrainingReport:
             "best_epoch": self.best_epoch,
         }
 
+    @property
+    def closing(self) -> str:
+        """The training in one line."""
+        return (
+            f"{self.n_examples} examples, {len(self.cut_off)} cut off,"
+            f" loss {self.loss_per_epoch[0]:.2f} to {self.loss_per_epoch[-1]:.2f}"
+        )
+
 
 def train_reader(
     examples: Sequence[QAExample],

@@ -40,7 +40,7 @@ from augqa.timing import seconds_of
 _N_DISPUTED = 20
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Measured:
     """Where the stages wrote what they measured: small files, kept in git."""
 
@@ -54,7 +54,7 @@ class Measured:
     quality: Path
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Inputs:
     """Where the stages wrote all that is shown.
 
@@ -73,6 +73,27 @@ class Inputs:
     written: Path
     test: Path
     sampled_pairs: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Outputs:
+    """Where all that is shown is written.
+
+    Attributes:
+        summary: Means by recipe and set.
+        evidence: What the scores say.
+        headline: The numbers for `dvc exp show`.
+        plots: Folder of what is plotted.
+        report: The page.
+        cases: The page of pairs and questions to look at.
+    """
+
+    summary: Path
+    evidence: Path
+    headline: Path
+    plots: Path
+    report: Path
+    cases: Path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -187,36 +208,27 @@ def report_page(
     )
 
 
-def write_results(
-    made: Assembled,
-    *,
-    summary: Path,
-    evidence: Path,
-    headline: Path,
-    plots: Path,
-    report: Path,
-    cases: Path,
-) -> str:
+def write_results(made: Assembled, to: Outputs) -> str:
     """Write summary, evidence, headline, plots and pages; return the text for a terminal.
 
     How long the trainings took stands in the text alone: files that git or dvc.lock hold have the
     same bytes on a slower machine.
     """
-    shown = report_page(made, pairs_page=cases.name)
-    write_metrics(summary, summary_metrics(made.results))
+    shown = report_page(made, pairs_page=to.cases.name)
+    write_metrics(to.summary, summary_metrics(made.results))
     write_metrics(
-        evidence, {"evidence": as_metrics(made.evidence), "words": findings_metrics(made.said)}
+        to.evidence, {"evidence": as_metrics(made.evidence), "words": findings_metrics(made.said)}
     )
-    write_metrics(headline, made.headline)
+    write_metrics(to.headline, made.headline)
     for name, records in (
         ("f1_by_set", f1_by_set(made.results)),
         ("generated_fraction", by_generated_fraction(made.results)),
         ("funnel", funnel(made.steps)),
         ("question_words", question_words(made.quality)),
     ):
-        write_metrics(plots / f"{name}.json", {name: records})
-    write_page(report, shown)
-    write_page(cases, pairs_page(made.sampled_pairs, made.disputed))
+        write_metrics(to.plots / f"{name}.json", {name: records})
+    write_page(to.report, shown)
+    write_page(to.cases, pairs_page(made.sampled_pairs, made.disputed))
     text = report_text(
         made.results,
         made.said,

@@ -4,7 +4,8 @@ import logging
 
 from augqa import tracking
 from augqa.params import load_params
-from augqa.report.assembling import Inputs, Measured, Outputs, assemble, write_results
+from augqa.report.assembling import assemble, write_results
+from augqa.report.files import Inputs, Measured, Outputs
 from augqa.stage import Input, Output, run
 
 log = logging.getLogger("augqa")

@@ -56,7 +56,7 @@ def test_a_profile_does_not_overwrite_params_that_stand_nowhere_else(project: Pa
 def test_an_unknown_profile_names_the_known_ones(project: Path) -> None:
     done = augqa(project, "profile", "gpu")
     assert done.returncode == 1
-    assert "choose one of cpu, embedded, paper, tydi" in done.stderr
+    assert "choose one of cpu, embedded, paper, study, tydi" in done.stderr
     assert "Traceback" not in done.stderr
 
 

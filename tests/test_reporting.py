@@ -1,4 +1,4 @@
-"""`augqa report`: the page of a kept study, from its numbers alone."""
+"""`augqa report`: the page of a kept study, from its scores and numbers alone."""
 
 import shutil
 import subprocess
@@ -8,6 +8,7 @@ import pytest
 
 from augqa.commands.reporting import last_change, report
 from augqa.errors import DataError
+from tests.test_keeping import RUNS, keep
 from tests.test_links import links_of
 from tests.test_summarize import project, summarize
 
@@ -16,11 +17,12 @@ __all__ = ["project"]  # the fixture
 
 @pytest.fixture
 def kept(project: Path) -> Path:
-    """Return a kept study: params and metrics of a run, nothing else."""
+    """Return a kept study: params, scores and metrics of a run, nothing else."""
     done = summarize(project)
     assert done.returncode == 0, done.stderr
     folder = project / "docs" / "results" / "own"
     folder.mkdir(parents=True)
+    keep(project, folder, RUNS)
     shutil.copyfile(project / "params.yaml", folder / "params.yaml")
     shutil.copytree(project / "metrics", folder / "metrics")
     for name in ("data", "metrics", "report"):
@@ -78,7 +80,7 @@ def test_equal_numbers_give_equal_bytes(kept: Path) -> None:
     assert (kept / "report.html").read_bytes() == first
 
 
-@pytest.mark.parametrize("name", ["evidence.json", "quality.json", "blend/mix.json"])
+@pytest.mark.parametrize("name", ["quality.json", "blend/mix.json", "evaluate/mix-2.json"])
 def test_a_missing_file_is_named(kept: Path, name: str) -> None:
     (kept / "metrics" / name).unlink()
     with pytest.raises(DataError, match=name):
@@ -89,3 +91,9 @@ def test_a_missing_file_is_named(kept: Path, name: str) -> None:
 def test_a_folder_without_metrics_is_no_study(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no kept study"):
         report(tmp_path)
+
+
+def test_a_study_without_scores_is_no_longer_shown(kept: Path) -> None:
+    shutil.rmtree(kept / "scores")
+    with pytest.raises(DataError, match="older version"):
+        report(kept)

@@ -8,7 +8,8 @@ import typer
 
 from augqa.errors import DataError
 from augqa.params import load_params
-from augqa.report.assembling import Measured, assemble_kept, report_page
+from augqa.report.assembling import Assembled, report_page
+from augqa.report.kept import assemble_kept
 from augqa.report.template import write_page
 
 PAGE, CASES = "report.html", "pairs.html"
@@ -19,32 +20,22 @@ def report(
         Path, typer.Argument(help="a kept study, such as docs/results/NAME", metavar="STUDY")
     ],
 ) -> None:
-    """Make STUDY/report.html anew from its params and metrics, without training anything."""
-    metrics = folder / "metrics"
-    if not metrics.is_dir():
+    """Make STUDY/report.html anew from its params, scores and metrics: nothing is trained."""
+    if not (folder / "metrics").is_dir():
         raise DataError(
             f"{folder}: no kept study: there is no folder metrics in it. `augqa results NAME` keeps"
             " a finished run."
         )
-    made = assemble_kept(
-        load_params(folder / "params.yaml"),
-        Measured(
-            evaluations=metrics / "evaluate",
-            blends=metrics / "blend",
-            gates=metrics / "validation",
-            prepare=metrics / "prepare.json",
-            contexts=metrics / "generate_contexts.json",
-            pairs=metrics / "generate_pairs.json",
-            filters=metrics / "filter_pairs.json",
-            quality=metrics / "quality.json",
-        ),
-        evidence=metrics / "evidence.json",
-        headline=metrics / "headline.json",
-    )
-    commit, date = last_change(metrics)
+    made = assemble_kept(load_params(folder / "params.yaml"), folder)
+    typer.echo(f"{write_report(folder, made)}")
+
+
+def write_report(folder: Path, made: Assembled) -> Path:
+    """Write the page of a kept study into its folder; return where it is."""
+    commit, date = last_change(folder / "metrics")
     cases = CASES if (folder / CASES).is_file() else None
     write_page(folder / PAGE, report_page(made, pairs_page=cases, commit=commit, date=date))
-    typer.echo(f"{folder / PAGE}")
+    return folder / PAGE
 
 
 def last_change(folder: Path) -> tuple[str | None, str | None]:

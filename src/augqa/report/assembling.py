@@ -2,18 +2,20 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from augqa.blends import Recipe
 from augqa.evidence import Evidence, Study, as_metrics, gather
-from augqa.evidence.reading import evidence_of
 from augqa.metrics import Metrics, read_metrics, write_metrics
 from augqa.params import Params
 from augqa.question_generator import question_generator_title
 from augqa.records import GeneratedContext, Prediction, QAExample, QuestionScore, SampledPair
 from augqa.report import results
+from augqa.report.files import Inputs, Measured, Numbers, Outputs
 from augqa.report.findings import Findings, findings_metrics, findings_of
 from augqa.report.page import Provenance, cost_of, page
 from augqa.report.pairs import DisputedQuestion, disputed_questions, pairs_page
@@ -38,62 +40,6 @@ from augqa.timing import seconds_of
 
 # Test questions to look at on which the two recipes of the headline differ most. # our choice
 _N_DISPUTED = 20
-
-
-@dataclass(frozen=True, slots=True)
-class Measured:
-    """Where the stages wrote what they measured: small files, kept in git."""
-
-    evaluations: Path
-    blends: Path
-    gates: Path
-    prepare: Path
-    contexts: Path
-    pairs: Path
-    filters: Path
-    quality: Path
-
-
-@dataclass(frozen=True, slots=True)
-class Inputs:
-    """Where the stages wrote all that is shown.
-
-    Attributes:
-        measured: The small files.
-        predictions: Answers and scores, a folder a run.
-        clusters: Articles of the test questions.
-        written: Generated contexts.
-        test: The test sets.
-        sampled_pairs: Pairs to look at.
-    """
-
-    measured: Measured
-    predictions: Path
-    clusters: Path
-    written: Path
-    test: Path
-    sampled_pairs: Path
-
-
-@dataclass(frozen=True, slots=True)
-class Outputs:
-    """Where all that is shown is written.
-
-    Attributes:
-        summary: Means by recipe and set.
-        evidence: What the scores say.
-        headline: The numbers for `dvc exp show`.
-        plots: Folder of what is plotted.
-        report: The page.
-        cases: The page of pairs and questions to look at.
-    """
-
-    summary: Path
-    evidence: Path
-    headline: Path
-    plots: Path
-    report: Path
-    cases: Path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -137,52 +83,70 @@ def assemble(params: Params, at: Inputs) -> Assembled:
         DataError: If a file is missing, or two do not belong together.
         EvidenceError: If runs cannot be compared.
     """
-    recipes = _recipes(params)
-    test_sets = _test_sets(params, at.measured)
+    test_sets = sets_in_order(params, at.measured)
     study = read_study(
         at.predictions,
         at.clusters,
-        recipes=recipes,
+        recipes=recipes_of(params),
         seeds=params.training_seeds,
         test_sets=test_sets,
     )
-    found, run_keys = _results(params, at.measured, study.seeds)
-    evidence = _evidence(params, at, study, recipes=recipes, found=found)
-    numbers = headline(evidence, n_kept=_steps(at.measured)[-1].n)
-    made = _assembled(
-        params,
-        at.measured,
-        found=found,
-        run_keys=run_keys,
-        evidence=evidence,
-        numbers=numbers,
-    )
+    mentioned = {}
+    if params.study.mentioned_articles:
+        texts = (row.text for row in iterate_table(at.written, GeneratedContext))
+        mentioned = mentioned_articles(study, texts)
+    made = assemble_study(params, at.measured, study, mentioned)
     return replace(
         made,
         sampled_pairs=tuple(read_table(at.sampled_pairs, SampledPair)),
-        disputed=tuple(_disputed(at, study, evidence)),
+        disputed=tuple(_disputed(at, study, made.evidence)),
     )
 
 
-def assemble_kept(params: Params, at: Measured, *, evidence: Path, headline: Path) -> Assembled:
-    """Read the same from numbers that were kept, without scores, texts and gate pages.
+def assemble_study(
+    params: Params,
+    at: Measured,
+    study: Study,
+    mentioned: Mapping[str, NDArray[np.bool_]],
+    *,
+    unfinished: bool = False,
+) -> Assembled:
+    """Say what the scores of a study show, without texts of its test sets and pairs.
+
+    Args:
+        params: Its params.
+        at: What the stages measured.
+        study: Its scores.
+        mentioned: For each set whether a generated context mentions each article.
+        unfinished: Whether recipes without scores may lack their other numbers as well.
 
     Raises:
-        DataError: If a file is missing, or is of another version.
+        DataError: If a file is missing, or two do not belong together.
+        EvidenceError: If runs cannot be compared.
     """
-    kept = needed(read_metrics(evidence), "evidence", str(evidence))
-    said = evidence_of(kept, where=str(evidence))
-    seeds = {row.recipe: row.seeds for row in said.recipes}
-    found, run_keys = _results(params, at, seeds)
-    made = _assembled(
-        params,
-        at,
-        found=found,
+    # Of each of these there must be the size of its training set and its gates.
+    measured = {
+        name: study.seeds[name] if unfinished else params.training_seeds
+        for name in recipes_of(params)
+        if name in study.seeds or not unfinished
+    }
+    sizes = {name: read_metrics(at.blends / f"{name}.json") for name in measured}
+    found, run_keys = _results(params, at, study.seeds, sizes)
+    evidence = _evidence(params, at, study, sizes=sizes, found=found, mentioned=mentioned)
+    steps = _steps(at)
+    return Assembled(
+        results=found,
+        evidence=evidence,
+        said=findings_of(evidence, stress=found.stress),
+        headline=headline(evidence, n_kept=steps[-1].n),
         run_keys=run_keys,
-        evidence=said,
-        numbers=read_metrics(headline),
+        provenance=_provenance(params, trained_on=published_as(_content(at).get("train"))),
+        steps=steps,
+        gates=_gates(at, measured),
+        quality=read_metrics(at.quality),
+        sampled_pairs=(),
+        disputed=(),
     )
-    return replace(made, gates=tuple(replace(gate, pages=()) for gate in made.gates))
 
 
 def report_page(
@@ -215,18 +179,7 @@ def write_results(made: Assembled, to: Outputs) -> str:
     same bytes on a slower machine.
     """
     shown = report_page(made, pairs_page=to.cases.name)
-    write_metrics(to.summary, summary_metrics(made.results))
-    write_metrics(
-        to.evidence, {"evidence": as_metrics(made.evidence), "words": findings_metrics(made.said)}
-    )
-    write_metrics(to.headline, made.headline)
-    for name, records in (
-        ("f1_by_set", f1_by_set(made.results)),
-        ("generated_fraction", by_generated_fraction(made.results)),
-        ("funnel", funnel(made.steps)),
-        ("question_words", question_words(made.quality)),
-    ):
-        write_metrics(to.plots / f"{name}.json", {name: records})
+    write_numbers(made, to)
     write_page(to.report, shown)
     write_page(to.cases, pairs_page(made.sampled_pairs, made.disputed))
     text = report_text(
@@ -239,6 +192,22 @@ def write_results(made: Assembled, to: Outputs) -> str:
     return "\n".join([text, *_time_words(made.run_keys)])
 
 
+def write_numbers(made: Assembled, to: Numbers) -> None:
+    """Write summary, evidence, headline and plots."""
+    write_metrics(to.summary, summary_metrics(made.results))
+    write_metrics(
+        to.evidence, {"evidence": as_metrics(made.evidence), "words": findings_metrics(made.said)}
+    )
+    write_metrics(to.headline, made.headline)
+    for name, records in (
+        ("f1_by_set", f1_by_set(made.results)),
+        ("generated_fraction", by_generated_fraction(made.results)),
+        ("funnel", funnel(made.steps)),
+        ("question_words", question_words(made.quality)),
+    ):
+        write_metrics(to.plots / f"{name}.json", {name: records})
+
+
 def _time_words(run_keys: Mapping[str, Sequence[str]]) -> list[str]:
     keys = [key for of_recipe in run_keys.values() for key in of_recipe]
     known = [seconds for key in keys if (seconds := seconds_of(key)) is not None]
@@ -249,7 +218,8 @@ def _time_words(run_keys: Mapping[str, Sequence[str]]) -> list[str]:
     return [f"{len(known)} trainings took {sum(known):,.0f} s here{left_out}"]
 
 
-def _recipes(params: Params) -> dict[str, Recipe]:
+def recipes_of(params: Params) -> dict[str, Recipe]:
+    """Return the recipes in force, the baseline first."""
     return {name: params.blend[name] for name in (BASELINE, *params.regimes)}
 
 
@@ -258,12 +228,16 @@ def _content(at: Measured) -> Mapping[str, str]:
     return content
 
 
-def _test_sets(params: Params, at: Measured) -> tuple[ReportedSet, ...]:
+def sets_in_order(params: Params, at: Measured) -> tuple[ReportedSet, ...]:
+    """Return the test sets of the params, those whose content is published by its name."""
     return tuple(reported_sets(params.data.test_sets, _content(at)))
 
 
 def _results(
-    params: Params, at: Measured, seeds: Mapping[str, Iterable[int]]
+    params: Params,
+    at: Measured,
+    seeds: Mapping[str, Iterable[int]],
+    sizes: Mapping[str, Metrics],
 ) -> tuple[Results, dict[str, tuple[str, ...]]]:
     """Return the results of the runs that have scores, and the keys of their trainings."""
     evaluations = {
@@ -272,9 +246,9 @@ def _results(
     }
     found = results.gather(
         evaluations,
-        _sizes(params, at),
+        sizes,
         seeds=params.training_seeds,
-        test_sets=_test_sets(params, at),
+        test_sets=sets_in_order(params, at),
     )
     run_keys = {
         name: tuple(
@@ -284,34 +258,6 @@ def _results(
         for name, by_seed in evaluations.items()
     }
     return found, run_keys
-
-
-def _sizes(params: Params, at: Measured) -> dict[str, Metrics]:
-    return {name: read_metrics(at.blends / f"{name}.json") for name in _recipes(params)}
-
-
-def _assembled(
-    params: Params,
-    at: Measured,
-    *,
-    found: Results,
-    run_keys: Mapping[str, tuple[str, ...]],
-    evidence: Evidence,
-    numbers: Mapping[str, Any],
-) -> Assembled:
-    return Assembled(
-        results=found,
-        evidence=evidence,
-        said=findings_of(evidence, stress=found.stress),
-        headline=numbers,
-        run_keys=run_keys,
-        provenance=_provenance(params, trained_on=published_as(_content(at).get("train"))),
-        steps=_steps(at),
-        gates=_gates(params, at),
-        quality=read_metrics(at.quality),
-        sampled_pairs=(),
-        disputed=(),
-    )
 
 
 def _disputed(at: Inputs, study: Study, evidence: Evidence) -> list[DisputedQuestion]:
@@ -340,32 +286,28 @@ def _disputed(at: Inputs, study: Study, evidence: Evidence) -> list[DisputedQues
 
 def _evidence(
     params: Params,
-    at: Inputs,
+    at: Measured,
     study: Study,
     *,
-    recipes: Mapping[str, Recipe],
+    sizes: Mapping[str, Metrics],
     found: Results,
+    mentioned: Mapping[str, NDArray[np.bool_]],
 ) -> Evidence:
-    sizes, measured = _sizes(params, at.measured), at.measured
-    mentioned = {}
-    if params.study.mentioned_articles:
-        texts = (row.text for row in iterate_table(at.written, GeneratedContext))
-        mentioned = mentioned_articles(study, texts)
     plan = plan_of(
         study,
         params.study,
-        recipes=recipes,
+        recipes=recipes_of(params),
         training_sets=sizes,
         seeds=params.training_seeds,
         baseline=BASELINE,
         not_available=[n for n in found.not_available if found.of(n).role == "shift"],
         cost_per_pair=cost_per_pair(
-            read_metrics(measured.contexts),
-            read_metrics(measured.pairs),
-            n_kept=needed(read_metrics(measured.filters), "n_kept", str(measured.filters)),
+            read_metrics(at.contexts),
+            read_metrics(at.pairs),
+            n_kept=needed(read_metrics(at.filters), "n_kept", str(at.filters)),
         ),
         mentioned=mentioned,
-        quality=read_metrics(measured.quality),
+        quality=read_metrics(at.quality),
     )
     said = gather(study, plan)
     return replace(said, edges=(*said.edges, *size_edges(plan.primary, sizes)))
@@ -381,10 +323,10 @@ def _steps(at: Measured) -> tuple[Step, ...]:
     )
 
 
-def _gates(params: Params, at: Measured) -> tuple[Gate, ...]:
+def _gates(at: Measured, seeds: Mapping[str, Iterable[int]]) -> tuple[Gate, ...]:
     checked = {name: [name] for name in ("pool", "contexts", "pairs", "kept")} | {
-        f"blend-{name}": [f"blend-{name}/{seed}" for seed in params.training_seeds]
-        for name in _recipes(params)
+        f"blend-{name}": [f"blend-{name}/{seed}" for seed in of_recipe]
+        for name, of_recipe in seeds.items()
     }
     return tuple(
         gate(

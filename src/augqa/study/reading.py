@@ -80,9 +80,9 @@ def question_set(entry: ReportedSet, scores: Path, clusters: Path) -> QuestionSe
     Raises:
         DataError: If a question has no article.
     """
-    ids = _columns(scores, QuestionScore)["id"].to_pylist()
+    ids = columns(scores, QuestionScore)["id"].to_pylist()
     path = clusters / f"{entry.name}.parquet"
-    table = _columns(path, Cluster)
+    table = columns(path, Cluster)
     article_of = dict(zip(table["id"].to_pylist(), table["article"].to_pylist(), strict=True))
     lost = next((id_ for id_ in ids if id_ not in article_of), None)
     if lost is not None:
@@ -103,7 +103,7 @@ def question_set(entry: ReportedSet, scores: Path, clusters: Path) -> QuestionSe
 
 def read_scores(path: Path, known: QuestionSet | None = None) -> Scores:
     """Return the scores of a run on a set; those of `known` questions share its ids."""
-    table = _columns(path, QuestionScore)
+    table = columns(path, QuestionScore)
     ids = table["id"].to_pylist()
     return Scores(
         ids=known.ids if known is not None and ids == known.ids else ids,
@@ -133,7 +133,12 @@ def _plain(text: str) -> str:
     return " ".join("".join(char if char.isalnum() else " " for char in text.casefold()).split())
 
 
-def _columns(path: Path, record: type) -> pa.Table:
+def columns(path: Path, record: type) -> pa.Table:
+    """Return a table as columns.
+
+    Raises:
+        DataError: If it cannot be read, or is of other columns than those of `record`.
+    """
     table = read_arrow(path)
     if not table.schema.equals(schema(record), check_metadata=False):
         raise DataError(

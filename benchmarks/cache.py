@@ -24,7 +24,8 @@ from pathlib import Path
 from command import run_command
 
 from augqa.errors import GenerationError
-from augqa.llm.cache import Response, ResponseCache, Stored
+from augqa.llm.cache import ResponseCache, Stored
+from augqa.llm.response import Response
 from augqa.llm.sharing import export_cache, import_cache
 
 SIZES = (10_000, 100_000, 1_000_000)

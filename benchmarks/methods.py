@@ -27,7 +27,7 @@ from command import need_folder, run_command
 from keeping import once
 
 from augqa.metrics import read_metrics
-from augqa.params import with_value
+from augqa.params_text import with_value
 from augqa.records import QAExample
 from augqa.sampling import shuffled
 from augqa.tables import read_table, write_table

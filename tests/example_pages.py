@@ -24,7 +24,8 @@ from augqa.records import SampledPair
 from augqa.report.page import Cost, Provenance, page
 from augqa.report.pairs import DisputedQuestion, pairs_page
 from augqa.report.quality import quality_of
-from augqa.report.results import RegimeResult, Results, SetScore, gate, step
+from augqa.report.recipe_scores import RegimeResult, SetScore
+from augqa.report.results import Results, gate, step
 from augqa.report.template import write_page
 from tests.examples import quality_metrics, reported
 from tests.studies import question_set

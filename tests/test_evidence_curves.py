@@ -9,7 +9,8 @@ from scipy import stats
 from augqa.errors import EvidenceError
 from augqa.evidence import SHIFTS, Study
 from augqa.evidence.contrast import Joint, lack_of_fit
-from augqa.evidence.curves import Worth, fit_curve, price, robustness_line, worth
+from augqa.evidence.curves import Worth, fit_curve, price, worth
+from augqa.evidence.robustness_line import robustness_line
 from augqa.evidence.words import curve_words, price_words, robustness_words, worth_words
 from tests.studies import level_study
 

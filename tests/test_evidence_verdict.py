@@ -5,8 +5,10 @@ from collections.abc import Mapping, Sequence
 import pytest
 
 from augqa.evidence import Badge, EdgeKind, Planned, Study, Verdict, compare, seed_spread
+from augqa.evidence.champion import champion
 from augqa.evidence.comparisons import corrected
-from augqa.evidence.verdict import champion, study_edges, verdict
+from augqa.evidence.edges import study_edges
+from augqa.evidence.verdict import verdict
 from augqa.evidence.words import interval, number, points
 from tests.studies import level_study, question_set, study
 

@@ -10,8 +10,10 @@ import pytest
 
 from augqa.errors import AugQAError, GenerationError
 from augqa.llm import cache as cache_module
-from augqa.llm import sending
-from augqa.llm.cache import CacheWriter, Response, ResponseCache, Stored
+from augqa.llm import cache_writer, sending
+from augqa.llm.cache import ResponseCache, Stored
+from augqa.llm.cache_writer import CacheWriter
+from augqa.llm.response import Response
 from tests.asking_loopback import KEY, requests, run
 from tests.loopback import Loopback, answer_text
 
@@ -247,7 +249,7 @@ def test_a_file_that_the_writer_cannot_open_reaches_the_caller(
     def fail(_path: Path) -> None:
         raise RuntimeError("odd")
 
-    monkeypatch.setattr(cache_module, "ResponseCache", fail)
+    monkeypatch.setattr(cache_writer, "ResponseCache", fail)
     (outcome,) = write(tmp_path / "c.sqlite", [(key(1), response())])
     assert isinstance(outcome, AugQAError)
     assert key(1) in str(outcome)

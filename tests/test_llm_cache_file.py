@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 from augqa.errors import GenerationError
-from augqa.llm import cache_file
-from augqa.llm.cache import Response, ResponseCache, Stored
+from augqa.llm import cache_healing, cache_tables
+from augqa.llm.cache import ResponseCache, Stored
+from augqa.llm.response import Response
 from tests.test_llm_cache import GOOD, key, response
 
 VERSION_1 = """
@@ -75,7 +76,7 @@ def test_a_conversion_that_is_stopped_leaves_the_old_file(
     path = tmp_path / "c.sqlite"
     old_file(path)
     with monkeypatch.context() as patch:
-        patch.setattr(cache_file, "key_in_file", lambda _key: 1 / 0)
+        patch.setattr(cache_tables, "key_in_file", lambda _key: 1 / 0)
         with pytest.raises(GenerationError):
             ResponseCache(path)
     assert len(found(path, 500)) == 500
@@ -164,7 +165,7 @@ def test_healing_that_is_stopped_is_begun_again(
     with pytest.raises(GenerationError):
         found(path, 3000)
     with monkeypatch.context() as patch:
-        patch.setattr(cache_file, "sync", lambda _path: (_ for _ in ()).throw(OSError("full")))
+        patch.setattr(cache_healing, "sync", lambda _path: (_ for _ in ()).throw(OSError("full")))
         with pytest.raises(GenerationError, match="full"):
             ResponseCache(path)
     assert asides(tmp_path) == []
@@ -188,7 +189,7 @@ def test_a_lock_that_another_holds_is_named(
 ) -> None:
     path = tmp_path / "c.sqlite"
     fill(path, 1)
-    monkeypatch.setattr(cache_file, "_BUSY_TIMEOUT_S", 0.2)
+    monkeypatch.setattr(cache_tables, "BUSY_TIMEOUT_S", 0.2)
     with (
         contextlib.closing(ResponseCache(path)) as cache,
         contextlib.closing(sqlite3.connect(path, isolation_level=None)) as other,
@@ -220,7 +221,7 @@ def test_a_read_only_file_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     def read_only(path: Path, **options: Any) -> sqlite3.Connection:
         return connect(f"file:{path}?mode=ro", uri=True, **options)
 
-    monkeypatch.setattr(cache_file.sqlite3, "connect", read_only)
+    monkeypatch.setattr(cache_tables.sqlite3, "connect", read_only)
     cache = ResponseCache(tmp_path / "c.sqlite")
     assert cache.find([key(0)])
     with pytest.raises(GenerationError, match="is read-only"):
@@ -241,7 +242,7 @@ def test_two_that_open_and_write_at_once_lose_nothing(tmp_path: Path, network: b
     context = multiprocessing.get_context("fork")
     with pytest.MonkeyPatch.context() as patch:
         if network:
-            patch.setattr(cache_file, "file_system", lambda _folder: "nfs4")
+            patch.setattr(cache_tables, "file_system", lambda _folder: "nfs4")
         workers = [
             context.Process(target=store_many, args=(str(tmp_path / "c.sqlite"), first))
             for first in (0, 150)
@@ -261,7 +262,7 @@ def test_on_a_network_file_system_the_file_does_without_wal(
 ) -> None:
     path = tmp_path / "c.sqlite"
     fill(path, 3)
-    monkeypatch.setattr(cache_file, "file_system", lambda _folder: "nfs")
+    monkeypatch.setattr(cache_tables, "file_system", lambda _folder: "nfs")
     with contextlib.closing(ResponseCache(path)) as cache:
         assert cache.execute("PRAGMA journal_mode") == [("truncate",)]
         assert cache.execute("PRAGMA synchronous") == [(2,)]
@@ -272,10 +273,10 @@ def test_a_file_in_use_with_wal_is_refused_from_over_the_network(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "c.sqlite"
-    monkeypatch.setattr(cache_file, "_BUSY_TIMEOUT_S", 0.2)
+    monkeypatch.setattr(cache_tables, "BUSY_TIMEOUT_S", 0.2)
     with contextlib.closing(ResponseCache(path)) as local:
         local.store(key(0), "e", response())
-        monkeypatch.setattr(cache_file, "file_system", lambda _folder: "nfs")
+        monkeypatch.setattr(cache_tables, "file_system", lambda _folder: "nfs")
         with pytest.raises(GenerationError, match=r"c\.sqlite"):
             ResponseCache(path)
 
@@ -287,8 +288,8 @@ def test_the_file_system_of_a_folder_is_the_innermost_mount(
     mounts = f"/dev/a / ext4 rw 0 0\nhost:/b {here} nfs4 rw 0 0\nx {here}/lo overlay rw 0 0\n"
     monkeypatch.setattr(Path, "read_text", lambda *_, **__: mounts)
     for name, kind in (("", "nfs4"), ("sub", "nfs4"), ("local", "nfs4"), ("lo", "overlay")):
-        assert cache_file.file_system(tmp_path / name) == kind
-    assert cache_file.file_system(Path("/somewhere")) == "ext4"
+        assert cache_tables.file_system(tmp_path / name) == kind
+    assert cache_tables.file_system(Path("/somewhere")) == "ext4"
 
 
 def test_a_file_that_is_moved_away_is_simply_begun_again(tmp_path: Path) -> None:

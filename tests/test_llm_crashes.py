@@ -15,8 +15,10 @@ import pytest
 import yaml
 
 from augqa import llm
-from augqa.llm.cache import CacheWriter, Response, ResponseCache
+from augqa.llm.cache import ResponseCache
+from augqa.llm.cache_writer import CacheWriter
 from augqa.llm.request import request_key
+from augqa.llm.response import Response
 from augqa.records import QAExample
 from augqa.tables import write_table
 from tests.asking_loopback import KEY, params, requests

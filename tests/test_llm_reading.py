@@ -9,8 +9,8 @@ import pytest
 
 from augqa.errors import GenerationError
 from augqa.llm import sending, verdict
-from augqa.llm.cache import Response
 from augqa.llm.inbound import MAX_BODY_BYTES, Again, line, read_completion
+from augqa.llm.response import Response
 from augqa.params import ModelPrice
 from tests.asking_loopback import KEY, requests, run
 from tests.loopback import MODEL, Loopback, Reply, completion

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from augqa.errors import AugQAError, DataError
 from augqa.llm import sharing
-from augqa.llm.cache import Response, ResponseCache, Stored
+from augqa.llm.cache import ResponseCache, Stored
+from augqa.llm.response import Response
 from augqa.llm.sharing import Imported, checksum, export_cache, import_cache
 from tests.asking_loopback import KEY, requests, run
 from tests.loopback import Loopback

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from augqa.evidence.verdict import Edge, EdgeKind
+from augqa.evidence.edges import Edge, EdgeKind
 from augqa.report.pairs import LONGEST, pairs_page
 from augqa.report.results import gate, step
 from augqa.report.template import write_page

@@ -8,7 +8,8 @@ import pytest
 
 from augqa.evidence import Plan, gather
 from augqa.report.page import Cost, cost_of
-from augqa.report.results import RegimeResult, Results, SetScore, step
+from augqa.report.recipe_scores import RegimeResult, SetScore
+from augqa.report.results import Results, step
 from augqa.test_sets import SQUAD_TRAIN
 from tests import example_pages
 from tests.example_pages import PROVENANCE, report_page

@@ -10,9 +10,9 @@ from augqa.report.quality import (
     quality_of,
     quality_pictures,
     quality_scores,
-    quality_tables,
     wilson,
 )
+from augqa.report.quality_tables import quality_tables
 from tests.example_pages import report_page
 from tests.examples import quality_metrics
 

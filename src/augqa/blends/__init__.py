@@ -2,8 +2,9 @@
 
 from augqa.blends.choosing import Blend, joined, sized
 from augqa.blends.copying import original_id
-from augqa.blends.kinds import GENERATED, KINDS, REAL, Asked, Kind, Recipe, Sizes, may_repeat
+from augqa.blends.kinds import GENERATED, KINDS, REAL, Asked, Kind, Sizes, may_repeat
 from augqa.blends.materials import Materials
+from augqa.blends.recipes import Recipe
 from augqa.blends.sizes import of_one_size
 
 __all__ = [

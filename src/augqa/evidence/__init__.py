@@ -6,7 +6,9 @@ show in one record. docs/evidence.md tells what each number means.
 
 from augqa.evidence.comparisons import Comparison, Planned, compare, holm, seed_spread
 from augqa.evidence.contrast import Estimate
-from augqa.evidence.gathering import Evidence, Plan, Sizes, as_metrics, gather
+from augqa.evidence.edges import Edge, EdgeKind
+from augqa.evidence.gathering import Evidence, as_metrics, gather
+from augqa.evidence.plan import Plan, Sizes
 from augqa.evidence.ratio import Sweep
 from augqa.evidence.scores import (
     METRICS,
@@ -17,7 +19,7 @@ from augqa.evidence.scores import (
     study_of,
     study_of_runs,
 )
-from augqa.evidence.verdict import Badge, Edge, EdgeKind, Verdict
+from augqa.evidence.verdict import Badge, Verdict
 
 __all__ = [
     "METRICS",

@@ -5,9 +5,10 @@ from math import isinf
 
 from augqa.evidence.comparisons import Comparison, Planned
 from augqa.evidence.contrast import Estimate
-from augqa.evidence.curves import Curve, Price, RobustnessLine, Worth
+from augqa.evidence.curves import Curve, Price, Worth
 from augqa.evidence.leakage import Leakage
 from augqa.evidence.ratio import Movement, RatioCurve, RatioFinding
+from augqa.evidence.robustness_line import RobustnessLine
 from augqa.evidence.scores import SHIFTS, Metric
 
 # What a control is, to stand behind "against".

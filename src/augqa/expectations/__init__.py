@@ -12,7 +12,8 @@ os.environ["GX_ANALYTICS_ENABLED"] = "false"
 from great_expectations import ExpectationSuite
 
 from augqa.expectations.artefacts import ARTEFACTS, Bounds, gate_of, gates_of_blend
-from augqa.expectations.frames import Filtered, Frame, context_frame, example_frame, ids
+from augqa.expectations.example_columns import Filtered
+from augqa.expectations.frames import Frame, context_frame, example_frame, ids
 from augqa.expectations.gate import Finding, Outcome, run_suite
 from augqa.expectations.suites import (
     blend_suite,

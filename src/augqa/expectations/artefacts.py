@@ -9,7 +9,8 @@ import great_expectations as gx
 
 from augqa.blends import KINDS, Recipe, Sizes, may_repeat, original_id
 from augqa.errors import ParamsError
-from augqa.expectations.frames import Filtered, Frame, context_frame, example_frame, ids
+from augqa.expectations.example_columns import Filtered
+from augqa.expectations.frames import Frame, context_frame, example_frame, ids
 from augqa.expectations.suites import (
     blend_suite,
     contexts_suite,

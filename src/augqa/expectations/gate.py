@@ -8,14 +8,14 @@ from typing import Any
 import great_expectations as gx
 from great_expectations.data_context.types.base import ProgressBarsConfig
 
-from augqa.expectations.frames import CONTEXT_COLUMNS, EXAMPLE_COLUMNS, Frame
-from augqa.expectations.suites import Severity
+from augqa.expectations.example_columns import EXAMPLE_COLUMNS
+from augqa.expectations.frames import CONTEXT_COLUMNS, Frame
+from augqa.expectations.promises import Severity
 
 # It sets itself to INFO, to announce a temporary folder that is of use to nobody.
 logging.getLogger("great_expectations.data_context.types.base").setLevel(logging.WARNING)
 
 _COUNTS = ("expect_table_row_count_to_be_between", "expect_column_sum_to_be_between")
-
 # Rows named in a message and in the JSON; the page shows more, with their text.
 N_NAMED = 5
 N_SHOWN = 20

@@ -82,7 +82,7 @@ class Promise:
         text: What it says and why, for a person.
         relied_on_by: Stages that break, or mislead, without it.
         column: The measured column. Those that the gate knows are `EXAMPLE_COLUMNS` of
-            `augqa.expectations.frames`.
+            `augqa.expectations.example_columns`.
         bounds: What the column keeps to under these settings; None where nothing is promised.
         measure: Value of the column for a row of the table, where the gate does not know it. It
             must not call what decides: two wrongs would agree.

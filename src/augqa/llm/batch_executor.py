@@ -8,19 +8,19 @@ from pathlib import Path
 from augqa.errors import GenerationError
 from augqa.llm import verdict
 from augqa.llm.batch_results import Unread, read_results
-from augqa.llm.cache import Response, ResponseCache, Stored
-from augqa.llm.cache_file import key_in_file, put_in_place
+from augqa.llm.cache import ResponseCache, Stored
+from augqa.llm.cache_file import put_in_place
+from augqa.llm.cache_tables import key_in_file
 from augqa.llm.cost import Counting, prompt_tokens
 from augqa.llm.inbound import Redactor
 from augqa.llm.request import Rendered, Renderer, canonical_json
+from augqa.llm.response import Response
 
 log = logging.getLogger("augqa.llm")
-
 CHAT_PATH = "/v1/chat/completions"
 _CHUNK = 500
 # Lines that a message names.
 _MAX_NAMED = 3
-
 _LEDGER = (
     """
     CREATE TABLE IF NOT EXISTS submissions (

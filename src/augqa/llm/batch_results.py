@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from augqa.llm.cache import Response
 from augqa.llm.inbound import Again, Redactor, read_completion
+from augqa.llm.response import Response
 
 _MARKS = (
     # The longer ones first: UTF-32 begins as UTF-16 does.

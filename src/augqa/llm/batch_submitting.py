@@ -14,14 +14,14 @@ from augqa.errors import GenerationError
 from augqa.llm import cost
 from augqa.llm.batch_calls import BatchCalls, CallFailed
 from augqa.llm.batch_executor import Executor, jsonl_line
-from augqa.llm.cache import Response, ResponseCache
+from augqa.llm.cache import ResponseCache
 from augqa.llm.cache_file import put_in_place
 from augqa.llm.cost import Budget, Counting, Usage
 from augqa.llm.inbound import Redactor, line
 from augqa.llm.request import Rendered, Renderer
+from augqa.llm.response import Response
 
 log = logging.getLogger("augqa.llm")
-
 # The API's own limits.
 MAX_REQUESTS = 50_000
 MAX_BYTES = 190_000_000

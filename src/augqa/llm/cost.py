@@ -6,10 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from augqa.llm.cache import Response
+from augqa.llm.response import Response
 
 log = logging.getLogger("augqa.llm")
-
 # English takes about four bytes a token; a third stays on the safe side until the server's own
 # counts are known.
 _BYTES_A_TOKEN = 3

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from augqa.cleaning import printable, whole_characters, without_tags_of_thinking
-from augqa.llm.cache import Response
+from augqa.llm.response import Response
 
 # Of an answer's body: more than any limit on tokens that is asked for could fill.
 MAX_BODY_BYTES = 4 << 20
@@ -28,7 +28,6 @@ _FINISH_REASONS = {
     "content_filtered": "content_filter",
     "prohibited_content": "content_filter",
 }
-
 Redact = Callable[[str], str]
 
 

@@ -14,11 +14,13 @@ from pathlib import Path
 
 from augqa.errors import GenerationError
 from augqa.llm import cost, verdict, waits
-from augqa.llm.cache import CacheWriter, Response, ResponseCache
+from augqa.llm.cache import ResponseCache
+from augqa.llm.cache_writer import CacheWriter
 from augqa.llm.cost import Budget, Counting, Usage
 from augqa.llm.limiter import CoolDown, InFlight, RateLimiter, Ticket
 from augqa.llm.outcomes import Outcomes
 from augqa.llm.request import ChatResult, Rendered, Renderer
+from augqa.llm.response import Response
 from augqa.llm.wire import Again, Busy, Endpoint, Refused
 from augqa.params import Llm
 
@@ -29,7 +31,6 @@ _TRIES_TO_REACH = 3
 _FIRST_FAILURES = 3
 # 429s and nothing else for so long: the limit is not one that a pause gets over.
 _MAX_STALLED_S = 600.0
-
 ResultFuture = concurrent.futures.Future[ChatResult]
 
 

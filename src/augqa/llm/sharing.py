@@ -20,18 +20,10 @@ from pathlib import Path
 from typing import Any
 
 from augqa.errors import DataError
-from augqa.llm.cache import is_encodable, response_of, storable
-from augqa.llm.cache_file import (
-    COLUMNS,
-    fault,
-    has_text,
-    key_in_file,
-    key_of,
-    open_file,
-    put_in_place,
-    transaction,
-)
+from augqa.llm.cache_file import fault, open_file, put_in_place
+from augqa.llm.cache_tables import COLUMNS, has_text, key_in_file, key_of, transaction
 from augqa.llm.request import canonical_json
+from augqa.llm.response import is_encodable, response_of, storable
 
 FORMAT, VERSION = "augqa-responses", 1
 _FIELDS = tuple(COLUMNS.split(", "))

@@ -10,8 +10,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from augqa.llm import verdict
-from augqa.llm.cache import Response, ResponseCache
+from augqa.llm.cache import ResponseCache
 from augqa.llm.request import ChatRequest, Rendered, Renderer
+from augqa.llm.response import Response
 
 _FIRST = 0
 

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from augqa.cleaning import cut_at, json_values, printable, without_thinking
-from augqa.llm.cache import Response
 from augqa.llm.request import ChatRequest, ChatResult, Rendered, ServedModel
+from augqa.llm.response import Response
 
 # Texts that may be asked for again with another seed, and how often.
 MAX_INVALID_TRIES = 2

@@ -15,15 +15,13 @@ from augqa.errors import GenerationError
 from augqa.llm import faults, waits
 from augqa.llm.address import certificates, proxy, read_address
 from augqa.llm.batch_calls import BatchCalls
-from augqa.llm.cache import Response
 from augqa.llm.faults import Fault, Kind
 from augqa.llm.inbound import MAX_BODY_BYTES, Again, Redactor, line, read_completion, read_json
+from augqa.llm.response import Response
 from augqa.llm.waits import Limits
 
 __all__ = ["Again", "Busy", "Endpoint", "Limits", "Refused", "read_completion"]
-
 log = logging.getLogger("augqa.llm")
-
 _MODELS_TIMEOUT_S = 10.0
 # OpenAI, OpenRouter, Mistral.
 _SHUTDOWN_FIELDS = ("shutdown_date", "expiration_date", "deprecation")

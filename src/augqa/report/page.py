@@ -9,7 +9,8 @@ from augqa.report.figures import Target, judged
 from augqa.report.opening import opening
 from augqa.report.palette import colour_classes
 from augqa.report.quality import Quality
-from augqa.report.results import Gate, RegimeResult, Results, Step
+from augqa.report.recipe_scores import RegimeResult
+from augqa.report.results import Gate, Results, Step
 from augqa.report.template import render
 from augqa.test_sets import ANCHORS
 

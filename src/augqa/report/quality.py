@@ -1,4 +1,4 @@
-"""What metrics/quality.json says: four scores first, then pictures, then tables.
+"""What metrics/quality.json says: four scores, then pictures, each with its intervals.
 
 No point stands without its interval: a mean has that of Student's t, a fraction Wilson's (1927,
 Journal of the American Statistical Association 22). An area under the ROC curve has Wilson's of as
@@ -6,17 +6,24 @@ many trials as the smaller side has texts: its variance is at most A (1 - A) / m
 the scores (Birnbaum and Klose 1957, Annals of Mathematical Statistics 28).
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import sqrt
 from typing import Any
 
 from augqa.evidence.contrast import ALPHA, t_quantile
 from augqa.metrics import Metrics
+from augqa.report.quality_tables import (
+    FIFTHS,
+    SETS,
+    WHERE,
+    QualityTable,
+    in_order,
+    lengths_in_order,
+    quality_tables,
+)
 from augqa.report.results import needed
 
-NONE = "–"
-_WHERE = "quality"
 _Z = 1.959964  # two-sided 95 % of a normal distribution
 
 
@@ -81,24 +88,7 @@ class Quality:
 
     scores: tuple[QualityScore, ...]
     pictures: tuple[QualityPicture, ...]
-    tables: tuple["QualityTable", ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class QualityTable:
-    """One table.
-
-    Attributes:
-        title: What is measured.
-        columns: The sets.
-        rows: For each measure its name and one cell a set.
-        note: How to read it.
-    """
-
-    title: str
-    columns: tuple[str, ...]
-    rows: tuple[tuple[str, tuple[str, ...]], ...]
-    note: str
+    tables: tuple[QualityTable, ...]
 
 
 def quality_of(metrics: Metrics) -> Quality:
@@ -143,10 +133,10 @@ def quality_scores(metrics: Metrics) -> list[QualityScore]:
     Raises:
         DataError: If a part is missing.
     """
-    seeded = needed(metrics, "seed_questions", _WHERE)
-    questions = needed(needed(metrics, "questions", _WHERE), "sets", _WHERE)
-    aucs = needed(needed(metrics, "two_sample_auc", _WHERE), "questions", _WHERE)
-    told = needed(aucs, "real", _WHERE)
+    seeded = needed(metrics, "seed_questions", WHERE)
+    questions = needed(needed(metrics, "questions", WHERE), "sets", WHERE)
+    aucs = needed(needed(metrics, "two_sample_auc", WHERE), "questions", WHERE)
+    told = needed(aucs, "real", WHERE)
     return [
         QualityScore(
             title="On topic",
@@ -196,7 +186,7 @@ def quality_scores(metrics: Metrics) -> list[QualityScore]:
                     told["n"],
                     words=f"{told[name]:.2f}",
                 )
-                for name in _SETS
+                for name in SETS
                 if told.get(name) is not None
             ),
         ),
@@ -209,9 +199,9 @@ def quality_pictures(metrics: Metrics) -> list[QualityPicture]:
     Raises:
         DataError: If a part is missing.
     """
-    answers = needed(metrics, "answers", _WHERE)
+    answers = needed(metrics, "answers", WHERE)
     counts = {name: row["n"] for name, row in _rows(answers)}
-    asked = needed(metrics, "question_words", _WHERE)
+    asked = needed(metrics, "question_words", WHERE)
     words = sorted(
         (w for w in asked[_first(asked)] if w != "other"), key=lambda w: _share(asked, w)
     )
@@ -225,7 +215,7 @@ def quality_pictures(metrics: Metrics) -> list[QualityPicture]:
             "Words of the answer",
             {
                 label: {n: answers[n]["words"][label] for n in counts}
-                for label in _lengths(answers[_first(answers)]["words"])
+                for label in lengths_in_order(answers[_first(answers)]["words"])
             },
             counts,
         ),
@@ -233,7 +223,7 @@ def quality_pictures(metrics: Metrics) -> list[QualityPicture]:
             "Where in its context the answer begins",
             {
                 f"{place} fifth": {n: answers[n]["position"][k] for n in counts}
-                for k, place in enumerate(_FIFTHS)
+                for k, place in enumerate(FIFTHS)
             },
             counts,
         ),
@@ -272,159 +262,12 @@ def _on_axis(value: float) -> float:
 
 
 def _rows(sets: Mapping[str, Any]) -> list[tuple[str, Any]]:
-    return [(name, sets[name]) for name in _in_order(sets)]
+    return [(name, sets[name]) for name in in_order(sets)]
 
 
 def _first(sets: Mapping[str, Any]) -> str:
-    return _in_order(sets)[0]
+    return in_order(sets)[0]
 
 
 def _share(asked: Mapping[str, Any], word: str) -> float:
     return -float(asked[_first(asked)][word])
-
-
-def _lengths(labels: Mapping[str, float]) -> list[str]:
-    return sorted(labels, key=lambda label: int(label.removeprefix("over ").split()[0]))
-
-
-def quality_tables(metrics: Metrics) -> list[QualityTable]:
-    """Return the tables of the page.
-
-    Raises:
-        DataError: If a part is missing.
-    """
-    aucs = needed(metrics, "two_sample_auc", _WHERE)
-    return [
-        _seed_questions(needed(metrics, "seed_questions", _WHERE)),
-        _texts("Contexts", needed(metrics, "contexts", _WHERE)),
-        _texts("Questions", needed(metrics, "questions", _WHERE)),
-        _question_words(needed(metrics, "question_words", _WHERE)),
-        _answers(needed(metrics, "answers", _WHERE)),
-        *(_aucs(kind, needed(aucs, kind, _WHERE)) for kind in ("contexts", "questions")),
-    ]
-
-
-def _seed_questions(sets: Metrics) -> QualityTable:
-    names = _in_order(sets)
-    return _table(
-        "Contexts and their seed questions",
-        names,
-        {
-            "Contexts": [_count(sets[name]["n"]) for name in names],
-            "Similarity to the seed question": [_number(sets[n]["similarity"], 2) for n in names],
-            "… standard deviation": [_number(sets[n]["similarity_std"], 2) for n in names],
-            "Contexts that hold a seed answer": [
-                _percent(sets[n]["seed_answer_fraction"]) for n in names
-            ],
-        },
-        "Cosine of embeddings. Real contexts, each with its own question and with a foreign one"
-        " (shuffled), are the yardsticks of generated ones. A context without the seed’s answer"
-        " was made up, or answers in other words.",
-    )
-
-
-def _texts(title: str, measured: Metrics) -> QualityTable:
-    sets = needed(measured, "sets", _WHERE)
-    names = _in_order(sets)
-    n_words = f"{measured['n_words_compared']:,} words"
-
-    def row(key: str, shown: Callable[[Any], str]) -> list[str]:
-        return [shown(sets[name][key]) for name in names]
-
-    return _table(
-        title,
-        names,
-        {
-            "Texts": row("n", _count),
-            "Words": row("mean_words", lambda value: _number(value, 1)),
-            f"Distinct words in {n_words}": row("distinct_1", _percent),
-            f"Distinct word pairs in {n_words}": row("distinct_2", _percent),
-            "Self-BLEU": row("self_bleu", lambda value: _number(value, 1)),
-            "Reading ease": row("reading_ease", lambda value: _number(value, 1)),
-            "Repeated": row("duplicate_fraction", _percent),
-            "Repeated or nearly": row("near_duplicate_fraction", _percent),
-        },
-        f"Self-BLEU over {measured['n_self_bleu']} texts of each set: 100 where all say the same."
-        " Reading ease by Flesch: 100 is very easy, below 30 very hard.",
-    )
-
-
-def _question_words(sets: Metrics) -> QualityTable:
-    names = _in_order(sets)
-    asked = needed(sets, names[0], _WHERE)
-    by_share = sorted((word for word in asked if word != "other"), key=lambda w: -asked[w])
-    return _table(
-        "Question words",
-        names,
-        {word: [_percent(sets[n][word]) for n in names] for word in [*by_share, "other"]},
-        "The first one of a question counts.",
-    )
-
-
-def _answers(sets: Metrics) -> QualityTable:
-    names = _in_order(sets)
-    lengths = _lengths(sets[names[0]]["words"])
-    rows = {"Words": [_number(sets[n]["mean_words"], 1) for n in names]}
-    for label in lengths:
-        unit = "word" if label == "1" else "words"
-        rows[f"{label} {unit}"] = [_percent(sets[n]["words"][label]) for n in names]
-    for number, fifth in enumerate(_FIFTHS):
-        rows[f"In the {fifth} fifth of its context"] = [
-            _percent(sets[n]["position"][number]) for n in names
-        ]
-    return _table("Answers", names, rows, "Length, and where in its context an answer begins.")
-
-
-def _aucs(kind: str, against: Metrics) -> QualityTable:
-    names = [name for name in _SETS if any(name in row for row in against.values())]
-    rows = {
-        f"{other} ({row['n']:,} texts each)": [
-            NONE if row.get(name) is None else _number(row[name], 2) for name in names
-        ]
-        for other, row in sorted(against.items(), key=lambda item: _place(item[0]))
-    }
-    return _table(
-        f"How well a classifier tells {kind} apart",
-        names,
-        rows,
-        "Cross-validated area under the ROC curve: 0.5 not at all, 1 always. Generated data moves"
-        " towards a shift where its number in that row is below that of real data. – where there"
-        " are fewer texts than folds; few texts make a number uncertain (docs/data.md).",
-    )
-
-
-_FIFTHS = ("first", "second", "third", "fourth", "last")
-# In the order of every table; what is not here keeps its place behind them.
-_SETS = ("real", "shuffled", "generated", "kept")
-_ORDER = (*_SETS, "squad", "new_wiki", "nyt", "amazon", "reddit")
-
-
-def _place(name: str) -> int:
-    return _ORDER.index(name) if name in _ORDER else len(_ORDER)
-
-
-def _in_order(sets: Mapping[str, Any]) -> list[str]:
-    return sorted(sets, key=_place)
-
-
-def _table(
-    title: str, columns: Sequence[str], rows: Mapping[str, Sequence[str]], note: str
-) -> QualityTable:
-    return QualityTable(
-        title=title,
-        columns=tuple(columns),
-        rows=tuple((label, tuple(cells)) for label, cells in rows.items()),
-        note=note,
-    )
-
-
-def _count(value: int) -> str:
-    return f"{value:,}"
-
-
-def _number(value: float | None, digits: int) -> str:
-    return NONE if value is None else f"{value:.{digits}f}"
-
-
-def _percent(value: float | None) -> str:
-    return NONE if value is None else f"{100 * value:.0f} %"

@@ -3,7 +3,8 @@
 import re
 from statistics import fmean
 
-from augqa.report.results import RegimeResult, Results
+from augqa.report.recipe_scores import RegimeResult
+from augqa.report.results import Results
 from augqa.test_sets import ANCHORS, LINE_HOLDS_ABOVE, LINES, SQUAD, SQUAD_TRAIN, Anchor
 
 _WITH_FIGURES = {name for anchor in ANCHORS for name in anchor.f1}

@@ -6,7 +6,8 @@ from textwrap import wrap
 from augqa.metrics import Metrics
 from augqa.report import robustness
 from augqa.report.findings import Findings, Row, findings_of_metrics
-from augqa.report.results import RegimeResult, Results, SetScore, needed, results_of_summary
+from augqa.report.recipe_scores import RegimeResult, SetScore
+from augqa.report.results import Results, needed, results_of_summary
 from augqa.test_sets import ANCHORS, ReportedSet
 
 _WIDTH = 100  # of sentences

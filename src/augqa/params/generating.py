@@ -1,0 +1,183 @@
+"""Sections of params.yaml on generated text: models, writers, question generators."""
+
+import json
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    Field,
+    JsonValue,
+    field_validator,
+    model_validator,
+)
+
+from augqa.context_writer import CONTEXT_WRITERS
+from augqa.params.catalogues import registered
+from augqa.params_text import nearest
+from augqa.prompts import STYLES, Condition
+from augqa.question_generator import QUESTION_GENERATORS
+from augqa.schema import Fraction, Section
+
+
+class ModelPrice(Section):
+    """US dollars for a million tokens, and the day they were read off the price list."""
+
+    prompt: float = Field(ge=0)
+    completion: float = Field(ge=0)
+    as_of: str = Field(pattern=r"^\d{4}-\d{2}-\d{2}$")
+
+
+# What the client makes itself: another value in `llm.extra_body` would change it in silence.
+_OWN_BODY_KEYS = {
+    "model": "llm.model",
+    "messages": "the prompts",
+    "max_tokens": "max_tokens of the stage",
+    "max_completion_tokens": "max_tokens of the stage",
+    "temperature": "llm.temperature",
+    "top_p": "llm.top_p",
+    "seed": "llm.seed",
+    "stop": "the stage",
+    "response_format": "generate_pairs.structured",
+    "n": "generate_contexts.contexts_per_seed",
+    "stream": "the client, which reads whole answers",
+    "stream_options": "the client, which reads whole answers",
+}
+
+
+class Llm(Section):
+    provider: Literal["embedded", "openai"]
+    base_url: str | None
+    model: str = Field(min_length=1)
+    served_model: str | None = Field(min_length=1)
+    api_key_env: str = Field(min_length=1)
+    temperature: float | None = Field(ge=0, le=2)
+    top_p: float | None = Field(gt=0, le=1)
+    seed: int
+    send_seed: bool
+    send_stop: bool
+    token_limit_param: Literal["max_tokens", "max_completion_tokens"]
+    extra_body: dict[str, JsonValue]
+    max_in_flight: int = Field(gt=0)
+    max_retries: int = Field(ge=0)
+    timeout_s: float = Field(gt=0)
+    max_failed_fraction: Fraction
+    requests_per_minute: int | None = Field(gt=0)
+    tokens_per_minute: int | None = Field(gt=0)
+    executor: Literal["online", "batch_file", "openai_batch"]
+    batch_poll_s: float = Field(gt=0)
+    max_cost: float | None = Field(ge=0)
+    prices: dict[str, ModelPrice]
+
+    @model_validator(mode="after")
+    def extra_body_is_extra(self) -> Self:
+        for key in self.extra_body:
+            if key in _OWN_BODY_KEYS:
+                raise ValueError(f"extra_body: {key!r} is set by {_OWN_BODY_KEYS[key]}")
+        try:
+            json.dumps(self.extra_body, allow_nan=False, ensure_ascii=False).encode("utf-8")
+        except ValueError as error:
+            raise ValueError(f"extra_body cannot be sent: {error}") from error
+        return self
+
+
+class GenerateContexts(Section):
+    """What every context writer is given; the sections of their own come from their room."""
+
+    writer: str
+    seed: int
+    contexts_per_seed: int = Field(gt=0)
+    choose: Literal["all", "best"]
+    styles: dict[str, Annotated[float, Field(ge=0)]]
+    condition: Condition
+    prompt: str | None
+    max_words: int = Field(gt=0)
+    max_tokens: int = Field(gt=0)
+    repetition_penalty: float | None = Field(ge=1)
+
+    @field_validator("writer")
+    @classmethod
+    def writer_is_registered(cls, writer: str) -> str:
+        return registered(CONTEXT_WRITERS, writer)
+
+    @field_validator("styles")
+    @classmethod
+    def styles_are_known(cls, styles: dict[str, float]) -> dict[str, float]:
+        for style in styles:
+            if style not in STYLES and not style.endswith(".md"):
+                raise ValueError(
+                    f"style {style!r} is not one of {', '.join(STYLES)}, nor a prompt file of your"
+                    f" own, such as prompts/tickets.md{nearest(style, STYLES)}"
+                )
+        if not any(styles.values()):
+            raise ValueError("styles: no style has a weight above 0")
+        return styles
+
+    def own(self, name: str) -> Any:
+        """Return the section of one writer; None where it has none."""
+        return getattr(self, name, None)
+
+
+class GeneratePairs(Section):
+    """What every question generator is given; the sections of their own come from their room."""
+
+    method: str
+    pairs_per_context: int = Field(gt=0)
+    real_contexts: bool
+
+    @field_validator("method")
+    @classmethod
+    def method_is_registered(cls, method: str) -> str:
+        return registered(QUESTION_GENERATORS, method)
+
+    def own(self, name: str) -> Any:
+        """Return the section of one question generator; None where it has none."""
+        return getattr(self, name, None)
+
+
+class LoraAdapters(Section):
+    rank: int = Field(gt=0)
+    alpha: int = Field(gt=0)
+    targets: list[str] | None = Field(min_length=1)
+
+
+class GeneratorTraining(Section):
+    """What differs between the kinds of question generators."""
+
+    checkpoint: str = Field(min_length=1)
+    layers: Literal["all"] | Annotated[int, Field(gt=0)]
+    lora: LoraAdapters | None
+    learning_rate: float = Field(gt=0)
+
+
+class CausalTraining(GeneratorTraining):
+    share_contexts: bool
+
+
+class TrainQuestionGenerator(Section):
+    seed: int
+    n_examples: int | None = Field(gt=0)
+    epochs: int = Field(gt=0)
+    batch_size: int = Field(gt=0)
+    pass_tokens: int = Field(gt=0)
+    max_source_tokens: int = Field(ge=32)
+    max_question_tokens: int = Field(gt=1)
+    warmup_fraction: Fraction
+    weight_decay: float = Field(ge=0)
+    max_grad_norm: float = Field(gt=0)
+    threads: int = Field(gt=0)
+    causal: CausalTraining
+    seq2seq: GeneratorTraining
+
+
+class TrainContextWriter(GeneratorTraining):
+    seed: int
+    n_examples: int | None = Field(gt=0)
+    style: str = Field(min_length=1)
+    epochs: int = Field(gt=0)
+    batch_size: int = Field(gt=0)
+    pass_tokens: int = Field(gt=0)
+    max_prompt_tokens: int = Field(ge=16)
+    max_context_tokens: int = Field(ge=32)
+    warmup_fraction: Fraction
+    weight_decay: float = Field(ge=0)
+    max_grad_norm: float = Field(gt=0)
+    threads: int = Field(gt=0)

@@ -172,7 +172,10 @@ def _made_from(recipe: str) -> dict[str, Any]:
         **_flat(params.filter_pairs.model_dump(), "filter."),
         "writer": params.llm.model,
         "question_method": params.generate_pairs.method,
-        "data": "/".join(str(value) for value in params.data.train.model_dump().values()),
+        "data": "/".join(
+            str(value)
+            for value in params.data.train.model_dump(exclude={"license", "citation"}).values()
+        ),
     }
 
 

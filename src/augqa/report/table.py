@@ -7,6 +7,7 @@ from augqa.metrics import Metrics
 from augqa.report import robustness
 from augqa.report.findings import Findings, Row, findings_of_metrics
 from augqa.report.results import RegimeResult, Results, SetScore, needed, results_of_summary
+from augqa.terminal import printable
 from augqa.test_sets import ANCHORS, ReportedSet
 
 _WIDTH = 100  # of sentences
@@ -33,7 +34,7 @@ def table_text(
     if evidence is not None:
         said = findings_of_metrics(needed(evidence, "words", "metrics/evidence.json"))
         lines += ["", *findings_lines(said)]
-    return "\n".join(lines)
+    return printable("\n".join(lines))
 
 
 def report_text(

@@ -193,6 +193,10 @@ PROVENANCE = Provenance(
     language_model="an-example-model",
     provider="openai",
     question_generator="an-example-model",
+    licences=(
+        "training set, SQuAD dev: CC-BY-SA-4.0 (Rajpurkar et al. 2016)",
+        "My forum: not stated",
+    ),
 )
 STEPS = [
     step("seed questions", {"n_seed_questions": 2000}, count="n_seed_questions"),

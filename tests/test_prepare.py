@@ -3,6 +3,7 @@
 import copy
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -222,3 +223,19 @@ def test_unanswerable_questions_are_dropped_on_request(prepare: Prepare) -> None
     about = json.loads(Path("test/sets.json").read_text())
     assert about["n_unanswerable"] == {"dev": 1}
     assert dropped()["none"] == "unanswerable"
+
+
+@pytest.mark.parametrize(
+    "bad", ["../../../up", "/etc/passwd", "a\x00b", "C:\\\\x", "con", ".", "..", "n" * 5000]
+)
+def test_ids_and_titles_name_no_file(prepare: Prepare, tmp_path: Path, bad: str) -> None:
+    def files(prefix: str) -> set[Path]:
+        train = [replace(one, id=f"{prefix}{one.id}") for one in TRAIN]
+        test = [example(f"{prefix}t", context="Of another text, 1818.", answer="1818")]
+        raw = {"train.json": to_squad(train), "squad.json": to_squad(test)}
+        raw["squad.json"]["data"][0]["title"] = prefix or "plain"
+        prepare(raw)
+        return set(tmp_path.parent.rglob("*"))
+
+    assert files("") == files(bad)
+    assert all(id_.startswith(bad) for id_ in ids("pool"))

@@ -43,7 +43,7 @@ def hostile_report() -> str:
         study=study,
         found=dataclasses.replace(found, regimes=tuple(evil), test_sets=tuple(titled)),
         evidence=evidence,
-        provenance=dataclasses.replace(PROVENANCE, **fields),
+        provenance=dataclasses.replace(PROVENANCE, **fields, licences=(HOSTILE,)),
         steps=[step("contexts", {"n": 3, "d": {HOSTILE: 2}}, count="n", dropped="d")],
         gates=[
             gate(

@@ -2,11 +2,23 @@
 
 from pathlib import Path
 
+import pytest
+
 from augqa import tracking
 from augqa.evidence import Evidence, Plan, Planned, gather
 from augqa.tracking.studies import differences
 from tests.studies import level_study
-from tests.tracked import client, empty_store, evaluate, project, runs, scores, studies, train
+from tests.tracked import (
+    client,
+    empty_store,
+    evaluate,
+    project,
+    runs,
+    scores,
+    studies,
+    train,
+    training,
+)
 
 __all__ = ["empty_store", "project"]  # fixtures
 
@@ -47,10 +59,11 @@ def champion(project: Path) -> str:
 def test_trainings_stand_below_their_study_which_summarize_closes(project: Path) -> None:
     measured(project)
     (study,) = studies(project)
-    assert study.info.status == "RUNNING"
+    assert study.data.tags["augqa.study_state"] == "open"
     assert {run.data.tags["mlflow.parentRunId"] for run in runs(project)} == {study.info.run_id}
     close(project, found(8.0))
     (study,) = studies(project)
+    assert study.data.tags["augqa.study_state"] == "closed"
     assert study.info.status == "FINISHED"
     assert study.data.metrics["mean_shift_f1/real"] == 40.0
     assert study.data.tags["mlflow.note.content"].startswith("mix: helps: +8.0 F1")
@@ -62,7 +75,29 @@ def test_the_next_study_is_another_one(project: Path) -> None:
     measured(project)
     close(project, found(8.0))
     train(project, "mix-3", n_epochs=0)
-    assert sorted(study.info.status for study in studies(project)) == ["FINISHED", "RUNNING"]
+    states = sorted(study.data.tags["augqa.study_state"] for study in studies(project))
+    assert states == ["closed", "open"]
+
+
+def test_a_training_that_no_summarize_follows_leaves_nothing_running(project: Path) -> None:
+    train(project, "mix-1", n_epochs=0)
+    assert {run.info.status for run in (*runs(project), *studies(project))} == {"FINISHED"}
+
+
+def test_a_study_runs_as_long_as_one_of_its_trainings_does(project: Path) -> None:
+    with training(project, "mix-1"):
+        train(project, "mix-2", n_epochs=0)
+        (study,) = studies(project)
+        assert study.info.status == "RUNNING"
+    (study,) = studies(project)
+    assert study.info.status == "FINISHED"
+
+
+def test_a_run_that_was_stopped_goes_on_in_the_same_study(project: Path) -> None:
+    with pytest.raises(KeyboardInterrupt), training(project, "mix-1"):
+        raise KeyboardInterrupt
+    train(project, "mix-1", n_epochs=0)
+    assert len(studies(project)) == 1
 
 
 def test_runs_bear_the_difference_from_their_control_rounded(project: Path) -> None:

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -59,8 +60,8 @@ def studies(project: Path) -> list[Any]:
     return [run for run in everything if "augqa.study" in run.data.tags]
 
 
-def train(project: Path, run_key: str = "k1", *, n_epochs: int = 2) -> None:
-    with tracking.training_run(
+def training(project: Path, run_key: str) -> AbstractContextManager[tracking.TrackedRun]:
+    return tracking.training_run(
         run_key=run_key,
         regime="mix",
         seed=7,
@@ -68,7 +69,11 @@ def train(project: Path, run_key: str = "k1", *, n_epochs: int = 2) -> None:
         blend=project / "mix.parquet",
         n_examples=60,
         n_generated=15,
-    ) as run:
+    )
+
+
+def train(project: Path, run_key: str = "k1", *, n_epochs: int = 2) -> None:
+    with training(project, run_key) as run:
         for epoch in range(n_epochs):
             run.log_epoch(epoch, 2.0 - epoch)
 

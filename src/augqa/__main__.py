@@ -6,6 +6,7 @@ import typer
 
 from augqa.commands.documentation import docs
 from augqa.commands.explaining import explain
+from augqa.commands.exporting import export
 from augqa.commands.inputs import check, data, profile
 from augqa.commands.reporting import report
 from augqa.commands.responses import cache
@@ -14,6 +15,7 @@ from augqa.commands.running import grow, run
 from augqa.commands.sweeping import compare, gather, sweep
 from augqa.errors import AugQAError
 from augqa.files import told
+from augqa.terminal import printable
 
 app = typer.Typer(
     add_completion=False,
@@ -34,6 +36,7 @@ for command in (
     compare,
     gather,
     explain,
+    export,
     results,
     report,
     docs,
@@ -47,12 +50,12 @@ def main() -> None:
     try:
         app()
     except AugQAError as error:
-        typer.echo(f"augqa: error: {error}", err=True)
+        typer.echo(printable(f"augqa: error: {error}"), err=True)
         sys.exit(1)
     except OSError as error:
         if (said := told(error)) is None:
             raise
-        typer.echo(f"augqa: error: {said}", err=True)
+        typer.echo(printable(f"augqa: error: {said}"), err=True)
         sys.exit(1)
 
 

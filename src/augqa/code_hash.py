@@ -25,6 +25,7 @@ REPORTING = frozenset(
         "augqa.report.gate_page",
         "augqa.schema",
         "augqa.stage",
+        "augqa.terminal",
         "augqa.timing",
         "augqa.tracking",
     }

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 import yaml
 
+from augqa import ids
 from augqa.errors import DataError
 from augqa.records import GeneratedContext, QAExample, Rejection, RoundTripAnswer
 from augqa.tables import iterate_table
@@ -176,8 +177,7 @@ def pair_lines(pair: str, data: Path) -> list[str]:
             f"{data / 'generated'}: no pair {pair!r}, neither among the pairs nor among those that"
             " their generator refused"
         )
-    parts = pair.split("/")
-    seed, context_id = parts[0], "/".join(parts[:2])
+    seed, context_id = ids.seed_of(pair) or pair, ids.context_of(pair) or pair
     lines = [f"Pair {pair}"]
     question = _row(data / "prepared/seed_questions.parquet", QAExample, seed)
     if question is not None:

@@ -14,6 +14,7 @@ import typer
 from augqa import processor
 from augqa.errors import AugQAError
 from augqa.files import told
+from augqa.terminal import PrintableFormatter
 
 # Without `Option`, a parameter without a default would become positional.
 Input = Annotated[Path, typer.Option(exists=True)]  # must stand under deps: in dvc.yaml
@@ -51,7 +52,9 @@ def run(stage: Callable[..., str]) -> None:
     An `AugQAError` is shown as one message, without a traceback, and exits with 1; so is what the
     machine refuses, such as a full disk.
     """
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(PrintableFormatter("%(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
     # Libraries' routine talk would bury the closing line.
     for noisy in ("httpx2", "httpx", "openai", "mlflow", "alembic", "great_expectations"):
         logging.getLogger(noisy).setLevel(logging.WARNING)

@@ -23,14 +23,39 @@ from augqa.schema import Section
 Role = Literal["home", "shift", "stress"]
 
 
-class SampleSource(Section):
+class Terms(Section):
+    """What the owner of a set asks for. Nothing is made of it: it goes along with what is made.
+
+    Attributes:
+        license: Its licence, best by its SPDX name; None where nobody said it.
+        citation: What to cite.
+    """
+
+    license: str | None = Field(default=None, min_length=1, max_length=300)
+    citation: str | None = Field(default=None, min_length=1, max_length=300)
+
+    @field_validator("license", "citation")
+    @classmethod
+    def terms_are_one_line(cls, said: str | None) -> str | None:
+        # It stands on pages, in YAML and in Markdown.
+        if said is not None and not said.isprintable():
+            raise ValueError(f"must be one line of printable characters, found {said!r}")
+        return said
+
+    def words(self) -> str:
+        """Return both on one line."""
+        told = self.license or "not stated"
+        return f"{told} ({self.citation})" if self.citation else told
+
+
+class SampleSource(Terms):
     """A file of the project's own sample."""
 
     kind: Literal["sample"]
     name: str = Field(min_length=1)
 
 
-class FileSource(Section):
+class FileSource(Terms):
     """A file under data/external, in any format of `augqa.formats`."""
 
     kind: Literal["file"]
@@ -45,7 +70,7 @@ class FileSource(Section):
         return name
 
 
-class HubSource(Section):
+class HubSource(Terms):
     """One split of a dataset on the Hugging Face hub."""
 
     kind: Literal["hub"]
@@ -91,6 +116,13 @@ class Data(Section):
     def sources(self) -> dict[str, Source]:
         """Return the source of the training set and of each test set, by name."""
         return {"train": self.train, **{name: s.source for name, s in self.test_sets.items()}}
+
+    def licences(self) -> tuple[str, ...]:
+        """Return what is licensed how, in words: one line for all sets of the same terms."""
+        titles: dict[str, list[str]] = {self.train.words(): ["training set"]}
+        for entry in self.test_sets.values():
+            titles.setdefault(entry.source.words(), []).append(entry.title)
+        return tuple(f"{', '.join(sets)}: {terms}" for terms, sets in titles.items())
 
 
 SQUAD_TRAIN, SQUAD = "squad_train", "squad"

@@ -10,6 +10,7 @@ from augqa.errors import ParamsError
 from augqa.explaining import number_lines, pair_lines, prompts_of, read_lock
 from augqa.metrics import read_metrics
 from augqa.params import load_params
+from augqa.terminal import printable
 
 DATA = Path("data")
 METRICS = Path("metrics")
@@ -22,7 +23,7 @@ def explain(
 ) -> None:
     """Tell where a recipe's scores on a test set, or a pair, come from."""
     if pair is not None:
-        typer.echo("\n".join(pair_lines(pair, DATA)))
+        typer.echo(printable("\n".join(pair_lines(pair, DATA))))
         return
     if recipe is None or test_set is None:
         raise ParamsError("say which number: `augqa explain mix amazon`, or --pair ID")
@@ -40,7 +41,7 @@ def explain(
         test_set=test_set,
         evaluations=evaluations,
         stages=read_lock(Path("dvc.lock")),
-        commit=_commit(),
+        commit=commit_of_lock(),
         run_ids=_run_ids([str(found.get("run_key", "")) for found in evaluations.values()]),
         served={
             stage: read_metrics(METRICS / f"{stage}.json")
@@ -55,10 +56,10 @@ def explain(
             ]
         ),
     )
-    typer.echo("\n".join(lines))
+    typer.echo(printable("\n".join(lines)))
 
 
-def _commit() -> str:
+def commit_of_lock() -> str:
     """Return the commit that dvc.lock was last changed in, and whether it was changed since."""
     found = subprocess.run(
         ["git", "log", "-1", "--format=%h of %cs: %s", "--", "dvc.lock"],

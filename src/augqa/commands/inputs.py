@@ -13,6 +13,7 @@ from augqa.files import write_whole
 from augqa.params import load_params
 from augqa.sources import import_files
 from augqa.stage import project_root
+from augqa.terminal import printable
 from augqa.test_sets import FileSource
 
 PROFILES = Path("profiles")
@@ -38,9 +39,9 @@ def data(folder: Annotated[str, typer.Argument(metavar="DIR")]) -> None:
     )
     for one in brought:
         read = one.reading
-        typer.echo(f"{one.name}: {read.kind}, {len(read.examples):,} questions")
+        typer.echo(printable(f"{one.name}: {read.kind}, {len(read.examples):,} questions"))
         if one.origin.name != one.name:
-            typer.echo(f"  from {one.origin.name}")
+            typer.echo(printable(f"  from {one.origin.name}"))
         for what, n in sorted(read.repaired.items()):
             typer.echo(f"  repaired: {n:,} {what}")
         for reason, n in sorted(Counter(row.reason for row in read.dropped).items()):
@@ -49,7 +50,7 @@ def data(folder: Annotated[str, typer.Argument(metavar="DIR")]) -> None:
         if one.name not in wanted:
             typer.echo("  no entry of params.yaml or a profile names it: see docs/data.md")
     for name, reason in left.items():
-        typer.echo(f"not taken: {name}: {reason}")
+        typer.echo(printable(f"not taken: {name}: {reason}"))
     for file, name in _files_of(PARAMS).items():
         if not (external / file).is_file():
             typer.echo(f"{name}: not available ({file})")

@@ -6,19 +6,21 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import yaml
+
+from augqa.markdown import code, plain
 from augqa.reader.training import TrainingReport
 from augqa.records import QAExample
 
 _CARD = """---
 library_name: transformers
 pipeline_tag: question-answering
-base_model: {base_model}
-tags: [extractive-question-answering, augqa]
+{base_model_line}tags: [extractive-question-answering, augqa]
 ---
 
 # Reader of regime {regime}, seed {seed}
 
-An extractive question-answering reader: `{base_model}`, fine-tuned to mark the answer to a
+An extractive question-answering reader: {base_model}, fine-tuned to mark the answer to a
 question in a context. It finds no answer that is not in the context, and always gives one.
 
 ## Training data
@@ -88,9 +90,13 @@ def model_card(
         (e.origin, e.context_origin, " by ".join(filter(None, (e.method, e.model))) or "people")
         for e in learned
     )
-    rows = [f"| {' | '.join(kind)} | {count} |" for kind, count in sorted(kinds.items())]
+    # The name of a model is what its server says.
+    rows = [
+        f"| {' | '.join(map(plain, kind))} | {count} |" for kind, count in sorted(kinds.items())
+    ]
     return _CARD.format(
-        base_model=base_model,
+        base_model=code(base_model),
+        base_model_line=yaml.safe_dump({"base_model": base_model}, width=1_000),
         regime=regime,
         seed=seed,
         n_examples=len(learned),

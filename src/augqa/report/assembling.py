@@ -349,6 +349,7 @@ def _provenance(params: Params, *, trained_on: str | None) -> Provenance:
         question_generator=question_generator_title(
             own.method, own.own(own.method), llm=params.llm.model
         ),
+        licences=params.data.licences(),
     )
 
 

@@ -31,6 +31,7 @@ class Provenance:
         language_model: Name of the language model.
         provider: Who serves it: ``embedded`` or ``openai``.
         question_generator: What makes the pairs.
+        licences: What the owners of the data ask for, in words.
     """
 
     source: str
@@ -40,6 +41,7 @@ class Provenance:
     language_model: str
     provider: str
     question_generator: str
+    licences: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

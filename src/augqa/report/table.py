@@ -8,6 +8,7 @@ from augqa.report import robustness
 from augqa.report.findings import Findings, Row, findings_of_metrics
 from augqa.report.recipe_scores import RegimeResult, SetScore
 from augqa.report.results import Results, needed, results_of_summary
+from augqa.terminal import printable
 from augqa.test_sets import ANCHORS, ReportedSet
 
 _WIDTH = 100  # of sentences
@@ -34,7 +35,7 @@ def table_text(
     if evidence is not None:
         said = findings_of_metrics(needed(evidence, "words", "metrics/evidence.json"))
         lines += ["", *findings_lines(said)]
-    return "\n".join(lines)
+    return printable("\n".join(lines))
 
 
 def report_text(

@@ -26,6 +26,9 @@ from augqa.tracking.store import RUN_KEY, client, experiment_id, lock, md5, metr
 # Names the study that a parent run holds: the experiment of DVC, or the workspace.
 STUDY = "augqa.study"
 PARENT = "mlflow.parentRunId"
+# open: trainings still join it. Its status says only whether one is at work, since nobody knows
+# whether summarize will run: a training that gives the same bytes again is followed by none.
+STUDY_STATE = "augqa.study_state"
 
 
 class TrackedRun:
@@ -118,7 +121,20 @@ def training_run(
     finally:
         with run.attempt():
             if run.run_id is not None:
-                client().set_terminated(run.run_id, status=status)
+                end_run(run.run_id, status=status)
+
+
+def end_run(run_id: str, *, status: str = "FINISHED") -> None:
+    """Close a run; its study rests where no other training of it is at work."""
+    client().set_terminated(run_id, status=status)
+    run = client().get_run(run_id)
+    parent = run.data.tags.get(PARENT)
+    if parent is None:
+        return
+    at_work = f"tags.`{PARENT}` = '{parent}' and attributes.status = 'RUNNING'"
+    with lock():
+        if not client().search_runs([run.info.experiment_id], at_work, max_results=1):
+            client().set_terminated(parent)
 
 
 def start_run(*, run_key: str, regime: str, seed: int, params: Mapping[str, Any]) -> str:
@@ -131,8 +147,10 @@ def start_run(*, run_key: str, regime: str, seed: int, params: Mapping[str, Any]
     left_open = f"tags.`{RUN_KEY}` = '{run_key}' and attributes.status = 'RUNNING'"
     for lost in client().search_runs([experiment], filter_string=left_open):
         client().set_terminated(lost.info.run_id, status="KILLED")
-    tags[PARENT] = study_run(experiment)
-    run_id = str(client().create_run(experiment, tags=tags, run_name=name).info.run_id)
+    with lock():
+        tags[PARENT] = study_run(experiment)
+        run_id = str(client().create_run(experiment, tags=tags, run_name=name).info.run_id)
+        client().update_run(tags[PARENT], status="RUNNING")
     entries = [
         Param(key[:MAX_ENTITY_KEY_LENGTH], str(value)[:MAX_PARAM_VAL_LENGTH])
         for key, value in sorted(params.items())
@@ -146,21 +164,20 @@ def study_run(experiment: str) -> str:
     """Return the open parent run of the study at hand; open one if there is none.
 
     A study is what one `dvc exp run` or `dvc repro` makes: it stays open until summarize closes it,
-    also over a stop and a new start.
+    also over a stop and a new start. Whoever calls holds the lock.
     """
     name = os.environ.get("DVC_EXP_NAME", "workspace")
-    with lock():
-        found = client().search_runs(
-            [experiment],
-            filter_string=f"tags.`{STUDY}` = '{name}' and attributes.status = 'RUNNING'",
-            order_by=["attributes.start_time DESC"],
-            max_results=1,
-        )
-        if found:
-            return str(found[0].info.run_id)
-        tags = {STUDY: name, **lineage()}
-        made = client().create_run(experiment, tags=tags, run_name=f"study {name}")
-        return str(made.info.run_id)
+    found = client().search_runs(
+        [experiment],
+        filter_string=f"tags.`{STUDY}` = '{name}'",
+        order_by=["attributes.start_time DESC"],
+        max_results=1,
+    )
+    if found and found[0].data.tags.get(STUDY_STATE) == "open":
+        return str(found[0].info.run_id)
+    tags = {STUDY: name, STUDY_STATE: "open", **lineage()}
+    made = client().create_run(experiment, tags=tags, run_name=f"study {name}")
+    return str(made.info.run_id)
 
 
 def _made_from(recipe: str) -> dict[str, Any]:
@@ -172,7 +189,10 @@ def _made_from(recipe: str) -> dict[str, Any]:
         **_flat(params.filter_pairs.model_dump(), "filter."),
         "writer": params.llm.model,
         "question_method": params.generate_pairs.method,
-        "data": "/".join(str(value) for value in params.data.train.model_dump().values()),
+        "data": "/".join(
+            str(value)
+            for value in params.data.train.model_dump(exclude={"license", "citation"}).values()
+        ),
     }
 
 

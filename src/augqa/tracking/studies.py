@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from augqa.evidence import SHIFTS, Comparison, Evidence
-from augqa.tracking.runs import PARENT, study_run
+from augqa.tracking.runs import PARENT, STUDY_STATE, study_run
 from augqa.tracking.store import (
     NOTE,
     RUN_KEY,
@@ -46,7 +46,10 @@ def close_study(closing: Closing) -> None:
     """
     try:
         experiment = experiment_id()
-        parent = study_run(experiment)
+        with lock():
+            parent = study_run(experiment)
+            client().set_tag(parent, STUDY_STATE, "closed")
+            client().set_terminated(parent)
         against = differences(closing.evidence)
         for recipe, keys in closing.run_keys.items():
             for run in _runs(experiment, keys):
@@ -65,7 +68,6 @@ def close_study(closing: Closing) -> None:
         client().set_tag(parent, NOTE, closing.evidence.headline)
         for file in closing.files:
             client().log_artifact(parent, str(file))
-        client().set_terminated(parent)
         best = closing.evidence.champion
         if best is not None:
             with lock():

@@ -12,7 +12,7 @@ from mlflow.entities import RunTag
 from mlflow.exceptions import MlflowException
 
 from augqa.params import load_params
-from augqa.tracking.runs import start_run
+from augqa.tracking.runs import end_run, start_run
 from augqa.tracking.store import (
     MEAN_SHIFT_F1,
     NOTE,
@@ -71,7 +71,7 @@ def log_evaluation(
         else:
             run_id = start_run(run_key=run_key, regime=regime, seed=seed, params={})
             client().set_tag(run_id, "augqa.restored", "true")
-            client().set_terminated(run_id)
+            end_run(run_id)
         digest = asked_digest(test, scores)
         numbers = {
             f"{name}/{set_name}": value

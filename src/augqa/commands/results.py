@@ -40,7 +40,7 @@ _SHARED = (
     "data/generated/pairs.parquet",
     "data/filtered/kept.parquet",
 )
-_SETTINGS = ("data", "reader", "train", "evaluate", "reproducible")
+_SETTINGS = ("reader", "train", "evaluate", "reproducible")
 
 
 def table(

@@ -3,10 +3,11 @@
 from augqa.reader.answering import Reader, ReaderAnswer
 from augqa.reader.card import model_card
 from augqa.reader.ranks import leads
-from augqa.reader.saving import save_trained
+from augqa.reader.saving import MadeFrom, save_trained
 from augqa.reader.training import TrainingReport, train_reader
 
 __all__ = [
+    "MadeFrom",
     "Reader",
     "ReaderAnswer",
     "TrainingReport",

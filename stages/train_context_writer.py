@@ -2,8 +2,6 @@
 
 import logging
 import shutil
-from dataclasses import asdict
-from typing import Any
 
 from augqa.context_writer.training import train_context_writer as train
 from augqa.finetuning.language_model import FineTuning
@@ -32,20 +30,12 @@ def train_context_writer(pool: Input, model: Output, metrics: Output) -> str:
         **others,
     )
 
-    numbers: dict[str, Any] = asdict(report)
-    numbers["n_left_out"] = len(numbers.pop("left_out"))
-    numbers["loss_per_part"] = list(report.loss_per_part)
+    lineage = {"run_key": key, "pool_md5": pool_md5, "left_out": report.reasons}
     made.save(model)
-    left_out = [[row.id, row.reason] for row in report.left_out]
-    lineage = {"run_key": key, "pool_md5": pool_md5, "left_out": left_out}
-    write_metrics(model / "training.json", {**numbers, **lineage})
-    write_metrics(metrics, numbers)
+    write_metrics(model / "training.json", {**report.numbers, **lineage})
+    write_metrics(metrics, report.numbers)
     shutil.rmtree(resume, ignore_errors=True)
-    return (
-        f"{report.n_examples} examples, {len(report.left_out)} left out,"
-        f" {report.n_trained_weights:,} of {report.n_weights:,} weights,"
-        f" loss {report.loss_per_part[0]:.2f} to {report.loss_per_part[-1]:.2f}"
-    )
+    return report.closing
 
 
 if __name__ == "__main__":

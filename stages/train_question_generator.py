@@ -1,8 +1,6 @@
 """Fine-tune a question generator of one kind on the pool of real examples."""
 
 import shutil
-from dataclasses import asdict
-from typing import Any
 
 from augqa import tracking
 from augqa.errors import ParamsError
@@ -39,20 +37,13 @@ def train_question_generator(kind: Name, pool: Input, model: Output, metrics: Ou
     ) as tracked:
         made, report = train(examples, how=how, on_part=tracked.log_epoch, resume=resume, **others)
 
-    numbers: dict[str, Any] = asdict(report)
-    numbers["n_left_out"] = len(numbers.pop("left_out"))
-    numbers |= {"kind": kind, "loss_per_part": list(report.loss_per_part)}
+    numbers = {"kind": kind, **report.numbers}
+    lineage = {"run_key": key, "pool_md5": pool_md5, "left_out": report.reasons}
     made.save(model)
-    left_out = [[row.id, row.reason] for row in report.left_out]
-    lineage = {"run_key": key, "pool_md5": pool_md5, "left_out": left_out}
     write_metrics(model / "training.json", {**numbers, **lineage})
     write_metrics(metrics, numbers)
     shutil.rmtree(resume, ignore_errors=True)
-    return (
-        f"{kind}: {report.n_examples} examples, {len(report.left_out)} left out,"
-        f" {report.n_trained_weights:,} of {report.n_weights:,} weights,"
-        f" loss {report.loss_per_part[0]:.2f} to {report.loss_per_part[-1]:.2f}"
-    )
+    return f"{kind}: {report.closing}"
 
 
 if __name__ == "__main__":

@@ -1,8 +1,7 @@
 """The writer that `train_context_writer` made: loaded and asked here, without an endpoint."""
 
-import json
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from augqa.context_writer.form import form_sha256
 from augqa.context_writer.training import RECORD, TrainedAs
 from augqa.errors import ContextWriterError
 from augqa.finetuning.determinism import pinned, sub_seed
+from augqa.finetuning.record import check_form, read_record
 from augqa.finetuning.tokens import headed_ids
 from augqa.metrics import Usage
 from augqa.records import GeneratedContext
@@ -71,22 +71,19 @@ def load_trained(
             trained on another form than this version asks in.
         CheckpointError: As `load_language_model`.
     """
-    path = folder / RECORD
-    if not path.is_file():
-        raise ContextWriterError(
-            f"{_PARAM}: {folder} has no {RECORD}, so it was not made by train_context_writer. Name"
-            " a writer in context_writers and run `dvc repro`."
-        )
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-        trained_as = TrainedAs(**{each.name: values[each.name] for each in fields(TrainedAs)})
-    except (ValueError, KeyError, TypeError) as error:
-        raise ContextWriterError(f"{path}: damaged: {error}. Train it again.") from error
-    if trained_as.prompt_sha256 != form_sha256():
-        raise ContextWriterError(
-            f"{folder}: was trained on another prompt form ({trained_as.prompt_sha256[:12]}) than"
-            f" this version asks in ({form_sha256()[:12]}). Train it again."
-        )
+    trained_as = read_record(
+        folder / RECORD,
+        TrainedAs,
+        refused=ContextWriterError,
+        absent=f"{_PARAM}: {folder} has no {RECORD}, so it was not made by train_context_writer."
+        " Name a writer in context_writers and run `dvc repro`.",
+    )
+    check_form(
+        folder,
+        trained_on=trained_as.prompt_sha256,
+        asked_in=form_sha256(),
+        refused=ContextWriterError,
+    )
     tokenizer, model, source = load_language_model(str(folder), "causal", param=_PARAM)
     return TrainedContextWriter(
         tokenizer=tokenizer,

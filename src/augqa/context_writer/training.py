@@ -1,8 +1,7 @@
 """Fine-tuning for writing contexts to questions and their answers."""
 
-import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from augqa.context_writer.lessons import WriterLessons, distinct_contexts_first
 from augqa.errors import ContextWriterError
 from augqa.finetuning.determinism import pinned
 from augqa.finetuning.language_model import FineTuning, FineTuningReport, OnPart, fine_tune
+from augqa.finetuning.record import write_record
 from augqa.finetuning.saving import save_language_model
 from augqa.records import QAExample
 
@@ -54,8 +54,7 @@ class TrainedWriter:
     def save(self, folder: Path) -> None:
         """Write the checkpoint and what it was trained for; equal weights give equal bytes."""
         save_language_model(folder, self.model, self.tokenizer)
-        text = json.dumps(asdict(self.trained_as), indent=2, sort_keys=True)
-        (folder / RECORD).write_text(text + "\n", encoding="utf-8")
+        write_record(folder / RECORD, self.trained_as)
 
 
 def train_context_writer(

@@ -108,6 +108,27 @@ class FineTuningReport:
     n_trained_weights: int
     loss_per_part: tuple[float, ...]
 
+    @property
+    def numbers(self) -> dict[str, Any]:
+        """All but which examples were left out: how many."""
+        numbers = asdict(self)
+        numbers["n_left_out"] = len(numbers.pop("left_out"))
+        return {**numbers, "loss_per_part": list(self.loss_per_part)}
+
+    @property
+    def reasons(self) -> list[list[str]]:
+        """Id and reason of each example that was left out."""
+        return [[row.id, row.reason] for row in self.left_out]
+
+    @property
+    def closing(self) -> str:
+        """The training in one line."""
+        return (
+            f"{self.n_examples} examples, {len(self.left_out)} left out,"
+            f" {self.n_trained_weights:,} of {self.n_weights:,} weights,"
+            f" loss {self.loss_per_part[0]:.2f} to {self.loss_per_part[-1]:.2f}"
+        )
+
 
 def fine_tune(
     model: Any,

@@ -1,14 +1,14 @@
 """Question generators that `train_question_generator` made: what they were made for, and use."""
 
-import json
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 from augqa.candidates import Candidate
 from augqa.checkpoints import Kind
 from augqa.errors import QuestionGeneratorError
+from augqa.finetuning.record import check_form, read_record
 from augqa.question_generator import settings
 from augqa.question_generator.causal import CausalGenerator
 from augqa.question_generator.entries import Given
@@ -70,25 +70,22 @@ def load_trained(folder: Path, **settings: Any) -> AnswerAware:
         QuestionGeneratorError: If the folder or its record is missing or damaged, or the model was
             trained on another form than this version asks in.
     """
-    path = folder / RECORD
-    if not path.is_file():
-        raise QuestionGeneratorError(
-            f"{_PARAM}: {folder} has no {RECORD}, so it was not made by train_question_generator."
-            " Name the kind in question_generators and run `dvc repro`, or use method t5 for a"
-            " checkpoint of other origin."
-        )
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-        trained = Trained(**{field.name: values[field.name] for field in fields(Trained)})
-    except (ValueError, KeyError, TypeError) as error:
-        raise QuestionGeneratorError(f"{path}: damaged: {error}. Train it again.") from error
+    trained = read_record(
+        folder / RECORD,
+        Trained,
+        refused=QuestionGeneratorError,
+        absent=f"{_PARAM}: {folder} has no {RECORD}, so it was not made by"
+        " train_question_generator. Name the kind in question_generators and run `dvc repro`, or"
+        " use method t5 for a checkpoint of other origin.",
+    )
     causal = trained.kind == "causal"
     own = causal_sha256() if causal else seq2seq_sha256("answer_aware", PREFIXES["answer_aware"])
-    if trained.prompt_sha256 != own:
-        raise QuestionGeneratorError(
-            f"{folder}: was trained on another prompt form ({trained.prompt_sha256[:12]}) than this"
-            f" version asks in ({own[:12]}). Train it again."
-        )
+    check_form(
+        folder,
+        trained_on=trained.prompt_sha256,
+        asked_in=own,
+        refused=QuestionGeneratorError,
+    )
     settings |= {"max_source_tokens": trained.max_source_tokens, "param": _PARAM}
     if causal:
         return CausalGenerator(str(folder), **settings)

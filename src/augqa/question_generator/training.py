@@ -1,8 +1,7 @@
 """Fine-tuning for answer-aware question generation."""
 
-import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from augqa.errors import QuestionGeneratorError
 from augqa.finetuning.determinism import pinned, sub_seed
 from augqa.finetuning.language_model import FineTuning, FineTuningReport, OnPart, fine_tune
 from augqa.finetuning.lessons import Lessons
+from augqa.finetuning.record import write_record
 from augqa.finetuning.saving import save_language_model
 from augqa.question_generator.forms import (
     HIGHLIGHT,
@@ -46,8 +46,7 @@ class TrainedModel:
     def save(self, folder: Path) -> None:
         """Write the checkpoint and what it was trained for; equal weights give equal bytes."""
         save_language_model(folder, self.model, self.tokenizer)
-        text = json.dumps(asdict(self.trained), indent=2, sort_keys=True)
-        (folder / RECORD).write_text(text + "\n", encoding="utf-8")
+        write_record(folder / RECORD, self.trained)
 
 
 def train_question_generator(

@@ -44,20 +44,16 @@ def client(project: Path) -> MlflowClient:
     return MlflowClient(tracking_uri=f"sqlite:///{project}/mlflow.db")
 
 
-def runs(project: Path) -> list[Any]:
+def runs(project: Path, tag: str = "augqa.run_key") -> list[Any]:
     mlflow = client(project)
     experiment = mlflow.get_experiment_by_name("augqa")
     assert experiment is not None
     everything = mlflow.search_runs([experiment.experiment_id])
-    return [run for run in everything if "augqa.run_key" in run.data.tags]
+    return [run for run in everything if tag in run.data.tags]
 
 
 def studies(project: Path) -> list[Any]:
-    mlflow = client(project)
-    experiment = mlflow.get_experiment_by_name("augqa")
-    assert experiment is not None
-    everything = mlflow.search_runs([experiment.experiment_id])
-    return [run for run in everything if "augqa.study" in run.data.tags]
+    return runs(project, "augqa.study")
 
 
 def training(project: Path, run_key: str) -> AbstractContextManager[tracking.TrackedRun]:

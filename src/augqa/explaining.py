@@ -9,6 +9,7 @@ import yaml
 
 from augqa import ids
 from augqa.errors import DataError
+from augqa.params_text import dotted
 from augqa.records import GeneratedContext, QAExample, Rejection, RoundTripAnswer
 from augqa.tables import iterate_table
 
@@ -90,7 +91,7 @@ def past_of(stages: Mapping[str, Any], stage: str) -> list[Made]:
             params={
                 key: value
                 for of_file in stages[name].get("params", {}).values()
-                for key, value in _flat(of_file).items()
+                for key, value in dotted(of_file).items()
             },
         )
         for name in order
@@ -241,13 +242,3 @@ def _maker(makers: Mapping[str, str], path: str) -> str | None:
     if path in makers:
         return makers[path]
     return next((name for out, name in makers.items() if path.startswith(f"{out}/")), None)
-
-
-def _flat(params: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in params.items():
-        if isinstance(value, Mapping):
-            flat |= _flat(value, f"{prefix}{key}.")
-        else:
-            flat[f"{prefix}{key}"] = value
-    return flat

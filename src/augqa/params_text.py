@@ -1,7 +1,7 @@
 """The text of a params file: read with suspicion, and changed without touching what is beside."""
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -141,6 +141,17 @@ def _measure(node: yaml.Node, sizes: dict[int, int], above: set[int]) -> int:
         raise _Fault(node, f"aliases make more than {_MAX_VALUES:,} values of it")
     sizes[id(node)] = size
     return size
+
+
+def dotted(params: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return the values of nested sections by keys such as ``reader.n_best``."""
+    flat: dict[str, Any] = {}
+    for key, value in params.items():
+        if isinstance(value, Mapping):
+            flat |= dotted(value, f"{prefix}{key}.")
+        else:
+            flat[f"{prefix}{key}"] = value
+    return flat
 
 
 def with_value(text: str, key: str, value: int | str) -> str:

@@ -19,9 +19,20 @@ from mlflow.utils.validation import (
 )
 
 from augqa.errors import DataError
+from augqa.lineage import md5
 from augqa.params import load_params
+from augqa.params_text import dotted
 from augqa.timing import keep_seconds
-from augqa.tracking.store import RUN_KEY, client, experiment_id, lock, md5, metrics, now, warn
+from augqa.tracking.store import (
+    RUN_KEY,
+    client,
+    experiment_id,
+    latest_run,
+    lock,
+    metrics,
+    now,
+    warn,
+)
 
 # Names the study that a parent run holds: the experiment of DVC, or the workspace.
 STUDY = "augqa.study"
@@ -97,7 +108,7 @@ def training_run(
             regime=regime,
             seed=seed,
             params={
-                **_flat(params),
+                **dotted(params),
                 **_made_from(regime),
                 "regime": regime,
                 "seed": seed,
@@ -167,14 +178,9 @@ def study_run(experiment: str) -> str:
     also over a stop and a new start. Whoever calls holds the lock.
     """
     name = os.environ.get("DVC_EXP_NAME", "workspace")
-    found = client().search_runs(
-        [experiment],
-        filter_string=f"tags.`{STUDY}` = '{name}'",
-        order_by=["attributes.start_time DESC"],
-        max_results=1,
-    )
-    if found and found[0].data.tags.get(STUDY_STATE) == "open":
-        return str(found[0].info.run_id)
+    found = latest_run(experiment, f"tags.`{STUDY}` = '{name}'")
+    if found is not None and found.data.tags.get(STUDY_STATE) == "open":
+        return str(found.info.run_id)
     tags = {STUDY: name, STUDY_STATE: "open", **lineage()}
     made = client().create_run(experiment, tags=tags, run_name=f"study {name}")
     return str(made.info.run_id)
@@ -185,8 +191,8 @@ def _made_from(recipe: str) -> dict[str, Any]:
     params = load_params()
     knobs = params.blend[recipe].model_dump() if recipe in params.blend else {}
     return {
-        **_flat(knobs, "recipe."),
-        **_flat(params.filter_pairs.model_dump(), "filter."),
+        **dotted(knobs, "recipe."),
+        **dotted(params.filter_pairs.model_dump(), "filter."),
         "writer": params.llm.model,
         "question_method": params.generate_pairs.method,
         "data": "/".join(
@@ -248,13 +254,3 @@ def _dataset(blend: Path, *, n_examples: int) -> DatasetInput:
         ),
         tags=[InputTag("mlflow.data.context", "training")],
     )
-
-
-def _flat(params: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in params.items():
-        if isinstance(value, Mapping):
-            flat |= _flat(value, f"{prefix}{key}.")
-        else:
-            flat[f"{prefix}{key}"] = value
-    return flat

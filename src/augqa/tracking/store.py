@@ -19,7 +19,7 @@ os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "5")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR", "1")
 os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
-from mlflow.entities import Metric
+from mlflow.entities import Metric, Run
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
@@ -121,6 +121,17 @@ def experiment_id() -> str:
         return str(found.experiment_id)
 
 
+def latest_run(experiment: str, filter_string: str) -> Run | None:
+    """Return the run that was started last of those that a filter lets through."""
+    found = client().search_runs(
+        [experiment],
+        filter_string=filter_string,
+        order_by=["attributes.start_time DESC"],
+        max_results=1,
+    )
+    return found[0] if found else None
+
+
 def _make_store() -> None:
     """Make a new database aside, and put it in place whole.
 
@@ -193,11 +204,6 @@ def metrics(
         Metric(key, round(float(value), 4), now, step, model_id=model_id, run_id=run_id)
         for key, value in sorted(numbers.items())
     ]
-
-
-def md5(path: Path) -> str:
-    """Return the md5 of a file, which is what dvc.lock says of it."""
-    return hashlib.md5(path.read_bytes()).hexdigest()
 
 
 def warn(error: Exception) -> None:

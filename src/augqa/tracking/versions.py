@@ -11,6 +11,7 @@ import yaml
 from mlflow.entities import RunTag
 from mlflow.exceptions import MlflowException
 
+from augqa.lineage import md5
 from augqa.params import load_params
 from augqa.tracking.runs import end_run, start_run
 from augqa.tracking.store import (
@@ -19,8 +20,8 @@ from augqa.tracking.store import (
     RUN_KEY,
     client,
     experiment_id,
+    latest_run,
     lock,
-    md5,
     metrics,
     now,
     registered_model,
@@ -60,14 +61,9 @@ def log_evaluation(
     """
     try:
         experiment = experiment_id()
-        found = client().search_runs(
-            [experiment],
-            filter_string=f"tags.`{RUN_KEY}` = '{run_key}'",
-            order_by=["attributes.start_time DESC"],
-            max_results=1,
-        )
-        if found:
-            run_id = found[0].info.run_id
+        found = latest_run(experiment, f"tags.`{RUN_KEY}` = '{run_key}'")
+        if found is not None:
+            run_id = str(found.info.run_id)
         else:
             run_id = start_run(run_key=run_key, regime=regime, seed=seed, params={})
             client().set_tag(run_id, "augqa.restored", "true")
@@ -117,14 +113,9 @@ def run_ids(keys: Sequence[str]) -> dict[str, str]:
     try:
         experiment = experiment_id()
         for key in keys:
-            runs = client().search_runs(
-                [experiment],
-                filter_string=f"tags.`{RUN_KEY}` = '{key}'",
-                order_by=["attributes.start_time DESC"],
-                max_results=1,
-            )
-            if runs:
-                found[key] = str(runs[0].info.run_id)
+            run = latest_run(experiment, f"tags.`{RUN_KEY}` = '{key}'")
+            if run is not None:
+                found[key] = str(run.info.run_id)
     except Exception as error:  # noqa: BLE001 - the rest is known without it
         warn(error)
         return {}

@@ -35,6 +35,21 @@ def damage(path: Path, content: bytes) -> None:
     path.write_bytes(content)
 
 
+def blend(project: Project, *, blends: str, metrics: str) -> subprocess.CompletedProcess[str]:
+    """Run the stage by hand on the pool as it lies there."""
+    return subprocess.run(
+        [
+            *("python", "stages/blend.py", "--regime", "real", "--pool", POOL),
+            *("--blends", blends, "--metrics", metrics),
+        ],
+        cwd=project.folder,
+        env=project.env,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
 @pytest.mark.parametrize("content", [b"", b"PAR1", b"x" * 5_000], ids=["empty", "cut", "other"])
 def test_a_damaged_table_of_the_workspace_is_made_again(project: Project, content: bytes) -> None:
     path = project.folder / POOL
@@ -73,17 +88,7 @@ def test_a_stage_that_is_given_a_damaged_table_names_it(project: Project) -> Non
     path = project.folder / POOL
     good = path.read_bytes()
     damage(path, good[: len(good) // 2])
-    done = subprocess.run(
-        [
-            *("python", "stages/blend.py", "--regime", "real", "--pool", POOL),
-            *("--blends", "b", "--metrics", "b.json"),
-        ],
-        cwd=project.folder,
-        env=project.env,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = blend(project, blends="b", metrics="b.json")
     damage(path, good)
     assert done.returncode == 1
     (line,) = done.stderr.splitlines()
@@ -131,17 +136,7 @@ def test_a_read_only_folder_is_one_line(project: Project, tmp_path: Path) -> Non
     if os.geteuid() == 0:
         pytest.skip("root may write anywhere")
     tmp_path.chmod(0o500)
-    done = subprocess.run(
-        [
-            *("python", "stages/blend.py", "--regime", "real", "--pool", POOL),
-            *("--blends", str(tmp_path / "b"), "--metrics", str(tmp_path / "b.json")),
-        ],
-        cwd=project.folder,
-        env=project.env,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = blend(project, blends=str(tmp_path / "b"), metrics=str(tmp_path / "b.json"))
     tmp_path.chmod(0o700)
     assert done.returncode == 1
     assert "allow reading and writing there" in done.stderr

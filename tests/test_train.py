@@ -252,9 +252,7 @@ def test_evaluate_without_any_test_set_is_refused(project: Path) -> None:
         evaluate(project, FakeTracking())
 
 
-def test_round_trip_answers_stand_in_the_order_of_the_pairs(project: Path) -> None:
-    train(project)
-    pairs = [example(f"g{i}", origin="generated", answer="1818") for i in range(3)] + lessons()[::2]
+def round_trip(project: Path, pairs: list[QAExample]) -> list[RoundTripAnswer]:
     write_table(project / "pairs.parquet", pairs, QAExample)
     stage("answer_round_trip", FakeTracking())(
         pairs=project / "pairs.parquet",
@@ -262,7 +260,13 @@ def test_round_trip_answers_stand_in_the_order_of_the_pairs(project: Path) -> No
         answers=project / "answers.parquet",
         metrics=project / "round_trip.json",
     )
-    rows = read_table(project / "answers.parquet", RoundTripAnswer)
+    return read_table(project / "answers.parquet", RoundTripAnswer)
+
+
+def test_round_trip_answers_stand_in_the_order_of_the_pairs(project: Path) -> None:
+    train(project)
+    pairs = [example(f"g{i}", origin="generated", answer="1818") for i in range(3)] + lessons()[::2]
+    rows = round_trip(project, pairs)
     assert [row.id for row in rows] == [pair.id for pair in pairs]
     for row, pair in zip(rows, pairs, strict=True):
         assert row.text in pair.context
@@ -273,14 +277,7 @@ def test_round_trip_answers_stand_in_the_order_of_the_pairs(project: Path) -> No
 def test_a_question_too_long_for_its_context_is_a_row_without_an_answer(project: Path) -> None:
     train(project)
     pairs = [example("long", question="who " * 126, answer="1818"), *lessons()[:2]]
-    write_table(project / "pairs.parquet", pairs, QAExample)
-    stage("answer_round_trip", FakeTracking())(
-        pairs=project / "pairs.parquet",
-        reader=project / "model",
-        answers=project / "answers.parquet",
-        metrics=project / "round_trip.json",
-    )
-    rows = read_table(project / "answers.parquet", RoundTripAnswer)
+    rows = round_trip(project, pairs)
     assert [row.id for row in rows] == [pair.id for pair in pairs]
     assert (rows[0].text, rows[0].f1) == ("", 0.0)
     assert rows[0].score < min(row.score for row in rows[1:])

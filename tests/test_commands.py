@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from augqa.formats import to_squad
+from augqa.params import load_params
 from tests.examples import example
 
 ROOT = Path(__file__).parents[1]
@@ -71,6 +73,21 @@ def test_data_brings_checked_files_and_names_missing_sets(project: Path) -> None
     assert "reddit: not available (reddit.json)" in done.stdout
     assert "squad.json: SQuAD JSON, 1 questions\n  from dev-v1.1.json" in done.stdout
     assert (project / "data/external/squad.json").is_file()
+
+
+def test_data_gives_the_entry_for_a_file_that_no_params_name(project: Path) -> None:
+    (project / "mine").mkdir()
+    rows = "context,question,answer\nThe cat sat.,Who sat?,The cat\n"
+    (project / "mine/My Tickets-2.csv").write_text(rows)
+    done = augqa(project, "data", "mine")
+    assert done.returncode == 0, done.stderr
+    assert "1 file is in" in done.stdout
+    (entry,) = re.findall(r"data\.test_sets in params\.yaml\n((?:    .*\n)+)", done.stdout)
+    text = (project / "params.yaml").read_text()
+    (project / "params.yaml").write_text(
+        text.replace("  test_sets:\n", f"  test_sets:\n{entry}", 1)
+    )
+    assert load_params(project / "params.yaml").data.test_sets["my_tickets_2"].role == "shift"
 
 
 def test_data_without_a_folder_says_what_to_type(project: Path) -> None:
@@ -207,6 +224,21 @@ def test_check_tells_what_a_run_would_do(project: Path) -> None:
     assert done.returncode == 0, done.stderr
     recipes = "4 recipes (real, generated, mix, real_same_size)"
     assert f"{recipes}, 1 training seed, so 4 trainings" in done.stdout
+
+
+def test_check_names_a_comparison_that_lacks_its_control_and_a_file_that_lacks(
+    project: Path,
+) -> None:
+    text = (project / "params.yaml").read_text()
+    text = text.replace("regimes: [generated, mix, real_same_size]", "regimes: [mix]")
+    mine = "{title: Mine, role: shift, source: {kind: file, name: mine.csv, sha256: null}}"
+    text = text.replace("  test_sets:\n", f"  test_sets:\n    mine: {mine}\n", 1)
+    (project / "params.yaml").write_text(text)
+    done = augqa(project, "check")
+    assert done.returncode == 0, done.stderr
+    assert "mine: not available (mine.csv)" in done.stdout
+    assert "mix against real_same_size cannot be made" in done.stdout
+    assert "regimes does not have real_same_size" in done.stdout
 
 
 @pytest.mark.parametrize("name", ["", "gpu", "../profiles/cpu"])

@@ -1,8 +1,11 @@
 """Commands that put data and params in place: data, profile, check."""
 
+import json
 import os
+import re
 import subprocess
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -10,7 +13,7 @@ import typer
 
 from augqa.errors import ParamsError
 from augqa.files import write_whole
-from augqa.params import load_params
+from augqa.params import Params, load_params
 from augqa.sources import import_files
 from augqa.stage import project_root
 from augqa.terminal import printable
@@ -48,16 +51,37 @@ def data(folder: Annotated[str, typer.Argument(metavar="DIR")]) -> None:
             typer.echo(f"  dropped: {n:,} {reason}")
         typer.echo(f"  sha256: {one.sha256}")
         if one.name not in wanted:
-            typer.echo("  no entry of params.yaml or a profile names it: see docs/data.md")
+            typer.echo(_entry(one.name))
     for name, reason in left.items():
         typer.echo(printable(f"not taken: {name}: {reason}"))
-    for file, name in _files_of(PARAMS).items():
-        if not (external / file).is_file():
-            typer.echo(f"{name}: not available ({file})")
-    typer.echo(
-        f"{len(brought)} files are in {external}. Profile cpu takes SQuAD from there, profile tydi"
-        " TyDi QA; or name them in the sources under data in params.yaml."
+    for line in _not_available(_files_of(PARAMS)):
+        typer.echo(line)
+    typer.echo(f"{len(brought)} file{' is' if len(brought) == 1 else 's are'} in {external}")
+    if any(one.name in wanted for one in brought):
+        typer.echo("Profile cpu takes SQuAD from there, profile tydi TyDi QA.")
+
+
+def _entry(file: str) -> str:
+    """Return what to put into params.yaml to measure readers on a file."""
+    # JSON in ASCII is YAML too, and no foreign name can do anything to the terminal.
+    stem = Path(file).name.split(".")[0]
+    name = re.sub("[^a-z0-9]+", "_", stem.lower()).strip("_") or "mine"
+    return (
+        "  to measure readers on it, put this under data.test_sets in params.yaml\n"
+        f"    {name}:\n"
+        f"      title: {json.dumps(stem.replace('_', ' ').capitalize())}\n"
+        "      role: shift\n"
+        f"      source: {{kind: file, name: {json.dumps(file)}, sha256: null}}"
     )
+
+
+def _not_available(files: Mapping[str, str]) -> list[str]:
+    external = project_root() / "data" / "external"
+    return [
+        f"{name}: not available ({file})"
+        for file, name in files.items()
+        if not (external / file).is_file()
+    ]
 
 
 def _files_of(path: Path) -> dict[str, str]:
@@ -92,12 +116,26 @@ def check() -> None:
         f" {len(params.training_seeds)} training seed{'s' * (len(params.training_seeds) > 1)},"
         f" so {n_trainings} trainings"
     )
+    for line in [*_not_available(_files_of(PARAMS)), *_alone(params)]:
+        typer.echo(line)
     llm = params.llm
     if llm.provider != "embedded" and not os.environ.get(llm.api_key_env):
         raise ParamsError(
             f"llm.api_key_env: the environment variable {llm.api_key_env} is empty; export the key"
             f" of {llm.base_url or 'the provider'} there"
         )
+
+
+def _alone(params: Params) -> list[str]:
+    """Return a line for each comparison of the study of which one side does not run."""
+    running = {"real", *params.regimes}
+    return [
+        f"study.primary: {one.recipe} against {one.control} cannot be made:"
+        f" regimes does not have {name}"
+        for one in params.study.primary
+        for name in (one.recipe, one.control)
+        if name is not None and name not in running
+    ]
 
 
 def _is_only_here(path: Path) -> bool:

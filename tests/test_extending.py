@@ -8,10 +8,15 @@ import pytest
 import yaml
 
 from augqa.blends import KINDS, Materials, Sizes
+from augqa.context_writer import CONTEXT_WRITERS
 from augqa.errors import ParamsError
 from augqa.params import Params, load_params
+from augqa.reader.architectures import ARCHITECTURES, architecture_of
+from augqa.records import GeneratedContext, QAExample
 from augqa.registry import load_plugins
+from augqa.tables import read_table, write_table
 from tests.examples import example
+from tests.scripts import function
 
 KIND = """
 from typing import Literal
@@ -42,6 +47,55 @@ KINDS.register(
 )
 """
 
+WRITER = '''
+"""Writes the same sentence for every seed question."""
+
+from pydantic import Field
+
+from augqa.context_writer import CONTEXT_WRITERS, Entry
+from augqa.metrics import Usage
+from augqa.records import GeneratedContext
+from augqa.schema import Section
+
+
+class Settings(Section):
+    sentence: str = Field(min_length=1)
+
+
+class Parrot:
+    usage = Usage()
+
+    def __init__(self, sentence):
+        self.sentence = sentence
+
+    def contexts(self, seeds):
+        for seed in seeds:
+            yield GeneratedContext(
+                id=f"{seed.id}/c1",
+                source_id=seed.id,
+                text=self.sentence,
+                failure=None,
+                model="parrot",
+                finish_reason="stop",
+                prompt_tokens=0,
+                completion_tokens=0,
+                prompt_sha256="0" * 64,
+                style="parrot",
+            )
+
+
+def load(own, given):
+    return Parrot(own.sentence)
+
+
+CONTEXT_WRITERS.register(Entry(name="parrot", settings=Settings, load="parrot:load"))
+'''
+ARCHITECTURE = """
+from augqa.reader.architectures import ARCHITECTURES, Architecture
+
+ARCHITECTURES["dragonbert"] = Architecture(packs=True)
+"""
+
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
@@ -53,7 +107,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setattr(sys, "path", [*sys.path])
     yield tmp_path
     KINDS.unregister("short")
-    for name in ("short_questions", "broken"):
+    CONTEXT_WRITERS.unregister("parrot")
+    ARCHITECTURES.pop("dragonbert", None)
+    for name in ("short_questions", "parrot", "dragons", "broken"):
         sys.modules.pop(name, None)
     Params.model_rebuild(force=True)
 
@@ -85,6 +141,31 @@ def test_a_plugin_s_knobs_are_checked_like_any_other(folder: Path) -> None:
     edit(plugins=["short_questions"], blend={"curt": {"kind": "short", "max_question_words": 0}})
     with pytest.raises(ParamsError, match=r"blend\.curt\.max_question_words: .*greater than 0"):
         load_params()
+
+
+def test_a_plugin_adds_a_context_writer_with_its_settings(folder: Path) -> None:
+    (folder / "plugins/parrot.py").write_text(WRITER, encoding="utf-8")
+    own = {"writer": "parrot", "parrot": {"sentence": "Mary Shelley wrote it."}}
+    edit(plugins=["parrot"], generate_contexts=own)
+    write_table(folder / "seeds.parquet", [example("a"), example("b")], QAExample)
+    function("generate_contexts")(
+        seed_questions=folder / "seeds.parquet",
+        contexts=folder / "contexts.parquet",
+        metrics=folder / "m.json",
+    )
+    rows = read_table(folder / "contexts.parquet", GeneratedContext)
+    assert [(row.id, row.text) for row in rows] == [
+        ("a/c1", "Mary Shelley wrote it."),
+        ("b/c1", "Mary Shelley wrote it."),
+    ]
+
+
+def test_a_plugin_adds_an_architecture_of_readers(folder: Path) -> None:
+    (folder / "plugins/dragons.py").write_text(ARCHITECTURE, encoding="utf-8")
+    assert not architecture_of("dragonbert").packs
+    edit(plugins=["dragons"])
+    load_params()
+    assert architecture_of("dragonbert").packs
 
 
 @pytest.mark.usefixtures("folder")

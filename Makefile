@@ -104,7 +104,7 @@ bench: .setup-bench
 	$(BIN)/python benchmarks/generation.py
 	$(BIN)/python benchmarks/reader.py
 
-# SIGKILL to all processes of a small pipeline, in every stage: docs/reliability.md.
+# SIGKILL to all processes of a small pipeline, in every stage: docs/promises.md.
 KILLS ?= 100
 SEED ?= 1
 soak: .setup-test

@@ -21,7 +21,7 @@ from augqa.report.template import write_page
 from augqa.study.keeping import KeptQuestion, KeptScore, keep_scores, read_kept
 from augqa.study.reading import columns, run_folder
 from augqa.tables import read_table, write_table
-from tests.test_summarize import F1S, N_ARTICLES, OPTIONS, project, read, write, write_clusters
+from tests.measured import F1S, N_ARTICLES, OPTIONS, project, read, write, write_clusters
 
 __all__ = ["project"]  # the fixture
 

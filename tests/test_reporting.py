@@ -8,9 +8,9 @@ import pytest
 
 from augqa.commands.reporting import last_change, report
 from augqa.errors import DataError
+from tests.measured import project, summarize
 from tests.test_keeping import RUNS, keep
 from tests.test_links import links_of
-from tests.test_summarize import project, summarize
 
 __all__ = ["project"]  # the fixture
 

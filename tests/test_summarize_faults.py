@@ -6,7 +6,7 @@ import pytest
 
 from augqa.records import QuestionScore
 from augqa.tables import write_table
-from tests.test_summarize import change, project, summarize
+from tests.measured import change, project, summarize
 
 __all__ = ["project"]  # the fixture
 

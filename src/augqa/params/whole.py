@@ -23,7 +23,7 @@ from augqa.params.generating import (
 )
 from augqa.params_text import fault_lines, nearest, read_yaml
 from augqa.question_generator import QUESTION_GENERATORS
-from augqa.registry import Registry, load_plugins
+from augqa.registry import load_plugins
 from augqa.schema import Fraction, Name, PositiveInt, Section
 from augqa.study.settings import StudySettings
 from augqa.test_sets import Data

@@ -18,7 +18,7 @@ export TOKENIZERS_PARALLELISM := false
 # DVC runs the stages' `python`: it must be the one of the virtual environment.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help setup lock weight licences sbom .setup-tools demo repro grow test lint ui report bench soak data profile results docs clean
+.PHONY: help setup lock weight licences sbom .setup-tools demo repro grow test lint ui report bench soak fuzz mutants data profile results docs clean
 
 help:
 	@echo 'make demo                  run the whole pipeline on the embedded default, print the table'
@@ -33,6 +33,7 @@ help:
 	@echo 'make docs                  write the tables in docs/ that repeat code'
 	@echo 'make bench                 benchmarks; lint; clean'
 	@echo 'make soak KILLS=100 SEED=1 kill a small pipeline at random moments, compare what is left'
+	@echo 'make fuzz EXAMPLES=10000   made-up files and answers; mutants: small changes of the code'
 	@echo 'make weight, licences      what is installed; sbom: a bill of materials; lock: the locks anew'
 
 setup: .setup
@@ -109,6 +110,18 @@ KILLS ?= 100
 SEED ?= 1
 soak: .setup-test
 	$(BIN)/python -m tests.soak --kills '$(KILLS)' --seed '$(SEED)'
+
+# Made-up files and answers, so many of each kind: docs/reliability.md.
+EXAMPLES ?= 10000
+fuzz: .setup-test
+	$(BIN)/python -m tests.fuzz.qa_files '$(EXAMPLES)'
+	$(BIN)/python -m tests.fuzz.llm_files --examples '$(EXAMPLES)'
+	$(BIN)/python -m tests.fuzz.outside --examples '$(EXAMPLES)'
+
+# Small changes of the pure modules, to see whether the tests notice: docs/reliability.md.
+MUTANTS ?= 150
+mutants: .setup-test
+	$(BIN)/python tools/mutants.py --n '$(MUTANTS)' --seed '$(SEED)'
 
 data: .setup
 	$(BIN)/augqa data '$(FROM)'

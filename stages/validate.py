@@ -38,6 +38,7 @@ def validate(
         ]
         return "; ".join(dict.fromkeys(closings))
     bounds = Bounds(
+        pool=params.prepare.model_dump(include={"max_test_overlap_fraction", "test_overlap_words"}),
         filters=params.filter_pairs.model_dump(),
         drift=dict(params.gates),
         max_words=params.generate_contexts.max_words,

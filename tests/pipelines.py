@@ -20,6 +20,7 @@ import yaml
 
 from augqa.formats import to_squad
 from tests.examples import example
+from tests.secrets import CANARY
 from tests.tiny import save_encoder
 
 ROOT = Path(__file__).parents[1]
@@ -34,15 +35,19 @@ def town(place: str) -> str:
 class ScriptedModel:
     """Answers chat completions: a context to a question, two pairs to a passage.
 
+    Its answers repeat the key that they were asked with, as some servers' do.
+
     Attributes:
         url: For `llm.base_url`.
         delay_s: Seconds before each answer.
         answered: How often each request was answered, by the hash of its body.
+        keys: Keys that it was asked with.
     """
 
     def __init__(self) -> None:
         self.delay_s = 0.0
         self.answered: Counter[str] = Counter()
+        self.keys: set[str] = set()
         model = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -61,9 +66,12 @@ class ScriptedModel:
                     )
                 time.sleep(model.delay_s)
                 message = {"role": "assistant", "content": text}
+                key = self.headers["Authorization"].removeprefix("Bearer ")
+                model.keys.add(key)
                 self._send(
                     {
-                        "id": "chatcmpl-1",
+                        "id": f"chatcmpl-{key}",
+                        "system_fingerprint": key,
                         "object": "chat.completion",
                         "created": 0,
                         "model": "scripted",
@@ -143,7 +151,7 @@ class Project:
             "PYTHONPATH": str(folder / "src"),  # its own copy, whatever is installed
             "DVC_NO_ANALYTICS": "1",
             "MLFLOW_DISABLE_TELEMETRY": "true",
-            "SCRIPTED_KEY": "any",
+            "SCRIPTED_KEY": CANARY,
         }
         for who in ("AUTHOR", "COMMITTER"):
             self.env[f"GIT_{who}_NAME"] = self.env[f"GIT_{who}_EMAIL"] = "augqa@example.org"
@@ -178,7 +186,8 @@ def small_params(base_url: str) -> dict[str, Any]:
     params["data"]["train"] = {**file, "name": "train.json"}
     for name, entry in params["data"]["test_sets"].items():
         entry["source"] = {**file, "name": f"{name}.json"}
-    params["prepare"].update(n_pool=10, n_seed_questions=8)
+    # The test sets are of the same towns.
+    params["prepare"].update(n_pool=10, n_seed_questions=8, max_test_overlap_fraction=None)
     params["llm"].update(
         provider="openai",
         base_url=base_url,

@@ -1,12 +1,20 @@
 """The whole pipeline under DVC: ten examples, a scripted language model, a tiny reader."""
 
+import json
+import sqlite3
+import subprocess
+import sys
 from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 
 from tests.pipelines import Project, ScriptedModel, new_project, scripted_model, small_params
+from tests.secrets import CANARY, Arguments, leaks
 from tests.soak.killing import Undisturbed, chain, timed_repro
+from tests.test_export import LOADS
 
 
 @pytest.fixture(scope="module")
@@ -16,11 +24,20 @@ def model() -> Iterator[ScriptedModel]:
 
 
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory, model: ScriptedModel) -> Undisturbed:
+def arguments() -> Arguments:
+    """Return the command lines of all processes while the project was made."""
+    return Arguments()
+
+
+@pytest.fixture(scope="module")
+def undisturbed(
+    tmp_path_factory: pytest.TempPathFactory, model: ScriptedModel, arguments: Arguments
+) -> Undisturbed:
     """Return a project in which `dvc repro` has run once."""
     params = small_params(model.url)
     made = new_project(tmp_path_factory.mktemp("project"), params)
-    seconds = timed_repro(made)
+    with arguments.watched():
+        seconds = timed_repro(made)
     made.run("git", "add", "--all")
     made.run("git", "commit", "--quiet", "--message", "results")
     return Undisturbed(made, model, seconds, max_in_flight=params["llm"]["max_in_flight"])
@@ -83,6 +100,53 @@ def test_a_second_repro_runs_nothing_and_leaves_git_clean(project: Project) -> N
     assert project.stages_run("dvc", "repro") == []
     assert "up to date" in project.run("dvc", "status")
     assert project.run("git", "status", "--porcelain") == ""
+
+
+def test_the_key_is_in_no_file_and_no_argument_of_a_whole_run(
+    project: Project, model: ScriptedModel, arguments: Arguments
+) -> None:
+    assert model.keys == {CANARY}
+    for name in ("mlflow.db", ".cache/llm", "report/index.html", ".dvc/cache", ".git"):
+        assert (project.folder / name).exists()
+    assert leaks(project.folder) == []
+    assert any(b"python" in program for program in arguments.programs)
+    assert arguments.with_key == []
+
+
+def test_what_is_exported_loads_offline(project: Project, tmp_path: Path) -> None:
+    project.run("augqa", "export", str(tmp_path / "out"))
+    offline = {"HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path / "home")}
+    done = subprocess.run(
+        [sys.executable, "-c", LOADS, str(tmp_path / "out"), str(tmp_path / "cache")],
+        env=project.env | offline,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert found["as_squad"]
+    kept = pq.read_table(project.folder / "data/filtered/kept.parquet").to_pylist()
+    assert [row["id"] for row in found["rows"]] == [row["id"] for row in kept]
+    assert set(found["readers"]) == {"real-1", "mix-1"}
+    assert project.run("git", "status", "--porcelain") == ""
+
+
+def test_the_command_that_explain_prints_makes_the_number_again(undisturbed: Undisturbed) -> None:
+    project = undisturbed.project
+    scores = project.metrics("metrics/evaluate/mix-1.json")
+    told = project.run("augqa", "explain", "mix", "squad")
+    assert f"F1 {scores['sets']['squad']['f1']:.2f}" in told
+    command = told.rstrip().splitlines()[-1].split()
+    undisturbed.forget(["train@mix-1", "evaluate@mix-1"])
+    assert project.stages_run(*command) == ["train@mix-1", "evaluate@mix-1"]
+    assert project.metrics("metrics/evaluate/mix-1.json") == scores
+    assert project.run("git", "status", "--porcelain") == ""
+    # No summarize follows: its inputs are what they were.
+    assert project.stages_run("dvc", "repro") == []
+    with closing(sqlite3.connect(project.folder / "mlflow.db")) as db:
+        assert db.execute("SELECT name FROM runs WHERE status = 'RUNNING'").fetchall() == []
 
 
 def test_ten_kills_in_a_row_leave_no_trace(

@@ -42,7 +42,9 @@ def prepare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Prepare:
     ) -> dict[str, Any]:
         params = yaml.safe_load(PARAMS)
         params["data"] |= data or {}
-        params["prepare"] |= {"n_pool": 4, "n_seed_questions": 2, **own}
+        # These texts are too much alike for it; tests/test_planted_leaks.py has others.
+        near = {"max_test_overlap_fraction": None}
+        params["prepare"] |= {"n_pool": 4, "n_seed_questions": 2, **near, **own}
         Path("params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
         raw = Path("raw")
         raw.mkdir(exist_ok=True)

@@ -92,7 +92,8 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         tmp_path / "seed_questions.parquet", [example_row(f"seed{n}") for n in range(4)], QAExample
     )
     (tmp_path / "test").mkdir()
-    write_rows(tmp_path / "test/squad.parquet", [example_row("test")], QAExample)
+    asked = example_row("test", question="Where was it printed?")
+    write_rows(tmp_path / "test/squad.parquet", [asked], QAExample)
     answers = [
         {"id": row["id"], "text": "1818", "score": 1.0, "f1": 100.0} for row in sound_rows("kept")
     ]

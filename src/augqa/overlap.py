@@ -15,7 +15,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from augqa.records import QAExample
+from augqa.records import QAExample, Rejection
 from augqa.scoring import normalize_answer
 from augqa.sentences import words
 
@@ -103,6 +103,42 @@ class HeldOutTexts:
             contexts=NgramIndex(contexts, n_words=n_words),
             questions=NgramIndex(questions, n_words=n_words),
         )
+
+
+class NearTest:
+    """Tells which training examples are copies of test texts, nearly.
+
+    Another case, other white space or marks, a word of a long text that was changed, a part that
+    was cut out: most runs of words are still those of the test text.
+
+    Args:
+        held_out: What is measured on.
+        most: Largest share of the n-grams of a context or question that may stand there, 0 to 1.
+    """
+
+    def __init__(self, held_out: HeldOutTexts, *, most: float) -> None:
+        self._held_out = held_out
+        self._most = most
+        self._by_context: dict[str, float] = {}
+
+    def rejection(self, example: QAExample) -> Rejection | None:
+        """Return why an example is not to be trained on; None where nothing speaks against it."""
+        why = self.reason(example.context_id, example.context, example.question)
+        if why is None:
+            return None
+        return Rejection(id=example.id, reason=why[0], detail=why[1])
+
+    def reason(self, context_id: str, context: str, question: str) -> tuple[str, str] | None:
+        """Return the reason and its detail; the context of an id is looked up once."""
+        if context_id not in self._by_context:
+            self._by_context[context_id] = self._held_out.contexts.shared_fraction(context)
+        for reason, found in (
+            ("context_near_test_set", self._by_context[context_id]),
+            ("question_in_test_set", self._held_out.questions.shared_fraction(question)),
+        ):
+            if found > self._most:
+                return reason, f"{found:.2f} of its n-grams stand in the test sets"
+        return None
 
 
 def similar_texts(

@@ -9,6 +9,7 @@ from typing import Any
 from augqa.errors import DataError
 from augqa.formats import UNANSWERABLE, Reading, Unanswerable, read_examples
 from augqa.metrics import read_metrics, write_metrics
+from augqa.overlap import HeldOutTexts, NearTest
 from augqa.records import Cluster, GoldTexts, QAExample, Rejection
 from augqa.reserve import divide
 from augqa.tables import write_table
@@ -151,6 +152,8 @@ def part(
     n_seed_questions: int,
     n_reserve: int,
     seed: int,
+    max_test_overlap_fraction: float | None = None,
+    test_overlap_words: int = 8,
 ) -> Parts:
     """Part the training examples into pool, seed questions and reserve.
 
@@ -162,12 +165,21 @@ def part(
         n_seed_questions: How many contexts are written for.
         n_reserve: How many are set aside.
         seed: Seed of the order.
+        max_test_overlap_fraction: Largest share of the n-grams of a context or question that may
+            stand in a test set, 0 to 1; None: only a context that is one of a test set is left out.
+        test_overlap_words: Length of these n-grams.
 
     Raises:
         DataError: If there are fewer than asked for.
     """
     test_contexts = {e.context_id: name for name, read in test_sets.items() for e in read.examples}
-    keep, drop = without_repeats(train.examples, test_contexts)
+    near = None
+    if max_test_overlap_fraction is not None:
+        asked = (example for read in test_sets.values() for example in read.examples)
+        near = NearTest(
+            HeldOutTexts.of(asked, n_words=test_overlap_words), most=max_test_overlap_fraction
+        )
+    keep, drop = without_repeats(train.examples, test_contexts, near)
     for key, wanted, n in (
         ("n_pool", n_pool, len(keep)),
         ("n_seed_questions", n_seed_questions, min(len(keep), n_pool or len(keep))),
@@ -217,9 +229,15 @@ def n_unanswerable(read: Mapping[str, Reading]) -> dict[str, int]:
 
 
 def without_repeats(
-    train: Iterable[QAExample], test_contexts: dict[str, str]
+    train: Iterable[QAExample], test_contexts: dict[str, str], near: NearTest | None = None
 ) -> tuple[dict[str, QAExample], list[Rejection]]:
-    """Return what may be trained on by id, and what not: test contexts, repeated questions."""
+    """Return what may be trained on by id, and what not: test contexts, repeated questions.
+
+    Args:
+        train: The training examples.
+        test_contexts: Names of the test sets by the ids of their contexts.
+        near: Tells what nearly stands in a test set; None: nobody does.
+    """
     keep: dict[str, QAExample] = {}
     drop: list[Rejection] = []
     seen = set()
@@ -229,6 +247,8 @@ def without_repeats(
             # What a reader has been trained on must not measure it.
             set_name = test_contexts[example.context_id]
             drop.append(Rejection(id=example.id, reason="context_in_test_set", detail=set_name))
+        elif near is not None and (why := near.rejection(example)) is not None:
+            drop.append(why)
         elif question in seen:
             drop.append(Rejection(id=example.id, reason="repeated_question"))
         else:

@@ -19,9 +19,9 @@ from augqa.expectations.suites import (
     pool_suite,
 )
 from augqa.metrics import read_metrics
-from augqa.overlap import HeldOutTexts
+from augqa.overlap import HeldOutTexts, NearTest
 from augqa.records import QAExample
-from augqa.tables import iterate_tables
+from augqa.tables import arrow_schema, iterate_rows, iterate_tables, schema
 
 ARTEFACTS = ("pool", "contexts", "pairs", "kept", "blend")
 
@@ -31,12 +31,14 @@ class Bounds:
     """What of params.yaml the suites hold tables against.
 
     Attributes:
+        pool: `max_test_overlap_fraction` and `test_overlap_words` of section `prepare`.
         filters: Section `filter_pairs`.
         drift: Section `gates`.
         max_words: Most words that were asked for in a context.
         max_failed_fraction: Share of the contexts that may have failed.
     """
 
+    pool: Mapping[str, Any]
     filters: Mapping[str, Any]
     drift: Mapping[str, float]
     max_words: int
@@ -67,8 +69,8 @@ def gate_of(
     """
     match artefact:
         case "pool":
-            test_contexts = ids(reference, "context_id")
-            return example_frame(table, reference_ids=test_contexts, by="context_id"), pool_suite()
+            leaked = _leaked(table, reference, **bounds.pool)
+            return example_frame(table, reference_ids=leaked, by="id"), pool_suite()
         case "contexts":
             suite = contexts_suite(
                 max_words=bounds.max_words, max_failed_fraction=bounds.max_failed_fraction
@@ -89,6 +91,25 @@ def gate_of(
         f"--artefact is {artefact!r}: it must be one of {', '.join(ARTEFACTS)}; a blend needs its"
         " --regime and --reserve, kept --test and --profile"
     )
+
+
+def _leaked(
+    pool: Path, test: Path, *, max_test_overlap_fraction: float | None, test_overlap_words: int
+) -> set[str]:
+    """Return the ids of the rows of a pool that stand in a test set too, or nearly."""
+    if not arrow_schema(pool).equals(schema(QAExample), check_metadata=False):  # its frame says so
+        return set()
+    test_contexts, near = ids(test, "context_id"), None
+    if max_test_overlap_fraction is not None:
+        held_out = HeldOutTexts.of(iterate_tables(test, QAExample), n_words=test_overlap_words)
+        near = NearTest(held_out, most=max_test_overlap_fraction)
+    rows = iterate_rows(pool, needed=("id", "context_id", "context", "question"))
+    return {
+        row["id"]
+        for row in rows
+        if row["context_id"] in test_contexts
+        or (near is not None and near.reason(row["context_id"], row["context"], row["question"]))
+    }
 
 
 def gates_of_blend(

@@ -27,7 +27,8 @@ def pool_suite() -> gx.ExpectationSuite:
             promises.expectation(
                 gxe.ExpectColumnValuesToBeInSet,
                 "context_not_in_test",
-                "No context is also one of a test set: a score on a context that the reader was"
+                "No context or question stands in a test set, nor, by"
+                " prepare.max_test_overlap_fraction, nearly: a score on what the reader was"
                 " trained on says nothing.",
                 by=("train", "evaluate"),
                 column="in_reference",

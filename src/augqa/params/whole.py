@@ -24,7 +24,7 @@ from augqa.params.generating import (
 from augqa.params_text import fault_lines, nearest, read_yaml
 from augqa.question_generator import QUESTION_GENERATORS
 from augqa.registry import load_plugins
-from augqa.schema import Fraction, Name, Section
+from augqa.schema import Fraction, Name, PositiveInt, Section
 from augqa.study.settings import StudySettings
 from augqa.test_sets import Data
 
@@ -36,6 +36,9 @@ class Prepare(Section):
     n_pool: int | None = Field(gt=0)
     n_seed_questions: int = Field(gt=0)
     n_reserve: int = Field(ge=0)
+    # Without them only a context that is one of a test set, character for character, is left out.
+    max_test_overlap_fraction: Fraction | None = None
+    test_overlap_words: PositiveInt = 8
 
 
 class AnswerRoundTrip(Section):

@@ -111,14 +111,14 @@ SEED ?= 1
 soak: .setup-test
 	$(BIN)/python -m tests.soak --kills '$(KILLS)' --seed '$(SEED)'
 
-# Made-up files and answers, so many of each kind: docs/reliability.md.
+# Made-up files and answers, so many of each kind: docs/promises.md.
 EXAMPLES ?= 10000
 fuzz: .setup-test
 	$(BIN)/python -m tests.fuzz.qa_files '$(EXAMPLES)'
 	$(BIN)/python -m tests.fuzz.llm_files --examples '$(EXAMPLES)'
 	$(BIN)/python -m tests.fuzz.outside --examples '$(EXAMPLES)'
 
-# Small changes of the pure modules, to see whether the tests notice: docs/reliability.md.
+# Small changes of the pure modules, to see whether the tests notice: docs/promises.md.
 MUTANTS ?= 150
 mutants: .setup-test
 	$(BIN)/python tools/mutants.py --n '$(MUTANTS)' --seed '$(SEED)'

@@ -140,7 +140,7 @@ class LoraAdapters(Section):
 
 
 class GeneratorTraining(Section):
-    """What differs between the kinds of question generators."""
+    """What is trained, and how much of it."""
 
     checkpoint: str = Field(min_length=1)
     layers: Literal["all"] | Annotated[int, Field(gt=0)]
@@ -152,32 +152,28 @@ class CausalTraining(GeneratorTraining):
     share_contexts: bool
 
 
-class TrainQuestionGenerator(Section):
+class Training(Section):
+    """What every training of a language model is given."""
+
     seed: int
     n_examples: int | None = Field(gt=0)
     epochs: int = Field(gt=0)
     batch_size: int = Field(gt=0)
     pass_tokens: int = Field(gt=0)
-    max_source_tokens: int = Field(ge=32)
-    max_question_tokens: int = Field(gt=1)
     warmup_fraction: Fraction
     weight_decay: float = Field(ge=0)
     max_grad_norm: float = Field(gt=0)
     threads: int = Field(gt=0)
+
+
+class TrainQuestionGenerator(Training):
+    max_source_tokens: int = Field(ge=32)
+    max_question_tokens: int = Field(gt=1)
     causal: CausalTraining
     seq2seq: GeneratorTraining
 
 
-class TrainContextWriter(GeneratorTraining):
-    seed: int
-    n_examples: int | None = Field(gt=0)
+class TrainContextWriter(Training, GeneratorTraining):
     style: str = Field(min_length=1)
-    epochs: int = Field(gt=0)
-    batch_size: int = Field(gt=0)
-    pass_tokens: int = Field(gt=0)
     max_prompt_tokens: int = Field(ge=16)
     max_context_tokens: int = Field(ge=32)
-    warmup_fraction: Fraction
-    weight_decay: float = Field(ge=0)
-    max_grad_norm: float = Field(gt=0)
-    threads: int = Field(gt=0)

@@ -18,12 +18,12 @@ import numpy as np
 from command import need_folder, run_command
 from coverage import World, draw
 
-from augqa.asking import whole_articles
 from augqa.evidence import SHIFTS
 from augqa.evidence.contrast import ALPHA, joint, target_weights
 from augqa.params import load_params
 from augqa.records import Cluster
 from augqa.tables import read_table
+from augqa.whole_articles import whole_articles
 
 
 def article_sizes(

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from augqa.asking import whole_articles
 from augqa.errors import DataError
 from augqa.reader import Reader
 from augqa.records import Cluster, GoldTexts, Prediction, QAExample, QuestionScore
 from augqa.scoring import mean_score, score_each
 from augqa.sentences import not_english, reads_as_english
 from augqa.tables import read_table
+from augqa.whole_articles import whole_articles
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

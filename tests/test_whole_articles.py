@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import pytest
 
-from augqa.asking import whole_articles
+from augqa.whole_articles import whole_articles
 
 
 def questions(*sizes: int) -> dict[str, str]:

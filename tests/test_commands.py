@@ -174,6 +174,7 @@ if sys.argv[1] == "stage":
 print("Stage 'prepare' didn't change, skipping")
 print("Running stage 'blend@mix':")
 print("> python stages/blend.py --regime mix --pool data/prepared/pool.parquet")
+print("WARNING: Process 'dvc repro' with (Pid 7), in RWLock-file 'b' had been killed.")
 print("blend: mix: 40 examples")
 print("Running stage 'train@mix-1':")
 print("Updating lock file 'dvc.lock'")
@@ -197,6 +198,7 @@ def test_run_tells_how_far_it_is_without_long_command_lines(project: Path) -> No
     assert "[stage 2 of 3] blend@mix\nblend: mix: 40 examples\n[stage 3 of 3]" in done.stdout
     assert "> python" not in done.stdout
     assert "Updating lock" not in done.stdout
+    assert "RWLock" not in done.stdout
     assert "2 stages ran, 0 s" in done.stdout
 
 

@@ -21,9 +21,11 @@ FILTER_METRICS = Path("metrics/filter_pairs.json")
 # What `dvc repro` says of a stage before it runs it, or instead.
 _RUNNING = re.compile(r"Running stage '([^']+)':")
 _SKIPPED = re.compile(r"Stage '([^']+)' (?:didn't change, skipping|is cached)")
-# Its hints and its copy of the command line, of 300 characters, bury what a stage says.
+# Its hints, its copy of the command line, of 300 characters, and what it mends behind a run that
+# was killed bury what a stage says.
 _NOISE = re.compile(
-    r"> |Updating lock file|To track the changes|To enable auto staging|Use `dvc push`"
+    r"> |WARNING: Process '.*' with \(Pid \d+\), in RWLock-file |Updating lock file"
+    r"|To track the changes|To enable auto staging|Use `dvc push`"
     r"|\s*git add |\s*dvc config core\.autostage|$"
 )
 # What it says where another one holds what it needs.

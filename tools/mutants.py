@@ -12,6 +12,7 @@ import argparse
 import ast
 import contextlib
 import copy
+import functools
 import importlib.abc
 import importlib.machinery
 import importlib.util
@@ -194,7 +195,13 @@ def with_change(tree: ast.Module, number: int, which: int) -> ast.Module:
 
 
 def _tree(module: str) -> ast.Module:
-    return ast.parse(_path(module).read_text(encoding="utf-8"))
+    return ast.parse(_source(module))
+
+
+@functools.cache
+def _source(module: str) -> str:
+    # Once: whoever goes on working on the code must not move the places of the mutants.
+    return _path(module).read_text(encoding="utf-8")
 
 
 def _path(module: str) -> Path:
@@ -278,7 +285,7 @@ def main() -> None:
                 _say(f"{mutant.module}: its tests fail without a change")
         if sound[mutant.module] and not noticed(mutant.module, changed(mutant)):
             lived += 1
-            line = _path(mutant.module).read_text(encoding="utf-8").splitlines()[mutant.line - 1]
+            line = _source(mutant.module).splitlines()[mutant.line - 1]
             _say(f"lived: {mutant.module}:{mutant.line}: {mutant.words}: {line.strip()}")
         if number % 10 == 0:
             _say(f"{number} of {len(sample)}, {lived} lived")

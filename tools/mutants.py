@@ -247,7 +247,14 @@ def _run(module: str, tree: ast.Module | None) -> None:
         if tree is not None:
             name = f"augqa.{module.replace('/', '.')}"
             sys.meta_path.insert(0, _Finder(name, _Loader(tree, _path(module)), _path(module)))
+        import hypothesis  # noqa: PLC0415 - loaded already
         import pytest  # noqa: PLC0415 - each fork has its own
+
+        # The same cases each time, and no bound on their seconds: a busy machine is no finding.
+        hypothesis.settings.register_profile(
+            "mutants", deadline=None, derandomize=True, database=None
+        )
+        hypothesis.settings.load_profile("mutants")
 
         files = [f"tests/test_{name}.py" for name in TESTS[module].split()]
         code = int(pytest.main([*files, "-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist"]))

@@ -88,9 +88,9 @@ def test_a_run_that_comes_twice_is_named() -> None:
 
 
 def test_a_set_that_comes_twice_is_named() -> None:
-    one = question_set("amazon", [0])
+    one, other = question_set("amazon", [0]), question_set("nyt", [0])
     with pytest.raises(EvidenceError, match="test set amazon: it is there more than once"):
-        study_of([one, one], {"mix": {1: {"amazon": scores(one, [1])}}})
+        study_of([other, one, one], {"mix": {1: {"amazon": scores(one, [1])}}})
 
 
 def test_a_set_has_not_the_name_of_the_mean_over_shifts() -> None:

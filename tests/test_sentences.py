@@ -160,6 +160,8 @@ def test_a_numbered_question_of_another_script_is_read() -> None:
         ("ใคร เขียน", 7),  # letters, not the marks above them
         ("누가 썼습니까?", 2),
         ("", 0),
+        ("น้ำดื่ม", 3),  # a sign that is a letter to Unicode, and part of the one before it to the eye
+        ("ท\u200d1", 2),
     ],
 )
 def test_lengths_go_by_words_or_by_characters_where_there_are_no_spaces(text: str, n: int) -> None:

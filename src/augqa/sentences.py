@@ -17,9 +17,11 @@ Span = tuple[int, int]  # first character, and one past the last
 UNSPACED = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}ー々"
 _LETTER = rf"(?=\p{{L}})[{UNSPACED}]"
 _UNSPACED_LETTER = regex.compile(_LETTER)
+# What makes one character with the letter before it, as it is seen: no word begins there.
+_JOINED = r"[\p{M}\p{GCB=Extend}\p{GCB=ZWJ}\p{GCB=SpacingMark}]"
 # A letter of such a script, or what stands between them with a letter or digit in it.
 _COUNTED = regex.compile(
-    rf"{_LETTER}\p{{M}}*|(?:(?!{_LETTER})\S)*?(?!{_LETTER})[\p{{L}}\p{{N}}](?:(?!{_LETTER})\S)*"
+    rf"{_LETTER}{_JOINED}*|(?:(?!{_LETTER})\S)*?(?!{_LETTER})[\p{{L}}\p{{N}}](?:(?!{_LETTER})\S)*"
 )
 _CHUNK = regex.compile(r"\S+")
 

@@ -2,11 +2,11 @@
 
 import logging
 
-from augqa import tracking
 from augqa.params import load_params
 from augqa.report.assembling import assemble, write_results
 from augqa.report.files import Inputs, Measured, Outputs
 from augqa.stage import Input, Output, run
+from augqa.tracking.studies import Closing, close_study
 
 log = logging.getLogger("augqa")
 
@@ -38,8 +38,8 @@ def summarize(
     made = assemble(load_params(), at)
     to = Outputs(summary, evidence, headline, plots, report, cases)
     text = write_results(made, to)
-    tracking.close_study(
-        tracking.Closing(
+    close_study(
+        Closing(
             evidence=made.evidence,
             run_keys=made.run_keys,
             headline=made.headline,

@@ -198,7 +198,7 @@ def test_a_blend_of_another_size_or_share_fails(tmp_path: Path) -> None:
 def test_a_blend_allows_the_origins_of_its_kind_alone(kind: Kind) -> None:
     suite = blend_suite("mine", origins=kind.origins, n_examples=None, n_generated=None)
     (origin,) = [e for e in suite.expectations if e.meta["name"] == "origin"]
-    assert set(origin.value_set) == {" on ".join(pair) for pair in kind.origins}
+    assert set(origin.kwargs["value_set"]) == {" on ".join(pair) for pair in kind.origins}
 
 
 def test_a_copy_goes_by_the_id_of_its_original(tmp_path: Path) -> None:

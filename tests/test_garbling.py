@@ -58,3 +58,17 @@ def test_the_gate_measures_by_itself(question: str, holds: bool) -> None:
     (promise,) = FILTERS.get("garbled").promises
     assert promise.measure is not None
     assert promise.measure({"question": question}) is holds
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "Who was the first of them to see the. The fair of 1940?",
+        'Who sang of "the"?',
+        "Which of them came to a, a bridge or a ford?",
+    ],
+)
+def test_the_gate_lets_through_what_the_filter_lets_through(question: str) -> None:
+    (promise,) = FILTERS.get("garbled").promises
+    assert promise.measure is not None
+    assert garbled(question) is not None or promise.measure({"question": question})

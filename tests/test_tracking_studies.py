@@ -6,7 +6,7 @@ import pytest
 
 from augqa import tracking
 from augqa.evidence import Evidence, Plan, Planned, gather
-from augqa.tracking.studies import differences
+from augqa.tracking.studies import Closing, close_study, differences
 from tests.studies import level_study
 from tests.tracked import (
     client,
@@ -35,8 +35,8 @@ def found(above_real: float, *, seeds: int = 3) -> Evidence:
 def close(project: Path, evidence: Evidence) -> None:
     report = project / "index.html"
     report.write_text("<p>report</p>", encoding="utf-8")
-    tracking.close_study(
-        tracking.Closing(
+    close_study(
+        Closing(
             evidence=evidence,
             run_keys={"real": ["real-1", "real-2"], "mix": ["mix-1", "mix-2"]},
             headline={"mean_shift_f1": {"real": 40.0}, "n_kept": 7},

@@ -12,8 +12,17 @@ import yaml
 
 from augqa.blends import KINDS
 from augqa.errors import DataError, ParamsError
-from augqa.expectations import Finding, Outcome, blend_suite, ids, pool_suite, run_suite
+from augqa.expectations import (
+    Finding,
+    Outcome,
+    blend_suite,
+    gates_of_blend,
+    ids,
+    pool_suite,
+    run_suite,
+)
 from augqa.metrics import write_metrics
+from augqa.params import load_params
 from augqa.records import GeneratedContext, QAExample, RoundTripAnswer
 from tests.gating import (
     ANSWERED_ELSEWHERE,
@@ -140,6 +149,19 @@ def test_the_stage_holds_each_table_against_its_reference(
     assert "expectations hold for 4 rows" in closing
     report = project / ("reports/1.json" if artefact == "blend" else "report.json")
     assert json.loads(report.read_text(encoding="utf-8"))["success"]
+
+
+def test_the_training_sets_of_all_seeds_are_held_in_one_process(project: Path) -> None:
+    at = held_against("blend", project)
+    rows = sound_rows("blend")
+    for seed in (1, 2):
+        broken = [{**row, "id": rows[0]["id"]} for row in rows]
+        write_rows(project / "blend" / f"{seed}.parquet", broken, QAExample)
+    knobs = load_params().blend["mix"]
+    folders = at["table"], at["reference"], at["reserve"]
+    gates = gates_of_blend("mix", *folders, knobs=knobs, seeds=[1, 2])
+    outcomes = [run_suite(frame, suite) for _, frame, suite in gates.values()]
+    assert [outcome.failures[0].name for outcome in outcomes] == ["id_unique"] * 2
 
 
 def test_the_stage_reports_a_warning_and_goes_on(stage: Any, project: Path) -> None:

@@ -5,10 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import great_expectations as gx
-
 from augqa.blends import KINDS, Recipe, Sizes, may_repeat, original_id
 from augqa.errors import ParamsError
+from augqa.expectations.asked import ExpectationSuite
 from augqa.expectations.example_columns import Filtered
 from augqa.expectations.frames import Frame, context_frame, example_frame, ids
 from augqa.expectations.suites import (
@@ -53,7 +52,7 @@ def gate_of(
     bounds: Bounds,
     test: Path | None = None,
     profile: Path | None = None,
-) -> tuple[Frame, gx.ExpectationSuite]:
+) -> tuple[Frame, ExpectationSuite]:
     """Return a table made ready, and what it promises; not of a blend.
 
     Args:
@@ -114,7 +113,7 @@ def _leaked(
 
 def gates_of_blend(
     regime: str, folder: Path, pool: Path, reserve: Path, *, knobs: Recipe, seeds: Collection[int]
-) -> dict[int, tuple[Path, Frame, gx.ExpectationSuite]]:
+) -> dict[int, tuple[Path, Frame, ExpectationSuite]]:
     """Return, for each training seed, the table of a recipe made ready, and what it promises."""
     kind = KINDS.get(knobs.kind)
     real, reserved = ids(pool), ids(reserve)

@@ -1,21 +1,26 @@
-"""Hold a frame against a suite with Great Expectations."""
+"""Hold a frame against a suite."""
 
-import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import great_expectations as gx
-from great_expectations.data_context.types.base import ProgressBarsConfig
-
+from augqa.expectations.asked import (
+    Expectation,
+    ExpectationSuite,
+    ExpectColumnSumToBeBetween,
+    ExpectTableRowCountToBeBetween,
+    Severity,
+)
+from augqa.expectations.counting import Counted, count
 from augqa.expectations.example_columns import EXAMPLE_COLUMNS
 from augqa.expectations.frames import CONTEXT_COLUMNS, Frame
-from augqa.expectations.promises import Severity
+from augqa.registry import resolve
 
-# It sets itself to INFO, to announce a temporary folder that is of use to nobody.
-logging.getLogger("great_expectations.data_context.types.base").setLevel(logging.WARNING)
+if TYPE_CHECKING:
+    from augqa.expectations.naming import Named
 
-_COUNTS = ("expect_table_row_count_to_be_between", "expect_column_sum_to_be_between")
+_COUNTS = (ExpectTableRowCountToBeBetween, ExpectColumnSumToBeBetween)
+
 # Rows named in a message and in the JSON; the page shows more, with their text.
 N_NAMED = 5
 N_SHOWN = 20
@@ -112,72 +117,52 @@ class Outcome:
         }
 
 
-def run_suite(frame: Frame, suite: gx.ExpectationSuite) -> Outcome:
-    """Hold `frame` against `suite`."""
+def run_suite(frame: Frame, suite: ExpectationSuite) -> Outcome:
+    """Hold `frame` against `suite`.
+
+    What breaks an expectation is counted here; Great Expectations, whose import takes seconds, is
+    asked where rows have to be named.
+    """
     asked = list(suite.expectations)
     if not frame.fits:
         asked = [expectation for expectation in asked if expectation.meta["name"] == "columns"]
-    context = gx.get_context(mode="ephemeral")
-    # A gate is done in a second; a bar for each metric would bury its closing line.
-    context.variables.progress_bars = ProgressBarsConfig(globally=False)
-    batch = (
-        context.data_sources.add_pandas("augqa")
-        .add_dataframe_asset(suite.name)
-        .add_batch_definition_whole_dataframe("whole")
-    )
-    held = context.suites.add(gx.ExpectationSuite(name=suite.name, expectations=asked))
-    definition = context.validation_definitions.add(
-        gx.ValidationDefinition(name=suite.name, data=batch, suite=held)
-    )
-    validation = definition.run(
-        batch_parameters={"dataframe": frame.data},
-        result_format={
-            "result_format": "SUMMARY",
-            "partial_unexpected_count": N_SHOWN,
-            "unexpected_index_column_names": [
-                name for name in ("row", "id") if name in frame.data.columns
-            ],
-        },
-    )
-    by_name = {item.expectation_config.meta["name"]: item for item in validation.results}
+    found: list[Counted | Named] = [count(frame.data, one) for one in asked]
+    if any(not one.success and one.n_unexpected is not None for one in found):
+        named = resolve("augqa.expectations.naming:name_rows")(
+            frame.data, suite.name, asked, most=N_SHOWN
+        )
+        found = [named[one.meta["name"]] for one in asked]
     return Outcome(
         n_rows=frame.n_rows,
-        # GX gives the results in an order of its own.
-        findings=tuple(_finding(by_name[e.meta["name"]], frame) for e in asked),
+        findings=tuple(_finding(one, came, frame) for one, came in zip(asked, found, strict=True)),
     )
 
 
-def _finding(item: Any, frame: Frame) -> Finding:
-    config, result = item.expectation_config, item.result
-    observed: Any = None
-    counted = "unexpected_count" in result
-    if not counted and not result:
-        observed = f"an error: {_exception_message(item.exception_info)}"
-    elif not counted:
-        observed = result["observed_value"]
-        if config.meta["name"] == "columns":
-            computed = {*EXAMPLE_COLUMNS, *CONTEXT_COLUMNS, "row"}
-            observed = [name for name in observed if name not in computed]
-        elif observed is not None:  # an empty table has no divergence
-            # Rows, a sum over them, or a divergence; of a type of numpy's.
-            observed = round(float(observed), 4)
-            observed = int(observed) if config.type in _COUNTS else observed
-    broken = sorted(
-        result.get("partial_unexpected_index_list") or [], key=lambda place: place["row"]
-    )
+def _finding(expectation: Expectation, came: "Counted | Named", frame: Frame) -> Finding:
+    name = expectation.meta["name"]
+    observed = came.observed
+    error = getattr(came, "error", None)
+    if error is not None:
+        observed = f"an error: {error}"
+    elif name == "columns":
+        computed = {*EXAMPLE_COLUMNS, *CONTEXT_COLUMNS, "row"}
+        observed = [column for column in observed if column not in computed]
+    elif observed is not None:  # an empty table has no divergence
+        # Rows, a sum over them, or a divergence; of a type of numpy's.
+        observed = round(float(observed), 4)
+        observed = int(observed) if expectation.kind in _COUNTS else observed
+    counted = came.n_unexpected
     return Finding(
-        name=config.meta["name"],
-        promise=config.description,
-        relied_on_by=tuple(config.meta["relied_on_by"]),
-        success=bool(item.success),
-        severity=str(getattr(config.severity, "value", config.severity)),  # type: ignore[arg-type]
-        n_unexpected=int(result["unexpected_count"]) if counted else None,
-        fraction=result["unexpected_count"] / max(frame.n_rows, 1) if counted else None,
+        name=name,
+        promise=expectation.description,
+        relied_on_by=tuple(expectation.meta["relied_on_by"]),
+        success=came.success,
+        severity=expectation.severity,
+        n_unexpected=counted,
+        fraction=None if counted is None else counted / max(frame.n_rows, 1),
         observed=observed,
-        bound=_bound(config.kwargs),
-        broken=()
-        if item.success
-        else tuple((int(place["row"]), str(place["id"])) for place in broken[:N_SHOWN]),
+        bound=_bound(expectation.kwargs),
+        broken=() if came.success else getattr(came, "broken", ()),
     )
 
 
@@ -196,10 +181,3 @@ def _bound(kwargs: Mapping[str, Any]) -> str:
     if (mostly := kwargs.get("mostly")) is not None and mostly < 1:
         return f"for at least {mostly:.0%} of the rows"
     return ""
-
-
-def _exception_message(info: Mapping[str, Any]) -> str:
-    """Return the message of an exception; GX nests it under a metric's id in some cases."""
-    if "exception_message" in info:
-        return str(info["exception_message"])
-    return "; ".join(str(nested["exception_message"]) for nested in info.values())

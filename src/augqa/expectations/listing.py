@@ -4,10 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import great_expectations as gx
-
 from augqa.blends import GENERATED, REAL
 from augqa.drift import profile
+from augqa.expectations.asked import ExpectationSuite
 from augqa.expectations.suites import (
     blend_suite,
     contexts_suite,
@@ -30,7 +29,7 @@ _EXAMPLE = QAExample(
 )
 
 
-def suites() -> dict[str, gx.ExpectationSuite]:
+def suites() -> dict[str, ExpectationSuite]:
     """Return the suite of each artefact, with every filter on and every number asked for."""
     filters = load_params(Path("profiles/embedded.yaml")).filter_pairs.model_dump()
     on: dict[str, Any] = {

@@ -2,18 +2,16 @@
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any
 
-import great_expectations.expectations as gxe
-
+from augqa.expectations import asked as gxe
+from augqa.expectations.asked import Expectation, Severity
 from augqa.expectations.example_columns import EXAMPLE_COLUMNS, origins_of
 from augqa.filters import Bounds, Promise
 from augqa.records import QAExample
 
-Severity = Literal["critical", "warning"]
 
-
-def of_filter(promise: Promise, bounds: Bounds) -> gxe.Expectation:
+def of_filter(promise: Promise, bounds: Bounds) -> Expectation:
     """Return what a filter promises of the pairs that it kept."""
     if bounds.equals is not None:
         return expectation(
@@ -38,7 +36,7 @@ def of_filter(promise: Promise, bounds: Bounds) -> gxe.Expectation:
 
 def on_examples(
     *, by: tuple[str, ...], origins: tuple[tuple[str, str], ...], more: tuple[str, ...] = ()
-) -> list[gxe.Expectation]:
+) -> list[Expectation]:
     """Return what every table of examples promises."""
     return [
         columns(QAExample, (*EXAMPLE_COLUMNS, *more), by=by),
@@ -106,7 +104,7 @@ def on_examples(
     ]
 
 
-def on_pairs() -> list[gxe.Expectation]:
+def on_pairs() -> list[Expectation]:
     """Return what every table of generated pairs promises beside that."""
     return [
         expectation(
@@ -129,7 +127,7 @@ def on_pairs() -> list[gxe.Expectation]:
 
 def no_drift(
     aspect: str, shares: Mapping[str, float], *, param: str, threshold: float
-) -> gxe.Expectation:
+) -> Expectation:
     """Return that the shares of an aspect diverge from real ones by `threshold` nats at most."""
     total = sum(shares.values())  # not quite 1 once rounded in a file
     return expectation(
@@ -148,9 +146,7 @@ def no_drift(
     )
 
 
-def columns(
-    record: type[Any], computed: tuple[str, ...], *, by: tuple[str, ...]
-) -> gxe.Expectation:
+def columns(record: type[Any], computed: tuple[str, ...], *, by: tuple[str, ...]) -> Expectation:
     """Return that a frame has the columns of its record, then those computed from them."""
     names = [field.name for field in dataclasses.fields(record)]
     return expectation(
@@ -163,7 +159,7 @@ def columns(
     )
 
 
-def at_least_one_row(*, by: tuple[str, ...]) -> gxe.Expectation:
+def at_least_one_row(*, by: tuple[str, ...]) -> Expectation:
     """Return that a table is not empty."""
     return expectation(
         gxe.ExpectTableRowCountToBeBetween,
@@ -174,7 +170,7 @@ def at_least_one_row(*, by: tuple[str, ...]) -> gxe.Expectation:
     )
 
 
-def id_unique(*, by: tuple[str, ...]) -> gxe.Expectation:
+def id_unique(*, by: tuple[str, ...]) -> Expectation:
     """Return that no id stands twice."""
     return expectation(
         gxe.ExpectColumnValuesToBeUnique,
@@ -185,7 +181,7 @@ def id_unique(*, by: tuple[str, ...]) -> gxe.Expectation:
     )
 
 
-def question_unique(*, by: tuple[str, ...]) -> gxe.Expectation:
+def question_unique(*, by: tuple[str, ...]) -> Expectation:
     """Return that no question stands twice on a context."""
     return expectation(
         gxe.ExpectCompoundColumnsToBeUnique,
@@ -196,7 +192,7 @@ def question_unique(*, by: tuple[str, ...]) -> gxe.Expectation:
     )
 
 
-def prompt_hashed(*, by: tuple[str, ...]) -> gxe.Expectation:
+def prompt_hashed(*, by: tuple[str, ...]) -> Expectation:
     """Return that each row names its prompt by a hash."""
     return expectation(
         gxe.ExpectColumnValuesToMatchRegex,
@@ -209,7 +205,7 @@ def prompt_hashed(*, by: tuple[str, ...]) -> gxe.Expectation:
     )
 
 
-def holds(name: str, promise: str, *, by: tuple[str, ...], column: str) -> gxe.Expectation:
+def holds(name: str, promise: str, *, by: tuple[str, ...], column: str) -> Expectation:
     """Return that a column is true in every row."""
     return expectation(
         gxe.ExpectColumnValuesToBeInSet, name, promise, by=by, column=column, value_set=[True]
@@ -217,14 +213,14 @@ def holds(name: str, promise: str, *, by: tuple[str, ...], column: str) -> gxe.E
 
 
 def expectation(
-    kind: type[gxe.Expectation],
+    kind: str,
     name: str,
     promise: str,
     *,
     by: tuple[str, ...],
     severity: Severity = "critical",
     **kwargs: Any,
-) -> gxe.Expectation:
+) -> Expectation:
     """Return an expectation that a page and a message can name.
 
     Args:
@@ -235,9 +231,10 @@ def expectation(
         severity: Whether the pipeline stops where it does not hold.
         **kwargs: What `kind` takes.
     """
-    return kind(
+    return Expectation(
+        kind=kind,
         description=promise,
         severity=severity,
         meta={"name": name, "relied_on_by": list(by)},
-        **kwargs,
+        kwargs=kwargs,
     )

@@ -1,10 +1,9 @@
 """Suites: one promise an expectation, built from plain values."""
 
-import great_expectations as gx
-import great_expectations.expectations as gxe
-
 from augqa.drift import ASPECTS, Profile
+from augqa.expectations import asked as gxe
 from augqa.expectations import promises
+from augqa.expectations.asked import ExpectationSuite
 from augqa.expectations.example_columns import GENERATED, REAL, own_measures
 from augqa.expectations.frames import CONTEXT_COLUMNS
 from augqa.filters import Settings, promises_in_force
@@ -15,10 +14,10 @@ from augqa.records import GeneratedContext
 MOSTLY = 0.9
 
 
-def pool_suite() -> gx.ExpectationSuite:
+def pool_suite() -> ExpectationSuite:
     """What data/prepared/pool.parquet promises; held against the contexts of the test sets."""
     by = ("blend", "train")
-    return gx.ExpectationSuite(
+    return ExpectationSuite(
         name="pool",
         expectations=[
             *promises.on_examples(by=by, origins=(REAL,)),
@@ -38,9 +37,9 @@ def pool_suite() -> gx.ExpectationSuite:
     )
 
 
-def contexts_suite(*, max_words: int, max_failed_fraction: float) -> gx.ExpectationSuite:
+def contexts_suite(*, max_words: int, max_failed_fraction: float) -> ExpectationSuite:
     """What data/generated/contexts.parquet promises; held against the seed questions."""
-    return gx.ExpectationSuite(
+    return ExpectationSuite(
         name="contexts",
         expectations=[
             promises.columns(GeneratedContext, CONTEXT_COLUMNS, by=("generate_pairs", "blend")),
@@ -118,13 +117,13 @@ def contexts_suite(*, max_words: int, max_failed_fraction: float) -> gx.Expectat
 
 def pairs_suite(
     *, max_answer_words: int, min_question_words: int, max_question_words: int
-) -> gx.ExpectationSuite:
+) -> ExpectationSuite:
     """What data/generated/pairs.parquet promises; held against the seed questions.
 
     Lengths are warnings here: filter_pairs drops what is too long, one by one.
     """
     by = ("answer_round_trip", "filter_pairs")
-    return gx.ExpectationSuite(
+    return ExpectationSuite(
         name="pairs",
         expectations=[
             *promises.on_examples(by=by, origins=(GENERATED, ("generated", "real"))),
@@ -181,7 +180,7 @@ def kept_suite(
     real: Profile,
     max_question_word_drift: float,
     max_length_drift: float,
-) -> gx.ExpectationSuite:
+) -> ExpectationSuite:
     """What data/filtered/kept.parquet promises: what each filter does, and what follows.
 
     It is held against the round-trip answers, the test sets, and the profile `real` of real
@@ -195,7 +194,7 @@ def kept_suite(
     """
     by = ("blend", "train")
     origins = (GENERATED, ("generated", "real"))
-    return gx.ExpectationSuite(
+    return ExpectationSuite(
         name="kept",
         expectations=[
             *promises.on_examples(by=by, origins=origins, more=tuple(own_measures(settings))),
@@ -232,7 +231,7 @@ def blend_suite(
     n_examples: int | None,
     n_generated: int | None,
     repeats: bool = False,
-) -> gx.ExpectationSuite:
+) -> ExpectationSuite:
     """What each table in data/blends/<regime> promises; held against the pool.
 
     Args:
@@ -257,7 +256,7 @@ def blend_suite(
                 max_value=n_generated,
             )
         ]
-    return gx.ExpectationSuite(
+    return ExpectationSuite(
         name=f"blend-{regime}",
         expectations=[
             *promises.on_examples(by=by, origins=origins),

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Mapping
-from itertools import pairwise
 from typing import Any
 
 from augqa.filters.entry import (
@@ -114,8 +113,10 @@ def _well_formed(row: Mapping[str, Any]) -> bool:
     ]
     leading = {re.split("['’]", word)[0] for word in (*words[:2], *behind_comma)}
     asks = any(word in ASKING_WORDS or word.removesuffix("n") in ASKING_WORDS for word in leading)
-    twice = any(a == b for a, b in pairwise(words) if a in ("the", "a", "an"))
-    return asks and not twice and words[-1] not in ("the", "an")
+    # With nothing but a space between: `a the. The 1940 fair` goes on with another sentence.
+    folded = question.casefold().rstrip()
+    twice = any(f" {word} {word} " in folded for word in ("the", "a", "an"))
+    return asks and not twice and not folded.endswith((" the?", " an?"))
 
 
 def garbled_question(settings: Settings, _: Surroundings) -> Alone | None:

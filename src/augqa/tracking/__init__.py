@@ -1,21 +1,19 @@
 """Runs, scores, studies and the champion in MLflow. A copy for comparing: metrics/ stays the truth.
 
 Nothing here may cost a training: what goes wrong is told in one line, and tracking ends there.
-`store` is where it lies, `runs` a training, `versions` a model's scores, `studies` what summarize
-says. `python -m augqa.tracking init` makes the store before several workers ask for it at once.
+`store` is where it lies, `runs` a training, `versions` a model's scores. `studies`, what summarize
+says, is not imported from here: a training needs none of its statistics. `python -m
+augqa.tracking init` makes the store before several workers ask for it at once.
 """
 
 from augqa.tracking.runs import TrackedRun, training_run
 from augqa.tracking.store import init, view_address
-from augqa.tracking.studies import Closing, close_study
 from augqa.tracking.versions import CHAMPION, asked_digest, log_evaluation, run_ids
 
 __all__ = [
     "CHAMPION",
-    "Closing",
     "TrackedRun",
     "asked_digest",
-    "close_study",
     "init",
     "log_evaluation",
     "run_ids",

@@ -36,7 +36,6 @@ HEAVY = (
 
 # The test files of a module, by their names below tests/ without test_ and .py.
 TESTS = {
-    "asking": "asking",
     "cleaning": "cleaning",
     "evidence/comparisons": "evidence_comparisons evidence_gathering",
     "evidence/contrast": "evidence_contrast evidence_coverage",
@@ -63,6 +62,7 @@ TESTS = {
     "scoring": "scoring",
     "sentences": "sentences",
     "spans": "spans",
+    "whole_articles": "whole_articles",
 }
 
 _COMPARED: dict[type[ast.cmpop], type[ast.cmpop]] = {

@@ -58,7 +58,15 @@ def postgresql(folder: Path, programs: Path) -> Iterator[str]:
         for above in (folder, *folder.parents):
             if above.stat().st_uid == os.geteuid() and above != Path("/"):
                 above.chmod(above.stat().st_mode | 0o011)
-    make = [programs / "initdb", "--pgdata", data, "--username", "augqa", "--auth", "trust"]
+    make: list[str | Path] = [
+        programs / "initdb",
+        "--pgdata",
+        data,
+        "--username",
+        "augqa",
+        "--auth",
+        "trust",
+    ]
     subprocess.run([*make, "--no-sync"], check=True, stdout=subprocess.DEVNULL, user=user)
     serve = [programs / "postgres", "-D", data, "-p", str(port), "-h", "127.0.0.1", "-k", data]
     with _process([str(word) for word in serve], folder / "postgresql.log", user=user):

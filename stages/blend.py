@@ -1,6 +1,7 @@
 """Make the training sets of one recipe: one for each training seed, each of its own draw."""
 
 from augqa.blends import KINDS, Materials, of_one_size
+from augqa.judging import judged_table
 from augqa.metrics import write_metrics
 from augqa.params import load_params
 from augqa.records import QAExample, Rejection
@@ -20,6 +21,7 @@ def blend(
     seed_questions: OptionalInput = None,
     contexts: OptionalInput = None,
     round_trip_answers: OptionalInput = None,
+    judgements: OptionalInput = None,
 ) -> str:
     """Choose the examples; write them, what was left out, and the counts."""
     params = load_params()
@@ -33,6 +35,7 @@ def blend(
         "seed_questions": seed_questions,
         "contexts": contexts,
         "round_trip_answers": round_trip_answers,
+        "judgements": judged_table(judgements),
     }
     materials = Materials.of(regime, tables)
     counts = {}

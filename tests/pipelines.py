@@ -217,7 +217,7 @@ def new_project(folder: Path, params: dict[str, Any]) -> Project:
         )
     notes = [
         f"data/{name}/README.md"
-        for name in ("question_generators", "context_writers", "external/documents")
+        for name in ("question_generators", "context_writers", "judgements", "external/documents")
     ]
     for name in ("dvc.yaml", ".gitignore", ".dvcignore", *notes):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)

@@ -184,6 +184,40 @@ class Rejection:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Judgement:
+    """What a language model thinks of a pair, from 1 to 5 each; or why there is none.
+
+    Attributes:
+        id: Id of the pair.
+        question: Whether it is a proper question, understood without its context.
+        answer: Whether the answer is right and whole.
+        grounding: Whether the context says it.
+        failure: Why there are no grades, in snake_case; None for good ones.
+        model: Model name as the server gave it.
+        prompt_sha256: Hash of the prompt template.
+    """
+
+    id: str
+    question: int | None
+    answer: int | None
+    grounding: int | None
+    failure: str | None
+    model: str | None
+    prompt_sha256: str
+
+    def __post_init__(self) -> None:
+        grades = (self.question, self.answer, self.grounding)
+        if (self.failure is None) != all(g is not None and 1 <= g <= 5 for g in grades):
+            raise RecordError(f"{self.id}: grades {grades} with the failure {self.failure!r}")
+
+    @property
+    def grade(self) -> int | None:
+        """The lowest of the three grades; None where there are none."""
+        grades = [g for g in (self.question, self.answer, self.grounding) if g is not None]
+        return min(grades, default=None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SampledPair:
     """A generated pair for a person to look at, with what became of it.
 

@@ -122,6 +122,7 @@ def _pairs(
         recipe=of.recipe,
         pool=lambda: of.pool,
         round_trip=lambda: of.round_trip,
+        judgements=lambda: of.judgements,
         seed=seed,
     )
     good, refused = _graded(of, chosen, knobs.grade, seed)

@@ -8,7 +8,7 @@ from typing import Any
 
 from augqa.blends.choosing import context_only
 from augqa.errors import BlendError
-from augqa.records import Answer, GeneratedContext, QAExample, Rejection, RoundTripAnswer
+from augqa.records import Answer, GeneratedContext, Judgement, QAExample, Rejection, RoundTripAnswer
 from augqa.spans import locate_answer
 from augqa.tables import read_table
 
@@ -17,6 +17,7 @@ Loader = Callable[[], Sequence[Any]]
 # What the tables hold; those that are not named hold examples.
 _RECORDS = {
     "contexts": GeneratedContext,
+    "judgements": Judgement,
     "rejected": Rejection,
     "round_trip_answers": RoundTripAnswer,
 }
@@ -28,8 +29,8 @@ class Materials:
     Args:
         recipe: Name of the recipe, for messages.
         loaders: What reads each table: ``pool``, ``reserve``, ``kept``, ``rejected``, ``pairs``,
-            ``contexts``, ``seed_questions``, ``round_trip_answers``. One that is not given is not
-            at hand.
+            ``contexts``, ``seed_questions``, ``round_trip_answers``, ``judgements``. One that is
+            not given is not at hand.
     """
 
     def __init__(self, recipe: str, loaders: Mapping[str, Loader]) -> None:
@@ -62,6 +63,11 @@ class Materials:
     def round_trip(self) -> Mapping[str, RoundTripAnswer]:
         """Round-trip answers by the id of their pair."""
         return {row.id: row for row in self._read("round_trip_answers")}
+
+    @cached_property
+    def judgements(self) -> Mapping[str, Judgement]:
+        """What a language model thinks of the kept pairs, by their id."""
+        return {row.id: row for row in self._read("judgements")}
 
     def generated(self, source: str) -> tuple[list[QAExample], list[Rejection]]:
         """Return generated pairs on generated contexts, and what cannot be one.

@@ -14,7 +14,7 @@ from pydantic import Field
 
 from augqa.drift import QUESTION_WORDS, question_word, question_word_fractions
 from augqa.errors import BlendError
-from augqa.records import QAExample, Rejection, RoundTripAnswer
+from augqa.records import Judgement, QAExample, Rejection, RoundTripAnswer
 from augqa.registry import resolve
 from augqa.sampling import shuffled
 from augqa.schema import PositiveInt, Section
@@ -51,16 +51,24 @@ class Balance(Section):
     weights: dict[str, Annotated[float, Field(ge=0)]] | None  # null: the pool's
 
 
-Chooser = Annotated[Hardness | Diversity | Balance, Field(discriminator="kind")]
+class Judged(Section):
+    """The pairs whose every grade by `judge_pairs` is at least `min_grade`, of 5."""
+
+    kind: Literal["judged"]
+    min_grade: Annotated[int, Field(ge=1, le=5)]
+
+
+Chooser = Annotated[Hardness | Diversity | Balance | Judged, Field(discriminator="kind")]
 
 
 def selected(
     pairs: Sequence[QAExample],
-    choosers: Sequence[Hardness | Diversity | Balance],
+    choosers: Sequence[Hardness | Diversity | Balance | Judged],
     *,
     recipe: str,
     pool: Callable[[], Sequence[QAExample]],
     round_trip: Callable[[], Mapping[str, RoundTripAnswer]],
+    judgements: Callable[[], Mapping[str, Judgement]],
     seed: int,
 ) -> Selected:
     """Return the pairs that all choosers leave, each asked in turn, and a rejection for the others.
@@ -71,6 +79,7 @@ def selected(
         recipe: Name of the recipe, for messages.
         pool: Reads the real examples; called where they are needed.
         round_trip: Reads the round-trip answers; likewise.
+        judgements: Reads what a language model thinks of the pairs; likewise.
         seed: Seed of every choice.
     """
     left, rejections = list(pairs), list[Rejection]()
@@ -79,6 +88,8 @@ def selected(
             case Hardness():
                 fraction = chooser.kept_fraction
                 kept, out = by_hardness(left, round_trip(), keep=chooser.keep, fraction=fraction)
+            case Judged():
+                kept, out = by_grade(left, judgements(), min_grade=chooser.min_grade)
             case Diversity():
                 encoder = resolve(_TEXT_ENCODER).load(
                     chooser.checkpoint, param=f"blend.{recipe}.choose.checkpoint"
@@ -118,6 +129,21 @@ def by_hardness(
         pairs,
         {p.id: (reason, f"score {round_trip[p.id].score:.2f}") for p in pairs if p.id not in kept},
     )
+
+
+def by_grade(
+    pairs: Sequence[QAExample], judgements: Mapping[str, Judgement], *, min_grade: int
+) -> Selected:
+    """Keep the pairs whose lowest grade is at least `min_grade`; one without grades is left out."""
+    out: dict[str, tuple[str, str]] = {}
+    for pair in pairs:
+        found = judgements.get(pair.id)
+        if found is None or found.grade is None:
+            out[pair.id] = ("not_judged", "" if found is None else str(found.failure))
+        elif found.grade < min_grade:
+            grades = f"question {found.question}, answer {found.answer}, grounding"
+            out[pair.id] = ("graded_low", f"{grades} {found.grounding}")
+    return _parted(pairs, out)
 
 
 def by_diversity(

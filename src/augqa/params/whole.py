@@ -53,6 +53,12 @@ class SentenceEncoder(Section):
     threads: int = Field(gt=0)
 
 
+class JudgePairs(Section):
+    max_tokens: int = Field(gt=0)
+    structured: bool
+    prompt: str | None
+
+
 class MeasureQuality(Section):
     seed: int
     n_sample: int = Field(gt=0)
@@ -118,6 +124,7 @@ class Params(Section):
     training_seeds: list[int] = Field(min_length=1)
     question_generators: list[Literal["causal", "seq2seq"]]
     context_writers: list[Literal["causal"]]
+    judged: list[Literal["kept"]] = Field(max_length=1)
     data: Data
     prepare: Prepare
     llm: Llm
@@ -128,6 +135,7 @@ class Params(Section):
     answer_round_trip: AnswerRoundTrip
     filter_pairs: Annotated[Section, OfFilters()]
     gates: Gates
+    judge_pairs: JudgePairs
     measure_quality: MeasureQuality
     blend: dict[Name, Annotated[Recipe, ByKind()]]
     reader: Reader
@@ -193,6 +201,16 @@ class Params(Section):
                         f" train_context_writer.style has learn {learned!r}"
                         f"{nearest(style, [learned])}"
                     )
+        return self
+
+    @model_validator(mode="after")
+    def judged_pairs_are_there(self) -> Self:
+        for regime in self.regimes:
+            choosers = getattr(self.blend[regime], "choose", ())
+            if any(chooser.kind == "judged" for chooser in choosers) and not self.judged:
+                raise ValueError(
+                    f"blend.{regime}.choose goes by what judge_pairs says: set judged to [kept]"
+                )
         return self
 
     @model_validator(mode="after")

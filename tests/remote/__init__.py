@@ -1,0 +1,1 @@
+"""Hand a finished pipeline on over servers, as a team does: ``python -m tests.remote``."""

@@ -5,7 +5,6 @@ terminal; what `augqa results` keeps of it is the table.
 """
 
 import html
-import os
 import re
 import shutil
 from collections.abc import Callable
@@ -14,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from augqa.commands.results import results
+from augqa.commands.results import _page_of_table
 from augqa.params import load_params
 from augqa.report.assembling import Inputs, Measured, Outputs, assemble, write_results
 from tests.measured import (
@@ -148,7 +147,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Callable[[Path],
             found = assemble(load_params(), Inputs(measured, *options[:4], options[12]))
             terminal = write_results(found, Outputs(*options[13:]))
             page = Path("report/index.html").read_text(encoding="utf-8")
-            table = kept_table(study, at)
+            # What `augqa results` writes beside the numbers that it keeps.
+            table = _page_of_table("edge", study)
         return {
             # What is read, not what is marked up or drawn.
             "page": in_one_line(html.unescape(re.sub(r"<[^>]*>", "", page[page.index("<body") :]))),
@@ -157,21 +157,6 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Callable[[Path],
         }
 
     return make
-
-
-def kept_table(study: Path, at: pytest.MonkeyPatch) -> str:
-    """Keep the study as `augqa results` does, and return its table.md."""
-    (study / "profiles").mkdir()
-    shutil.copyfile(study / "params.yaml", study / "profiles" / "edge.yaml")
-    (study / "dvc.lock").write_text("stages: {}\n", encoding="utf-8")
-    # The command asks DVC whether the metrics are those of the params. Here they are.
-    dvc = study / "bin" / "dvc"
-    dvc.parent.mkdir()
-    dvc.write_text("#!/bin/sh\nexit 0\n", encoding="utf-8")
-    dvc.chmod(0o755)
-    at.setenv("PATH", f"{dvc.parent}{os.pathsep}{os.environ['PATH']}")
-    results("edge")
-    return (study / "docs/results/edge/table.md").read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="module", params=EDGES, ids=lambda edge: edge.__name__)

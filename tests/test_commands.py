@@ -272,23 +272,23 @@ def test_run_looks_at_params_before_dvc_does(project: Path) -> None:
 def test_check_tells_what_a_run_would_do(project: Path) -> None:
     done = augqa(project, "check")
     assert done.returncode == 0, done.stderr
-    recipes = "4 recipes (real, generated, mix, real_same_size)"
-    assert f"{recipes}, 1 training seed, so 4 trainings" in done.stdout
+    recipes = "3 recipes (real, augment, real_longer)"
+    assert f"{recipes}, 1 training seed, so 3 trainings" in done.stdout
 
 
 def test_check_names_a_comparison_that_lacks_its_control_and_a_file_that_lacks(
     project: Path,
 ) -> None:
     text = (project / "params.yaml").read_text()
-    text = text.replace("regimes: [generated, mix, real_same_size]", "regimes: [mix]")
+    text = text.replace("regimes: [augment, real_longer]", "regimes: [augment]")
     mine = "{title: Mine, role: shift, source: {kind: file, name: mine.csv, sha256: null}}"
     text = text.replace("  test_sets:\n", f"  test_sets:\n    mine: {mine}\n", 1)
     (project / "params.yaml").write_text(text)
     done = augqa(project, "check")
     assert done.returncode == 0, done.stderr
     assert "mine: not available (mine.csv)" in done.stdout
-    assert "mix against real_same_size cannot be made" in done.stdout
-    assert "regimes does not have real_same_size" in done.stdout
+    assert "augment against real_longer cannot be made" in done.stdout
+    assert "regimes does not have real_longer" in done.stdout
 
 
 @pytest.mark.parametrize("name", ["", "gpu", "../profiles/cpu"])

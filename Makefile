@@ -75,11 +75,8 @@ grow: .setup
 demo: .setup
 	$(BIN)/augqa profile embedded
 	$(BIN)/augqa run
-	$(BIN)/augqa table
-	@echo
-	@echo 'Report page: report/index.html    MLflow: make ui    Metrics: dvc metrics show'
 	@seconds=$$(( $$(date +%s) - $(STARTED) )); \
-	  echo "make demo took $$(( seconds / 60 )) min $$(( seconds % 60 )) s"
+	  echo "make demo took $$(( seconds / 60 )) min $$(( seconds % 60 )) s with its set-up. The trainings: make ui"
 
 # The tests of a file stay together: what they share, such as a run of the pipeline, is made once.
 # In the order of their names, since the file that takes longest has few tests.

@@ -1,19 +1,25 @@
 """How long a large study takes from scores of questions to everything that a report shows.
 
-Random scores of 20 recipes, 5 seeds and 5 sets of 10,000 questions, run by run as a stage would
-read them: only sums over articles are kept. Peak memory is that of the process. The last line is
-one JSON object.
+Random scores of 20 recipes, 5 seeds and 5 sets of 10,000 questions, run by run: only sums over
+articles are kept. With --tables they are first written as stage evaluate writes them, and read from
+there as stage summarize does. Peak memory is that of the process. The last line is one JSON object.
 
-    python benchmarks/summary_scale.py
+    python benchmarks/summary_scale.py --tables
 """
 
 import argparse
 import json
 import resource
+import subprocess
+import sys
 import time
 from collections.abc import Iterator, Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 from command import run_command
 
 from augqa.evidence import (
@@ -22,10 +28,15 @@ from augqa.evidence import (
     QuestionSet,
     Scores,
     Sizes,
+    Study,
     Sweep,
     gather,
     study_of_runs,
 )
+from augqa.records import Cluster, QuestionScore
+from augqa.study.reading import read_study, run_folder
+from augqa.tables import schema
+from augqa.test_sets import ReportedSet
 
 ARTICLES = {"squad": 48, "new_wiki": 48, "nyt": 50, "reddit": 400, "amazon": 413}
 REAL_SIZES = {"real_half": 5000, "real": 10_000, "real_more": 20_000, "real_most": 40_000}
@@ -85,13 +96,53 @@ def runs(
             )
 
 
+def write_tables(folder: Path, n_recipes: int, n_seeds: int, n_questions: int) -> None:
+    """Write scores and articles as the stages do."""
+    rng = np.random.default_rng(1)
+    sets = question_sets(n_questions, rng)
+    (folder / "clusters").mkdir(parents=True)
+    for one in sets:
+        names = [one.articles[n] for n in one.clusters]
+        columns = [list(one.ids), list(one.ids), names]
+        table = pa.Table.from_arrays([pa.array(c) for c in columns], schema=schema(Cluster))
+        pq.write_table(table, folder / "clusters" / f"{one.name}.parquet")
+    for recipe, seed, by_set in runs(sets, n_recipes, n_seeds, rng):
+        run = run_folder(folder, recipe, seed)
+        run.mkdir(parents=True)
+        for name, scores in by_set.items():
+            columns = [list(scores.ids), scores.exact_match, scores.f1]
+            arrays = [pa.array(c) for c in columns]
+            table = pa.table(arrays, names=["id", "exact_match", "f1"])
+            pq.write_table(table.cast(schema(QuestionScore)), run / f"{name}.parquet")
+
+
+def read_tables(folder: Path, n_seeds: int) -> Study:
+    """Read them as stage summarize does."""
+    names = {path.name.rpartition("-")[0] for path in folder.glob("*-*")}
+    return read_study(
+        folder,
+        folder / "clusters",
+        recipes=sorted(names),
+        seeds=range(n_seeds),
+        test_sets=[
+            ReportedSet(name=name, title=name, role="home" if name == "squad" else "shift")
+            for name in ARTICLES
+        ],
+    )
+
+
 def main() -> None:
     """Time both halves and print what they took."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--recipes", type=int, default=20)
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--questions", type=int, default=10_000)
+    parser.add_argument("--tables", action="store_true", help="read the scores from Parquet")
+    parser.add_argument("--write", type=Path, help="write the tables into a folder, and no more")
     options = parser.parse_args()
+    if options.write is not None:
+        write_tables(options.write, options.recipes, options.seeds, options.questions)
+        return
     rng = np.random.default_rng(1)
     sets = question_sets(options.questions, rng)
 
@@ -109,7 +160,15 @@ def main() -> None:
             yield one
 
     begin = time.process_time()
-    study = study_of_runs(sets, timed())
+    if options.tables:
+        with TemporaryDirectory() as folder:
+            # Elsewhere, so that neither time nor memory of it is counted.
+            command = [sys.executable, __file__, *sys.argv[1:], "--write", f"{folder}/scores"]
+            subprocess.run(command, check=True)
+            begin = time.process_time()
+            study = read_tables(Path(folder) / "scores", options.seeds)
+    else:
+        study = study_of_runs(sets, timed())
     reduced = time.process_time() - begin - made
     begin = time.process_time()
     found = gather(study, PLAN)

@@ -48,7 +48,7 @@ def summarize(
     )
     log.info("\n%s\n", text)
     n_sets = len(made.results.n_questions)
-    return f"{len(made.results.regimes)} recipes on {n_sets} test sets; the page is {report}"
+    return f"{len(made.results.regimes)} recipes on {n_sets} test sets"
 
 
 if __name__ == "__main__":

@@ -130,15 +130,19 @@ def write_gate(metrics: Path, artefact: str) -> None:
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """Return a folder with params and the metrics of three regimes and two seeds."""
+    return new_study(tmp_path)
+
+
+def new_study(folder: Path) -> Path:
+    """Fill a folder with params and the metrics of three regimes and two seeds."""
     params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
     params |= {"regimes": ["generated", "mix"], "training_seeds": [1, 2]}
     params["study"]["primary"] = [{"recipe": "mix", "control": "real"}]
-    (tmp_path / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False), encoding="utf-8")
+    (folder / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False), encoding="utf-8")
 
-    metrics = tmp_path / "metrics"
+    metrics = folder / "metrics"
     for regime, above_real in ABOVE_REAL.items():
-        write_regime(tmp_path, regime, above_real=above_real, seeds=[1, 2])
+        write_regime(folder, regime, above_real=above_real, seeds=[1, 2])
     for artefact in ("pool", "contexts", "pairs", "kept"):
         write_gate(metrics, artefact)
     write(
@@ -164,17 +168,17 @@ def project(tmp_path: Path) -> Path:
         metrics / "filter_pairs.json",
         {"n_kept": 50, "n_rejected": {"not_round_trip_consistent": 30}},
     )
-    write_clusters(tmp_path, F1S)
+    write_clusters(folder, F1S)
     for name in F1S:
         asked = [example(f"{name}-{n}", question=f"Who is {n}?") for n in range(2 * N_ARTICLES)]
-        write_table(tmp_path / "data/test" / f"{name}.parquet", asked, QAExample)
+        write_table(folder / "data/test" / f"{name}.parquet", asked, QAExample)
     texts = ["The article 3 of amazon is long.", "About article 4 of amazon."]
     contexts = [generated_context(text, id_=f"q{n}/c0") for n, text in enumerate(texts)]
-    write_table(tmp_path / "contexts.parquet", contexts, GeneratedContext)
+    write_table(folder / "contexts.parquet", contexts, GeneratedContext)
     write(metrics / "quality.json", quality_metrics())
     pair = sampled(question="Who won the boat race?", answer="Ada", context="Ada won.")
-    write_table(tmp_path / "sampled_pairs.parquet", [pair], SampledPair)
-    return tmp_path
+    write_table(folder / "sampled_pairs.parquet", [pair], SampledPair)
+    return folder
 
 
 def summarize(project: Path) -> subprocess.CompletedProcess[str]:

@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 
 from augqa.formats import to_squad
+from augqa.metrics import write_metrics
 from augqa.params import load_params
+from augqa.report.findings import Findings, findings_metrics
 from tests.examples import example
 
 ROOT = Path(__file__).parents[1]
@@ -202,6 +204,52 @@ def test_run_tells_how_far_it_is_without_long_command_lines(project: Path) -> No
     assert "2 stages ran, 0 s" in done.stdout
 
 
+def test_a_run_ends_with_the_finding_what_it_cannot_say_and_the_page_once(project: Path) -> None:
+    set_up_talking(project)
+    for name in ("metrics/evidence.json", "report/index.html"):
+        (project / name).parent.mkdir(exist_ok=True)
+    limits = [f"Limit {n}." for n in range(4)]
+    said = Findings(
+        finding="mix: not shown: +0.1 F1.",
+        visible="",
+        primary=("mix against real: not shown: +0.1 F1.",),
+        shifts=(),
+        sets=(),
+        stress=(),
+        edges=tuple(limits),
+        remarks=(),
+    )
+    write_metrics(project / "metrics/evidence.json", {"words": findings_metrics(said)})
+    (project / "report/index.html").touch()
+    done = augqa(project, "run")
+    assert done.returncode == 0, done.stderr
+    end = done.stdout[done.stdout.index("mix: not") :].splitlines()
+    assert end[:-1] == [
+        "mix: not shown: +0.1 F1.",
+        "",
+        "What this cannot say:",
+        "- Sample data: these scores say nothing about the method.",
+        "- Limit 0.",
+        "- Limit 1.",
+        "- 2 more: `augqa table`, or the page",
+        "",
+    ]
+    assert re.fullmatch(r"2 stages ran, \d+ s: report/index\.html", end[-1])
+    # Stages that were asked for by name are no study.
+    assert "mix: not shown" not in augqa(project, "run", "prepare").stdout
+
+
+def test_the_demo_prints_no_page_and_no_table_beside_the_run() -> None:
+    commands = subprocess.run(
+        ["make", "--dry-run", "demo"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
+    last = [line for line in commands.splitlines() if line.strip()][-4:]
+    assert any(line.endswith("augqa run") for line in last)
+    assert "make demo took" in last[-1]
+    assert "report/" not in commands
+    assert "augqa table" not in commands
+
+
 def test_run_fails_where_a_stage_fails_and_shows_what_it_said(project: Path) -> None:
     set_up_talking(project)
     (project / "fail").touch()
@@ -224,23 +272,23 @@ def test_run_looks_at_params_before_dvc_does(project: Path) -> None:
 def test_check_tells_what_a_run_would_do(project: Path) -> None:
     done = augqa(project, "check")
     assert done.returncode == 0, done.stderr
-    recipes = "4 recipes (real, generated, mix, real_same_size)"
-    assert f"{recipes}, 1 training seed, so 4 trainings" in done.stdout
+    recipes = "3 recipes (real, augment, real_longer)"
+    assert f"{recipes}, 1 training seed, so 3 trainings" in done.stdout
 
 
 def test_check_names_a_comparison_that_lacks_its_control_and_a_file_that_lacks(
     project: Path,
 ) -> None:
     text = (project / "params.yaml").read_text()
-    text = text.replace("regimes: [generated, mix, real_same_size]", "regimes: [mix]")
+    text = text.replace("regimes: [augment, real_longer]", "regimes: [augment]")
     mine = "{title: Mine, role: shift, source: {kind: file, name: mine.csv, sha256: null}}"
     text = text.replace("  test_sets:\n", f"  test_sets:\n    mine: {mine}\n", 1)
     (project / "params.yaml").write_text(text)
     done = augqa(project, "check")
     assert done.returncode == 0, done.stderr
     assert "mine: not available (mine.csv)" in done.stdout
-    assert "mix against real_same_size cannot be made" in done.stdout
-    assert "regimes does not have real_same_size" in done.stdout
+    assert "augment against real_longer cannot be made" in done.stdout
+    assert "regimes does not have real_longer" in done.stdout
 
 
 @pytest.mark.parametrize("name", ["", "gpu", "../profiles/cpu"])

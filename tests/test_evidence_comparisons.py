@@ -194,15 +194,28 @@ def test_own_variances_count_articles_too() -> None:
     assert own.df == pytest.approx(total**2 / sum(part**2 / df for part, df in parts))
 
 
-def test_a_careful_comparison_has_the_wider_of_both_intervals() -> None:
+def test_a_comparison_has_the_interval_that_was_asked_for() -> None:
     calm = {name: [70.0, 70.1, 70.2] for name in ("b", "c", "d", "e")}
     made = level_study({"a": [66.0, 72.0, 75.0]} | calm)
-    pooled, careful = (compare(made, "a", "b", careful=careful) for careful in (False, True))
-    own = from_own_spread(made, "a", "b")
-    assert careful.estimate == own
-    assert careful.high > pooled.high
+    pooled, wider, own = (
+        compare(made, "a", "b", intervals=intervals) for intervals in ("pooled", "wider", "own")
+    )
+    assert own.estimate == from_own_spread(made, "a", "b")
+    assert wider.estimate == own.estimate
+    assert wider.high > pooled.high
     # The pooled spread is far too wide for these two, and stays: too few seeds to know.
-    assert compare(made, "b", "c", careful=True).estimate == compare(made, "b", "c").estimate
+    calm_pair = compare(made, "b", "c").estimate
+    assert compare(made, "b", "c", intervals="wider").estimate == calm_pair
+    # Unless one's own was asked for before the run.
+    alone = compare(made, "b", "c", intervals="own").estimate
+    assert alone == from_own_spread(made, "b", "c")
+    assert alone.se < calm_pair.se
+
+
+def test_where_a_recipe_has_one_training_the_pooled_spread_stands_in() -> None:
+    made = level_study({"a": [66.0], "b": [70.0, 71.0], "c": [70.0, 72.0]}, spread=1.0)
+    alone, pooled = (compare(made, "a", "b", intervals=one) for one in ("own", "pooled"))
+    assert alone.estimate == pooled.estimate
 
 
 def test_by_exact_match_it_is_half_as_much() -> None:

@@ -63,6 +63,16 @@ def test_skewed_trainings_and_odd_articles_do_not_break_the_interval(
     assert found["coverage"] > 0.93 - 3 * found["error"]
 
 
+def test_own_spreads_hold_the_truth_where_recipes_differ_in_spread(
+    simulation: ModuleType,
+) -> None:
+    spreads = simulation.SPREADS["both of the pair three times as noisy"]
+    rng = np.random.default_rng(9)
+    found = simulation.spread_coverage(rng, spreads, n_studies=200, n_seeds=3)
+    assert found["own"] > 0.95 - 3 * sqrt(0.95 * 0.05 / 200)
+    assert found["pooled"] < 0.85
+
+
 def test_one_training_holds_the_difference_of_its_readers(simulation: ModuleType) -> None:
     found = simulation.readers_coverage(np.random.default_rng(3), n_studies=200)
     assert abs(found - 0.95) < 4 * sqrt(0.95 * 0.05 / 800)

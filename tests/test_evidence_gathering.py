@@ -20,6 +20,7 @@ from augqa.evidence import (
     as_metrics,
     gather,
 )
+from augqa.evidence.comparisons import from_own_spread
 from augqa.evidence.leakage import leakage
 from augqa.evidence.words import leakage_words
 from tests.studies import level_study, question_set, study
@@ -256,3 +257,23 @@ def test_a_set_that_cannot_be_split_is_left_out_and_named() -> None:
     with pytest.raises(EvidenceError, match=r"amazon: the shape \(3,\), but the study has 24"):
         leakage(made(), "augment", "real", {"amazon": np.zeros(3, dtype=bool)})
     assert alone.unsplit == ()
+
+
+def test_own_spreads_are_taken_everywhere_where_they_were_asked_for() -> None:
+    # All others are calm, so that the pooled spread is far smaller than that of these two.
+    calm = {f"calm{n}": [60.0, 60.1, 60.2] for n in range(6)}
+    noisy = {"mix": [70.0, 73.0, 75.0], "real": [66.0, 69.0, 71.5]}
+    made = level_study(noisy | calm)
+    plan = Plan(baseline="real", primary=(Planned(recipe="mix", against="real"),), champion="real")
+    pooled, own = (gather(made, replace(plan, intervals=one)) for one in ("pooled", "own"))
+    expected = from_own_spread(made, "mix", "real")
+    overall, calm_pair = own.primary[0].overall, own.exploratory[-1]
+    assert overall is not None
+    assert overall.estimate == expected
+    assert calm_pair.estimate == from_own_spread(
+        made, calm_pair.recipe, "real", target=calm_pair.target, metric=calm_pair.metric
+    )
+    assert own.champion is not None
+    assert own.champion.candidates[0].estimate == expected
+    said = "Each interval is from the spread over seeds of its two recipes alone"
+    assert [said in " ".join(found.remarks) for found in (pooled, own)] == [False, True]

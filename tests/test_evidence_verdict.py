@@ -6,7 +6,7 @@ import pytest
 
 from augqa.evidence import Badge, EdgeKind, Planned, Study, Verdict, compare, seed_spread
 from augqa.evidence.champion import champion
-from augqa.evidence.comparisons import corrected
+from augqa.evidence.comparisons import Intervals, corrected
 from augqa.evidence.edges import study_edges
 from augqa.evidence.verdict import verdict
 from augqa.evidence.words import interval, number, points
@@ -32,6 +32,7 @@ def edges(
     not_available: Sequence[str] = (),
     expected: Mapping[str, Sequence[int]] | None = None,
     planned: Sequence[Planned] = (PLANNED,),
+    intervals: Intervals = "pooled",
 ) -> dict[EdgeKind, str]:
     names = list(made.seeds)
     compared = [compare(made, name, names[0]) for name in names[1:]] if made.shifts else []
@@ -43,6 +44,7 @@ def edges(
         spread=spread,
         planned=planned,
         compared=compared,
+        intervals=intervals,
     )
     assert len({edge.kind for edge in found}) == len(found)
     return {edge.kind: edge.words for edge in found}
@@ -176,7 +178,10 @@ def test_sets_of_the_same_articles_are_named() -> None:
 
 def test_unequal_spreads_over_seeds_are_told() -> None:
     made = level_study({"real": three(70, 0.02), "augment": three(75, 5.0)})
-    assert "most in augment (5.0 against 3.5 pooled)" in edges(made)[EdgeKind.UNEQUAL_VARIANCES]
+    told = edges(made)[EdgeKind.UNEQUAL_VARIANCES]
+    assert "most in augment (5.0 against 3.5 pooled): comparisons have the wider of two" in told
+    own = edges(made, intervals="own")[EdgeKind.UNEQUAL_VARIANCES]
+    assert "comparisons have the interval of the two recipes' own spread; curves" in own
 
 
 def test_a_study_without_a_primary_comparison_is_exploratory() -> None:

@@ -118,6 +118,17 @@ def test_anchors_that_are_not_comparable_are_marked(html: str) -> None:
     assert "not comparable" not in comparable
 
 
+def test_where_nothing_was_published_there_are_no_rows_of_dashes() -> None:
+    results = example_pages.results(example_pages.study())
+    own = dataclasses.replace(
+        results,
+        test_sets=tuple(dataclasses.replace(one, published=None) for one in results.test_sets),
+    )
+    html = report_page(found=own)
+    assert "Published" not in html
+    assert "roberta-base (FreeLB)" not in html
+
+
 def test_drops_and_warnings_are_shown(html: str) -> None:
     assert "Dropped: 38 truncated, 12 empty." in html
     assert "questions_look_asked (warning)" in html

@@ -18,8 +18,6 @@ from tests.measured import (
     project,
     read,
     summarize,
-    write,
-    write_clusters,
     write_regime,
     write_scores,
 )
@@ -151,16 +149,6 @@ def test_a_clear_gain_over_the_control_helps_and_has_stars(project: Path) -> Non
     assert (other["meaning"], other["difference"]) == ("exploratory", "−4.0")
 
 
-def test_one_seed_says_nothing_about_the_recipe(project: Path) -> None:
-    change(project, training_seeds=[1])
-    everywhere(project, "had one training")
-    assert "these readers alone" in summarize(project).stderr
-
-
-def test_a_missing_shift_is_told(project: Path) -> None:
-    everywhere(project, "Not available: nyt and reddit. The mean is over 2 shifts")
-
-
 def test_a_failed_run_is_named_and_the_others_are_reported(project: Path) -> None:
     shutil.rmtree(project / "data/predictions/mix-2")
     everywhere(project, "Failed or not run: mix (seed 2).")
@@ -174,26 +162,11 @@ def test_a_recipe_that_failed_whole_is_no_line_of_the_table(project: Path) -> No
     assert set(read(project / "metrics/summary.json")["regimes"]) == {"real", "generated"}
 
 
-def test_few_articles_are_told(project: Path) -> None:
-    write_clusters(project, F1S, n_articles=7)
-    everywhere(project, "amazon has 7 articles: below 20")
-
-
 @pytest.mark.parametrize("control", [None, "real_longer"])
 def test_a_recipe_without_its_control_is_not_shown(project: Path, control: str | None) -> None:
     change(project, study={"primary": [{"recipe": "mix", "control": control}]})
     everywhere(project, "mix: not shown: mix stands without its control")
     assert "delta" not in read(project / "metrics/headline.json")
-
-
-def test_an_effect_too_small_to_see_is_told(project: Path) -> None:
-    everywhere(project, "Not shown is not the same as no effect.")
-
-
-def test_a_control_of_another_size_is_told(project: Path) -> None:
-    sizes = {"n_examples": 80, "n_real": 60, "n_generated": 20, "n_dropped": {}}
-    write(project / "metrics/blend/mix.json", sizes)
-    everywhere(project, "mix is trained on 80 examples and its control real on 60")
 
 
 def test_a_stress_test_is_in_no_mean_and_stands_apart(project: Path) -> None:

@@ -15,8 +15,11 @@ from augqa.files import write_whole
 from augqa.metrics import read_metrics
 from augqa.params import load_params
 from augqa.params_text import with_value
+from augqa.report.table import closing_lines
 
 FILTER_METRICS = Path("metrics/filter_pairs.json")
+EVIDENCE = Path("metrics/evidence.json")
+PAGE = Path("report/index.html")
 
 # What `dvc repro` says of a stage before it runs it, or instead.
 _RUNNING = re.compile(r"Running stage '([^']+)':")
@@ -81,7 +84,12 @@ def run(
             " kept: the next run goes on from there"
         )
     done = f"{n_run} stages ran" if n_run else "everything is up to date"
-    typer.echo(f"{done}, {_minutes(started)}")
+    if not targets and EVIDENCE.is_file() and PAGE.is_file():
+        sample = load_params().data.train.kind == "sample"
+        closing = closing_lines(read_metrics(EVIDENCE), sample=sample)
+        typer.echo("\n" + "\n".join([*closing, "", f"{done}, {_minutes(started)}: {PAGE}"]))
+    else:
+        typer.echo(f"{done}, {_minutes(started)}")
 
 
 def _minutes(started: float) -> str:

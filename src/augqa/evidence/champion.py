@@ -5,8 +5,10 @@ from dataclasses import dataclass
 
 from augqa.evidence.comparisons import (
     Comparison,
+    Intervals,
     compare,
     corrected,
+    intervals_for,
     seed_spread,
 )
 from augqa.evidence.contrast import Estimate, of_recipes, target_weights
@@ -52,6 +54,7 @@ def champion(
     *,
     candidates: Sequence[str] | None = None,
     metric: Metric = "f1",
+    intervals: Intervals = "pooled",
 ) -> Champion:
     """Return the champion: it moves only when the corrected interval says so.
 
@@ -64,14 +67,15 @@ def champion(
         before: The champion before.
         candidates: Recipes that may take its place; None for all others.
         metric: Of the scores.
+        intervals: From which spread over seeds.
 
     Raises:
         EvidenceError: If a recipe has no scores, or there is no shift.
     """
     others = [name for name in (candidates or study.recipes) if name != before]
-    careful = seed_spread(study, metric=metric).unequal
+    intervals = intervals_for(seed_spread(study, metric=metric), intervals)
     compared, _ = corrected(
-        [compare(study, name, before, metric=metric, careful=careful) for name in others], {}
+        [compare(study, name, before, metric=metric, intervals=intervals) for name in others], {}
     )
     found = [one for one in compared if one is not None]
     entrants = [before, *others]

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 from math import comb, inf, isnan, sqrt
+from typing import Literal
 
 import numpy as np
 from scipy import stats
@@ -23,6 +24,10 @@ from augqa.evidence.contrast import (
     target_weights,
 )
 from augqa.evidence.scores import SHIFTS, Floats, Metric, Study
+
+# Over trainings: `pooled` takes the spread of all recipes together, `own` that of the two alone
+# (Welch), `wider` whichever gives the wider interval.
+Intervals = Literal["pooled", "own", "wider"]
 
 # More ways than this to deal runs to two recipes are not counted out: 10 seeds against 10.
 _MAX_DEALS = 200_000
@@ -134,6 +139,11 @@ class SeedSpread:
         return self.std is not None and self.std < 1e-9
 
 
+def intervals_for(spread: SeedSpread, asked: Intervals) -> Intervals:
+    """Return what comparisons take: the wider one where recipes are seen to differ in spread."""
+    return "wider" if asked == "pooled" and spread.unequal else asked
+
+
 def seed_spread(
     study: Study, *, target: str | Sequence[str] = SHIFTS, metric: Metric = "f1"
 ) -> SeedSpread:
@@ -170,7 +180,7 @@ def compare(
     metric: Metric = "f1",
     primary: bool = False,
     n_primary: int = 1,
-    careful: bool = False,
+    intervals: Intervals = "pooled",
 ) -> Comparison:
     """Return a comparison, not corrected yet.
 
@@ -183,8 +193,8 @@ def compare(
         primary: Whether it was named before the run.
         n_primary: How many were: the smallest visible effect is that of the strictest step of
             Holm's correction.
-        careful: Whether to take the wider of two intervals, from the pooled spread over seeds and
-            from the two recipes' own: for where these differ.
+        intervals: From which spread over seeds. A recipe with one training has none of its own,
+            and the pooled one stands in.
 
     Raises:
         EvidenceError: If a recipe has no scores, or there is no such set.
@@ -194,9 +204,11 @@ def compare(
     coefficients[0, study.index(recipe)] += weights
     coefficients[0, study.index(against)] -= weights
     estimate = joint(study, coefficients, metric=metric).combine(np.ones(1))
-    if careful and estimate.scope == "recipes":
+    if intervals != "pooled" and estimate.scope == "recipes":
         own = from_own_spread(study, recipe, against, target=target, metric=metric)
-        if own is not None:
+        if own is not None and intervals == "own":
+            estimate = own
+        elif own is not None:
             estimate = max(estimate, own, key=lambda one: one.interval()[1])
     low, high = estimate.interval()
     return Comparison(

@@ -6,8 +6,10 @@ from enum import StrEnum
 
 from augqa.evidence.comparisons import (
     Comparison,
+    Intervals,
     Planned,
     SeedSpread,
+    intervals_for,
 )
 from augqa.evidence.scores import Study
 from augqa.evidence.words import (
@@ -56,6 +58,7 @@ def study_edges(
     spread: SeedSpread,
     planned: Sequence[Planned],
     compared: Sequence[Comparison],
+    intervals: Intervals = "pooled",
 ) -> tuple[Edge, ...]:
     """Return what limits the whole study.
 
@@ -66,6 +69,7 @@ def study_edges(
         spread: Over training seeds, on the headline.
         planned: The primary comparisons.
         compared: Every comparison on the headline.
+        intervals: From which spread over seeds they were to be.
     """
     edges = []
     if not study.shifts:
@@ -121,6 +125,11 @@ def study_edges(
             )
         )
     if spread.unequal and spread.bartlett_p is not None:
+        taken = {
+            "wider": "comparisons have the wider of two intervals, from the pooled spread and from"
+            " the two recipes' own",
+            "own": "comparisons have the interval of the two recipes' own spread",
+        }
         widest = max(spread.by_recipe, key=lambda recipe: spread.by_recipe[recipe])
         edges.append(
             Edge(
@@ -128,9 +137,8 @@ def study_edges(
                 words=f"The spread over seeds differs between recipes (Bartlett's p"
                 f" {p_value(spread.bartlett_p)}), most in {widest}"
                 f" ({number(spread.by_recipe[widest])} against"
-                f" {number(spread.std or 0)} pooled): comparisons have the wider of two intervals,"
-                " from the pooled spread and from the two recipes' own; curves and sweeps rest on"
-                " the pooled one.",
+                f" {number(spread.std or 0)} pooled): {taken[intervals_for(spread, intervals)]};"
+                " curves and sweeps rest on the pooled one.",
             )
         )
     if not planned:

@@ -14,6 +14,7 @@ from augqa.evidence.comparisons import (
     SeedSpread,
     compare,
     corrected,
+    intervals_for,
     seed_spread,
 )
 from augqa.evidence.contrast import target_weights
@@ -34,6 +35,11 @@ from augqa.evidence.words import (
     ratio_finding_words,
     robustness_words,
     worth_words,
+)
+
+_OWN_INTERVALS = (
+    "Each interval is from the spread over seeds of its two recipes alone, as it was asked for"
+    " before the run; where one of them had one training, from the pooled spread."
 )
 
 
@@ -137,15 +143,14 @@ def gather(study: Study, plan: Plan) -> Evidence:
     has_shift = bool(study.shifts)
     targets = [SHIFTS, *study.sets] if has_shift else list(study.sets)
     spreads = {metric: _spread(study, metric) for metric in METRICS}
+    intervals = {metric: intervals_for(one, plan.intervals) for metric, one in spreads.items()}
     primary = _primary(study, plan, spreads["f1"])
     named = [(one.recipe, one.against) for one in plan.primary]
     against_baseline = [
         (recipe, plan.baseline) for recipe in study.recipes if recipe != plan.baseline
     ]
     exploratory = tuple(
-        compare(
-            study, recipe, against, target=target, metric=metric, careful=spreads[metric].unequal
-        )
+        compare(study, recipe, against, target=target, metric=metric, intervals=intervals[metric])
         for recipe, against in dict.fromkeys([*against_baseline, *named])
         if {recipe, against} <= set(study.seeds)
         for metric in METRICS
@@ -169,7 +174,7 @@ def gather(study: Study, plan: Plan) -> Evidence:
     }
     ratios = tuple(ratio_finding(study, sweep, distances=plan.distances) for sweep in plan.sweeps)
     best = (
-        champion(study, plan.champion, candidates=plan.candidates)
+        champion(study, plan.champion, candidates=plan.candidates, intervals=plan.intervals)
         if plan.champion is not None and has_shift
         else None
     )
@@ -186,6 +191,7 @@ def gather(study: Study, plan: Plan) -> Evidence:
         spread=spreads["f1"],
         planned=plan.primary,
         compared=over_shifts,
+        intervals=plan.intervals,
     )
     nothing = [edge.words for edge in edges if edge.kind is EdgeKind.NOTHING_PLANNED]
     return Evidence(
@@ -208,6 +214,7 @@ def gather(study: Study, plan: Plan) -> Evidence:
             *(words for ratio in ratios for words in ratio_finding_words(ratio)),
             *([best.sentence] if best is not None else []),
             *(leakage_words(leak) for leak in leaks if leak.target == SHIFTS),
+            *([_OWN_INTERVALS] if plan.intervals == "own" else []),
         ),
     )
 
@@ -250,7 +257,7 @@ def _primary(study: Study, plan: Plan, spread: SeedSpread) -> tuple[PrimaryCompa
             target=target,
             primary=True,
             n_primary=n_primary,
-            careful=spread.unequal,
+            intervals=intervals_for(spread, plan.intervals),
         )
 
     overall = [made(planned, SHIFTS) for planned in plan.primary]

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from augqa.errors import EvidenceError
 from augqa.evidence.comparisons import (
+    Intervals,
     Planned,
 )
 from augqa.evidence.ratio import Sweep
@@ -48,6 +49,8 @@ class Plan:
         champion: The recipe in use; None for no choice.
         candidates: Recipes that may take its place; None for all.
         mentioned: For each set whether the title of each article occurs in a generated context.
+        intervals: From which spread over seeds; the pooled one gives way to the wider of both
+            where the recipes are seen to differ.
     """
 
     baseline: str
@@ -62,6 +65,7 @@ class Plan:
     champion: str | None = None
     candidates: tuple[str, ...] | None = None
     mentioned: Mapping[str, NDArray[np.bool_]] = field(default_factory=dict)
+    intervals: Intervals = "pooled"
 
 
 def check(study: Study, plan: Plan) -> None:

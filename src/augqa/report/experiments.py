@@ -15,7 +15,8 @@ from augqa.study.reading import study_of
 from augqa.test_sets import reported_sets
 
 HEADLINE = ("mean_shift_f1", "delta", "low", "high", "n_kept")
-_OF_DVC = frozenset({"Experiment", "rev", "typ", "Created", "parent", "State", "Executor"})
+# Beside params and metrics DVC has a column for each file that a stage reads, and some of its own.
+_SECTIONS = frozenset(Params.model_fields)
 NONE = "–"
 
 
@@ -33,9 +34,8 @@ def compared_lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     changed = [
         name
         for name in names
-        if name not in _OF_DVC
-        and name not in shown
-        and not name.startswith(("data/", "src", "stages", "metrics/", "plugins"))
+        if name not in shown
+        and name.rpartition(":")[2].split(".")[0] in _SECTIONS
         and len({repr(row.get(name)) for row in rows}) > 1
     ]
     states = any(row.get("State") for row in rows)

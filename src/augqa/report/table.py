@@ -12,6 +12,8 @@ from augqa.terminal import printable
 from augqa.test_sets import ANCHORS, ReportedSet
 
 _WIDTH = 100  # of sentences
+_N_CLOSING = 3  # limits that stand at the end of a run
+SAMPLE = "Sample data: these scores say nothing about the method."
 BEST = "*"
 NONE = "–"
 
@@ -56,7 +58,7 @@ def report_text(
         lines += _anchors(found)
     lines += ["", *findings_lines(said), "", *_effective_robustness(found)]
     if sample:
-        lines += ["", "Sample data: these scores say nothing about the method."]
+        lines += ["", SAMPLE]
     return "\n".join(lines)
 
 
@@ -79,6 +81,28 @@ def findings_lines(said: Findings) -> list[str]:
         lines.append("")
     for words in said.remarks:
         lines += _wrapped(words)
+    return lines
+
+
+def closing_lines(evidence: Metrics, *, sample: bool) -> list[str]:
+    """Return the end of what a run says: the finding, then what it cannot say.
+
+    Args:
+        evidence: What metrics/evidence.json holds.
+        sample: Whether the data is the project's own sample.
+
+    Raises:
+        DataError: If it is of another version.
+    """
+    said = findings_of_metrics(needed(evidence, "words", "metrics/evidence.json"))
+    limits = [SAMPLE, *said.edges] if sample else list(said.edges)
+    lines = _wrapped(said.finding)
+    if limits:
+        lines += ["", "What this cannot say:"]
+    for words in limits[:_N_CLOSING]:
+        lines += _wrapped(words, bullet="- ")
+    if (more := len(limits) - _N_CLOSING) > 0:
+        lines.append(f"- {more} more: `augqa table`, or the page")
     return lines
 
 

@@ -74,6 +74,7 @@ def plan_of(
         not_available=tuple(not_available),
         champion=settings.champion if settings.champion in study.seeds else None,
         mentioned=mentioned or {},
+        intervals=settings.intervals,
         distances=distances(quality or {}, study.shifts),
     )
 

@@ -1,6 +1,6 @@
 """What is asked of a study, said in params before it runs."""
 
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -43,6 +43,8 @@ class StudySettings(Section):
     costs: Costs
     champion: Name | None
     mentioned_articles: bool
+    # Over seeds: of all recipes together, or of the two that are compared (Welch)
+    intervals: Literal["pooled", "own"] = "pooled"
 
     @model_validator(mode="after")
     def each_is_named_once(self) -> Self:

@@ -191,7 +191,7 @@ def test_a_chooser_takes_those_of_at_least_a_grade() -> None:
 def test_a_recipe_that_goes_by_grades_needs_judged_pairs(project: Path) -> None:
     blend = yaml.safe_load((project / "params.yaml").read_text())["blend"]
     blend["mix"]["choose"] = [{"kind": "judged", "min_grade": 4}]
-    change(project, blend=blend, judged=[])
+    change(project, blend=blend, regimes=["mix"], judged=[])
     with pytest.raises(ParamsError, match=r"set judged to \[kept\]"):
         load_params()
     change(project, judged=["kept"])

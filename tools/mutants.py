@@ -286,7 +286,7 @@ def main() -> None:
             lived += 1
             line = _source(mutant.module).splitlines()[mutant.line - 1]
             _say(f"lived: {mutant.module}:{mutant.line}: {mutant.words}: {line.strip()}")
-        if number % 10 == 0:
+        if number % 5 == 0:
             _say(f"{number} of {len(sample)}, {lived} lived")
     tried = sum(sound[mutant.module] for mutant in sample)
     _say(json.dumps({"mutants": len(found), "tried": tried, "killed": tried - lived}))

@@ -131,6 +131,7 @@ def test_what_was_paid_and_saved_stands_beside_the_cache(tmp_path: Path) -> None
             run(server, tmp_path / "c.sqlite", requests(3), prices=prices)
     paid, saved = map(json.loads, (tmp_path / "usage.jsonl").read_text().splitlines())
     assert (paid["n_failed"], saved["n_failed"]) == (0, 0)
+    assert (paid["n_requests"], saved["n_requests"]) == (3, 3)
     assert (paid["paid"], paid["saved"]) == (15.0, 0.0)  # 5 words a prompt
     assert (saved["paid"], saved["saved"]) == (0.0, 15.0)
 

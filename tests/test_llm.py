@@ -10,6 +10,7 @@ import pytest
 from augqa import llm
 from augqa.errors import GenerationError
 from augqa.llm import sending
+from augqa.llm.cost import Estimate
 from augqa.params import ModelPrice
 from tests.asking_loopback import KEY, params, requests, run
 from tests.loopback import MODEL, Loopback
@@ -97,12 +98,40 @@ def test_the_estimate_counts_only_what_is_not_at_hand(tmp_path: Path) -> None:
     assert estimate.cost == pytest.approx((estimate.prompt_tokens + 2 * 360) / 1e6)
 
 
+@pytest.mark.parametrize(
+    ("cost", "seconds", "end"),
+    [
+        (None, None, "tokens to pay for"),
+        (1.23456, None, "; at most 1.2346 USD"),
+        (None, 59.6, "; at least 60 s under the rate limits"),
+    ],
+)
+def test_an_estimate_says_what_is_known(
+    cost: float | None, seconds: float | None, end: str
+) -> None:
+    words = str(
+        Estimate(
+            n_requests=2,
+            n_cached=1,
+            prompt_tokens=3,
+            completion_tokens=4,
+            cost=cost,
+            seconds=seconds,
+        )
+    )
+    assert words.startswith("2 requests, 1 of them in the cache; about 3 prompt and at most 4")
+    assert words.endswith(end)
+    assert "None" not in words
+
+
 def test_what_was_paid_and_saved_stands_beside_the_cache(tmp_path: Path) -> None:
     prices = {MODEL: ModelPrice(prompt=1e6, completion=0.0, as_of="2026-11-01")}
     with Loopback() as server:
         for _ in range(2):
             run(server, tmp_path / "c.sqlite", requests(3), prices=prices)
     paid, saved = map(json.loads, (tmp_path / "usage.jsonl").read_text().splitlines())
+    assert (paid["n_failed"], saved["n_failed"]) == (0, 0)
+    assert (paid["n_requests"], saved["n_requests"]) == (3, 3)
     assert (paid["paid"], paid["saved"]) == (15.0, 0.0)  # 5 words a prompt
     assert (saved["paid"], saved["saved"]) == (0.0, 15.0)
 

@@ -45,8 +45,8 @@ TESTS = {
     "evidence/scores": "evidence_scores",
     "evidence/verdict": "evidence_verdict",
     "filters/alone": "filters filter_pairs",
-    "filters/among": "filters_among",
-    "filters/deciding": "filters filters_among",
+    "filters/among": "filters_among filter_pairs",
+    "filters/deciding": "filters filters_among filter_pairs",
     "filters/wording": "filters pointing garbling",
     "formats/offsets": "format_faults formats",
     "formats/placing": "format_faults formats",
@@ -286,7 +286,7 @@ def main() -> None:
             lived += 1
             line = _source(mutant.module).splitlines()[mutant.line - 1]
             _say(f"lived: {mutant.module}:{mutant.line}: {mutant.words}: {line.strip()}")
-        if number % 10 == 0:
+        if number % 5 == 0:
             _say(f"{number} of {len(sample)}, {lived} lived")
     tried = sum(sound[mutant.module] for mutant in sample)
     _say(json.dumps({"mutants": len(found), "tried": tried, "killed": tried - lived}))

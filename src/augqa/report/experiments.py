@@ -97,6 +97,6 @@ def gathered_evidence(found: Gathered, params: Params, *, clusters: Path) -> Evi
 
 
 def _text(value: Any) -> str:
-    if value is None:
+    if value is None or value == "!":  # DVC's mark for what it could not read
         return NONE
     return f"{value:g}" if isinstance(value, float) else str(value)

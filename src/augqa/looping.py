@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from augqa.sentences import words
+from augqa.sentences import sentence_spans, words
 
 # Words in a row, as in the repetition filters of Rae et al. 2021 (arXiv:2112.11446, table A1). Of
 # a script without spaces twice as many characters: a word there has about two.
@@ -30,6 +30,34 @@ def repeated_fraction(text: str) -> float:
             counted_to = start + n
         last_start.add(run)
     return n_repeated / len(found) if found else 0.0
+
+
+def without_loop(text: str, *, above: float) -> str:
+    """Return a text up to where it begins to go in a loop, at the end of a sentence.
+
+    That is before the first sentence in which six words in a row end that came before.
+
+    Args:
+        text: The text.
+        above: Repeated fraction, 0 to 1; a text of which no more is said again stays as it is, and
+            one that has no sentence before its loop, too.
+    """
+    if repeated_fraction(text) <= above:
+        return text
+    n = run_length(words(text))
+    found: list[str] = []
+    seen: set[tuple[str, ...]] = set()
+    n_looked_at, kept_to = 0, 0
+    for start, end in sentence_spans(text):
+        found += words(text[start:end])
+        for at in range(n_looked_at, len(found) - n + 1):
+            run = tuple(found[at : at + n])
+            if run in seen:
+                return text[:kept_to] or text
+            seen.add(run)
+            n_looked_at = at + 1
+        kept_to = end
+    return text
 
 
 def run_length(found: Sequence[str]) -> int:

@@ -9,6 +9,7 @@ from augqa import llm, prompts
 from augqa.context_writer.choosing import ChoosingWriter
 from augqa.context_writer.entries import Given
 from augqa.context_writer.face import ContextAsk
+from augqa.looping import without_loop
 from augqa.metrics import Usage
 from augqa.params import Llm
 from augqa.prompts.templates import Template, own_template
@@ -47,6 +48,7 @@ def load(_: None, given: Given) -> ChoosingWriter:
         max_words=params.max_words,
         max_tokens=params.max_tokens,
         repetition_penalty=params.repetition_penalty,
+        cut_loops_above=params.cut_loops_above,
     )
     return ChoosingWriter(
         writer=writer,
@@ -67,6 +69,8 @@ class PromptedWriter:
         max_words: Most words of a context.
         max_tokens: Most tokens of a reply.
         repetition_penalty: As of `ChatRequest`.
+        cut_loops_above: Repeated fraction above which a text ends before it begins to say again
+            what it has said; None: never.
         usage: What it cost at list price.
     """
 
@@ -75,6 +79,7 @@ class PromptedWriter:
     max_words: int
     max_tokens: int
     repetition_penalty: float | None
+    cut_loops_above: float | None = None
     usage: Usage = field(default_factory=Usage)
 
     def write(self, asks: Iterable[ContextAsk]) -> Iterator[GeneratedContext]:
@@ -121,6 +126,8 @@ class PromptedWriter:
             text, failure = prompts.finish_context(
                 result.text, finish_reason=result.finish_reason, max_words=self.max_words
             )
+        if self.cut_loops_above is not None:
+            text = without_loop(text, above=self.cut_loops_above)
         return GeneratedContext(
             id=result.id,
             source_id=ask.seed.id,

@@ -92,6 +92,7 @@ class GenerateContexts(Section):
     max_words: int = Field(gt=0)
     max_tokens: int = Field(gt=0)
     repetition_penalty: float | None = Field(ge=1)
+    cut_loops_above: Fraction | None = None
 
     @field_validator("writer")
     @classmethod

@@ -199,6 +199,7 @@ def small_params(base_url: str) -> dict[str, Any]:
     # The tiny reader is random: what it answers in the round trip decides nothing here.
     params["filter_pairs"]["min_round_trip_f1"] = 0.0
     params["filter_pairs"]["min_duplicate_similarity"] = None
+    params["blend"]["real"]["n_examples"] = None  # of ten
     params["blend"]["mix"] |= {"n_examples": 6, "generated_fraction": 0.5}
     params["reader"].update(checkpoint="encoder", max_seq_length=64, doc_stride=16)
     params["measure_quality"]["encoder"].update(checkpoint="encoder", max_tokens=64)

@@ -241,7 +241,11 @@ def test_a_run_ends_with_the_finding_what_it_cannot_say_and_the_page_once(projec
 
 def test_the_demo_prints_no_page_and_no_table_beside_the_run() -> None:
     commands = subprocess.run(
-        ["make", "--dry-run", "demo"], cwd=ROOT, capture_output=True, text=True, check=True
+        ["make", "--dry-run", "--no-print-directory", "demo"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
     ).stdout
     last = [line for line in commands.splitlines() if line.strip()][-4:]
     assert any(line.endswith("augqa run") for line in last)

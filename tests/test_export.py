@@ -75,7 +75,10 @@ def keep(pairs: list[QAExample]) -> None:
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Stand where a small run has been finished."""
     monkeypatch.chdir(tmp_path)
-    shutil.copy(PARAMS, "params.yaml")
+    params = yaml.safe_load(PARAMS.read_text(encoding="utf-8"))
+    params["regimes"] = ["mix"]
+    params["study"]["primary"] = [{"recipe": "mix", "control": "real"}]
+    Path("params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
     keep([pair("q1/c0/p0"), pair("q1/c0/p1")])
     put(Path("metrics/generate_contexts.json"), {"n_by_model": {"SmolLM2-135M-Instruct": 2}})
     put(Path("metrics/filter_pairs.json"), {"n_rejected": {"looping": 3}, "n_not_english": 1})
@@ -160,7 +163,7 @@ def test_a_reader_s_card_has_its_scores_and_the_terms_of_what_it_learned_from() 
 
 @pytest.mark.usefixtures("run")
 def test_a_licence_that_nobody_stated_is_said_to_be_so() -> None:
-    params = yaml.safe_load(PARAMS.read_text(encoding="utf-8"))
+    params = yaml.safe_load(Path("params.yaml").read_text(encoding="utf-8"))
     del params["data"]["train"]["license"]
     params["llm"] |= {"provider": "openai", "model": "gpt-9"}
     Path("params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")

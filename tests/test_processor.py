@@ -97,6 +97,7 @@ def test_each_stage_whose_bytes_depend_on_the_processor_tracks_the_param() -> No
     assert tracking == {
         "generate_contexts",
         "generate_pairs",
+        "judge_pairs",
         "blend",  # a chooser may embed questions
         "train_question_generator",
         "answer_round_trip",

@@ -200,14 +200,14 @@ def test_more_seeds_follow_those_there_are(project: Path) -> None:
 
 def test_prepare_refuses_more_seeds_than_there_are(project: Path) -> None:
     raw_files(project, [example()], squad=[example("d1", context="Mary Shelley.")])
-    set_params(project, prepare__n_seed_questions=2)
+    set_params(project, prepare__n_seed_questions=2, prepare__max_test_overlap_fraction=None)
     message = error(run_stage(project, "prepare", *PREPARE))
     assert "prepare.n_seed_questions is 2, but only 1 training examples" in message
 
 
 def test_prepare_of_a_broken_file_names_it_and_leaves_earlier_outputs(project: Path) -> None:
     raw_files(project, [example()], squad=[example("d1", context="Mary Shelley.")])
-    set_params(project, prepare__n_seed_questions=1)
+    set_params(project, prepare__n_seed_questions=1, prepare__max_test_overlap_fraction=None)
     assert run_stage(project, "prepare", *PREPARE).returncode == 0
     before = (project / "pool.parquet").read_bytes()
     (project / "raw" / "train.json").write_text('{"data": [')
@@ -283,6 +283,8 @@ def test_each_regime_makes_a_training_set(
     write_table(project / "answers.parquet", read, RoundTripAnswer)
     for name in ("mix", "mix_consistent", "mix_shuffled", "mix_truncated"):
         set_params(project, **{f"blend__{name}__n_examples": 6})
+    set_params(project, blend__augment__n_real=None, blend__real_longer__n_real=None)
+    set_params(project, blend__real_longer__copies_per_real=1.0)
     tables = (
         "--kept",
         "kept.parquet",

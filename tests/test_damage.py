@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.pipelines import Project, new_project, small_params
 
@@ -82,6 +83,24 @@ def test_an_out_that_a_killed_stage_left_half_written_is_made_again(project: Pro
     assert project.stages_run("dvc", "repro", "prepare") == ["prepare"]
     assert path.read_bytes() == good
     assert not list(path.parent.glob("*.partial"))
+
+
+@pytest.mark.parametrize("left", [b"", b"schema: '2.0'\nstages:\n  prepare:\n    cmd"])
+@pytest.mark.parametrize("committed", [False, True], ids=["not committed", "committed"])
+def test_a_lock_file_that_a_kill_has_cut_short_is_set_aside(
+    project: Project, left: bytes, committed: bool
+) -> None:
+    lock = project.folder / "dvc.lock"
+    good = lock.read_bytes()
+    if committed:
+        project.run("git", "add", "-f", "dvc.lock")
+        project.run("git", "commit", "-q", "--allow-empty", "-m", "lock")
+    lock.write_bytes(left)
+    said = project.run(sys.executable, "-m", "augqa", "run", "prepare")
+    assert "dvc.lock was cut short" in said
+    # What the last commit knows is not made again.
+    assert ("prepare: 10 of 10" in said) != committed
+    assert project.lock() == yaml.safe_load(good)["stages"]
 
 
 def test_a_stage_that_is_given_a_damaged_table_names_it(project: Project) -> None:

@@ -164,10 +164,21 @@ class Undisturbed:
         run.process.wait()
         run.reader.join()
         self._see_no_process(run)
+        self._set_cut_lock_aside()
         # What was on its way is sent by now, to nobody.
         time.sleep(2 * self._model.delay_s)
         n_lost = self._see_requests(before)
         return Killed(stage=stage, seconds=seconds, n_processes=n_processes, n_lost=n_lost)
+
+    def _set_cut_lock_aside(self) -> None:
+        """Do as `augqa run` does: DVC writes its lock in place, so that a kill may cut it short."""
+        path = self.project.folder / "dvc.lock"
+        try:
+            cut = not isinstance(yaml.safe_load(path.read_text(encoding="utf-8")), dict)
+        except yaml.YAMLError:
+            cut = True
+        if cut:
+            path.write_text("schema: '2.0'\nstages: {}\n", encoding="utf-8")
 
     def complete(self) -> None:
         """Run `dvc repro` to its end, and see that nothing tells of the kills.

@@ -33,6 +33,9 @@ _NOISE = re.compile(
 )
 # What it says where another one holds what it needs.
 _BUSY = re.compile(r"is busy, it is being blocked by|Unable to acquire lock")
+# What it says of a dvc.lock that a kill has cut short: DVC does not write it aside.
+_CUT_SHORT = re.compile(r"'(?:\./)?dvc\.lock' (?:validation failed|is invalid)")
+_SET_ASIDE = Path(".cache/dvc.lock.cut_short")
 
 
 class RunFailed(AugQAError):
@@ -46,10 +49,7 @@ def run(
 ) -> None:
     """Run what params.yaml asks for, as `dvc repro` does, and tell how far it is."""
     check()
-    listed = subprocess.run(
-        ["dvc", "stage", "list", "--name-only"], capture_output=True, text=True, check=False
-    )
-    n_stages = len(listed.stdout.split())
+    n_stages = len(_stages())
     started, n_seen, n_run = time.monotonic(), 0, 0
     process = subprocess.Popen(
         ["dvc", "repro", *(targets or [])],
@@ -90,6 +90,31 @@ def run(
         typer.echo("\n" + "\n".join([*closing, "", f"{done}, {_minutes(started)}: {PAGE}"]))
     else:
         typer.echo(f"{done}, {_minutes(started)}")
+
+
+def _stages() -> list[str]:
+    """Return the stages, once dvc.lock can be read.
+
+    One that was cut short gives way to the last commit's: stages that ran since then run again, to
+    the same bytes.
+    """
+    command = ["dvc", "stage", "list", "--name-only"]
+    listed = subprocess.run(command, capture_output=True, text=True, check=False)
+    if listed.returncode != 0 and _CUT_SHORT.search(listed.stderr):
+        lock = Path("dvc.lock")
+        _SET_ASIDE.parent.mkdir(exist_ok=True)
+        lock.replace(_SET_ASIDE)
+        committed = subprocess.run(
+            ["git", "show", "HEAD:./dvc.lock"], capture_output=True, check=False
+        )
+        if committed.returncode == 0:
+            write_whole(lock, committed.stdout)
+        typer.echo(
+            f"dvc.lock was cut short when a run was killed: it is {_SET_ASIDE} now, and what the"
+            " last commit does not know runs again"
+        )
+        listed = subprocess.run(command, capture_output=True, text=True, check=False)
+    return listed.stdout.split()
 
 
 def _minutes(started: float) -> str:

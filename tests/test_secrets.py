@@ -139,10 +139,13 @@ def test_the_search_finds_a_key_that_is_there(
 
 
 def test_the_watch_sees_a_key_among_arguments() -> None:
-    code = "import sys; sys.stdin.read()"
+    code = "import sys; print(1, flush=True); sys.stdin.read()"
     arguments = Arguments()
     command = [sys.executable, "-c", code, CANARY]
-    with subprocess.Popen(command, stdin=subprocess.PIPE) as process:
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe) as process:
+        assert process.stdout is not None
+        process.stdout.readline()  # until it speaks, the kernel may have no arguments of it yet
         arguments.look()
         process.communicate()
     assert any(CANARY.encode() in line for line in arguments.with_key)

@@ -48,6 +48,16 @@ def read_lock(path: Path) -> dict[str, Any]:
     return dict(stages)
 
 
+def md5_of_outs(stages: Mapping[str, Any]) -> dict[str, str]:
+    """Return the md5 of each out of the stages of dvc.lock, by path, but for those in git alone."""
+    return {
+        out["path"]: out["md5"]
+        for stage in stages.values()
+        for out in stage.get("outs", ())
+        if "md5" in out
+    }
+
+
 def stage_of(step: str, recipe: str, seed: int) -> str:
     """Return the name of a recipe's stage, such as ``evaluate@mix-1`` or ``evaluate_real@1``."""
     return f"{step}_real@{seed}" if recipe == _BASELINE else f"{step}@{recipe}-{seed}"

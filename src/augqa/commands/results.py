@@ -11,7 +11,7 @@ import typer
 from augqa.commands.inputs import PARAMS, PROFILES
 from augqa.commands.reporting import CASES, PAGE, write_report
 from augqa.errors import DataError, ParamsError
-from augqa.explaining import read_lock, stage_of
+from augqa.explaining import md5_of_outs, read_lock, stage_of
 from augqa.files import write_whole
 from augqa.metrics import read_metrics
 from augqa.params import Params, load_params
@@ -140,7 +140,7 @@ def _stages_of(recipe: str, seed: int) -> set[str]:
 
 def _same_study(folder: Path, params: Params) -> None:
     """Refuse to add runs to a kept study that rests on other data or params."""
-    before, now = (_hashes(path) for path in (folder / "dvc.lock", Path("dvc.lock")))
+    before, now = (md5_of_outs(read_lock(path)) for path in (folder / "dvc.lock", Path("dvc.lock")))
     for out in _SHARED:
         if out in before and out in now and before[out] != now[out]:
             raise DataError(
@@ -164,15 +164,6 @@ def _same_study(folder: Path, params: Params) -> None:
             f"{folder}: recipe {changed[0]} has other knobs there than here. Give the new one"
             " another name, or remove its scores from the folder."
         )
-
-
-def _hashes(lock: Path) -> dict[str, str]:
-    return {
-        out["path"]: out["md5"]
-        for stage in read_lock(lock).values()
-        for out in stage.get("outs", ())
-        if "md5" in out
-    }
 
 
 def _keep(folder: Path, params: Params, runs: list[tuple[str, int]]) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from augqa.errors import DataError
-from augqa.explaining import read_lock
+from augqa.explaining import md5_of_outs, read_lock
 from augqa.export.cards import SPLIT, Tally, dataset_card, reader_card
 from augqa.export.terms import Term, of_pairs, of_reader
 from augqa.files import sync, write_whole, writing
@@ -106,8 +106,7 @@ def _refuse_stale() -> None:
     Raises:
         DataError: If they are not those of the last run, or nothing has run.
     """
-    outs = read_lock(Path("dvc.lock")).get("filter_pairs", {}).get("outs", [])
-    known = {out["path"]: out.get("md5") for out in outs}
+    known = md5_of_outs(read_lock(Path("dvc.lock")))
     if not KEPT.is_file() or known.get(str(KEPT)) != md5(KEPT):
         raise DataError(f"{KEPT}: not the pairs that dvc.lock names. Run `dvc repro` to the end.")
 

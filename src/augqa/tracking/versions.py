@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import mlflow
-import yaml
 from mlflow.entities import RunTag
 from mlflow.exceptions import MlflowException
 
+from augqa.errors import DataError
+from augqa.explaining import md5_of_outs, read_lock
 from augqa.lineage import md5
 from augqa.params import load_params
 from augqa.tracking.runs import end_run, start_run
@@ -145,14 +146,9 @@ def dvc_md5(path: Path, lock_file: Path = Path("dvc.lock")) -> str | None:
     None where DVC has not made it.
     """
     try:
-        stages = yaml.safe_load(lock_file.read_text(encoding="utf-8"))["stages"]
-    except (OSError, yaml.YAMLError, KeyError, TypeError):
+        return md5_of_outs(read_lock(lock_file)).get(path.as_posix())
+    except (DataError, OSError, UnicodeDecodeError):
         return None
-    for stage in stages.values():
-        for out in stage.get("outs", []):
-            if out["path"] == path.as_posix():
-                return str(out.get("md5") or "") or None
-    return None
 
 
 def _about(tags: Mapping[str, str]) -> str:

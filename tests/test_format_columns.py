@@ -35,7 +35,7 @@ FAULTY = {
         "nan",
     ),
     "null": (lists(pa.string(), pa.int32()), None, "None"),
-    "texts alone": (pa.list_(pa.string()), ["Mary"], "'Mary'"),
+    "a number": (pa.int32(), 7, "7"),
 }
 
 

@@ -265,7 +265,7 @@ SOUND = {"text": ["1818"], "answer_start": [25]}
         ({"text": ["a", "b"], "answer_start": [1]}, "2 texts but 1 starts"),
         ({"text": "1818", "answer_start": [25]}, "must be lists"),
         ([{"text": "1818"}], "must have 'text' and 'answer_start'"),
-        ("1818", "must be an object with 'text' and 'answer_start', or a list"),
+        (7, "must be text, or an object with 'text' and 'answer_start', or a list"),
         (None, "found None"),
     ],
 )

@@ -315,13 +315,18 @@ def read_arrow(path: Path, *, columns: Sequence[str] | None = None) -> pa.Table:
 
 
 def iterate_rows(
-    path: Path, *, needed: Sequence[str], optional: Sequence[str] = ()
+    path: Path,
+    *,
+    needed: Sequence[str],
+    either: Sequence[str] = (),
+    optional: Sequence[str] = (),
 ) -> Iterator[dict[str, Any]]:
     """Read some columns of anybody's Parquet file, as plain values, in bounded memory.
 
     Args:
         path: The file.
         needed: Columns that it must have.
+        either: Columns of which it must have one.
         optional: Columns that are read where it has them.
 
     Raises:
@@ -330,11 +335,13 @@ def iterate_rows(
     with _open(path) as file:
         found = file.schema_arrow.names
         missing = [name for name in needed if name not in found]
+        if either and not set(either) & set(found):
+            missing.append(either[0])
         if missing:
             raise DataError(
                 f"{path}: no column {missing[0]!r}; it has {', '.join(found) or 'none'}"
             )
-        columns = [name for name in (*needed, *optional) if name in found]
+        columns = [name for name in (*needed, *either, *optional) if name in found]
         try:
             for batch in file.iter_batches(batch_size=_ROWS_A_GROUP, columns=columns):
                 yield from batch.to_pylist()

@@ -25,8 +25,15 @@ def delimiter_of(header: str) -> str | None:
     return None
 
 
-def delimited_rows(path: Path, stream: BinaryIO, header: str, delimiter: str) -> Rows:
-    """Yield the rows that follow a header line.
+def is_separator_line(line: str) -> bool:
+    """Whether a line is Excel's own, ``sep=;``, which comes before the header."""
+    return line.strip("\r\n").strip('"').casefold() in {f"sep={one}" for one in _DELIMITERS}
+
+
+def delimited_rows(
+    path: Path, stream: BinaryIO, header: str, delimiter: str, *, line: int = 1
+) -> Rows:
+    """Yield the rows that follow a header, which is the line of number `line`.
 
     Raises:
         DataError: If the file is not text in UTF-8, or its quotes do not fit.
@@ -43,18 +50,18 @@ def delimited_rows(path: Path, stream: BinaryIO, header: str, delimiter: str) ->
     try:
         for cells in reader:
             if cells:
-                yield _row(cells, columns, f"line {reader.line_num + 1}")  # after the header
+                yield _row(cells, columns, f"line {line + reader.line_num}")
                 continue
             n_blank += 1
             check_blank_lines(path, n_blank)
     except csv.Error as error:
         raise DataError(
-            f"{path}: not CSV near line {reader.line_num + 1}: {error}. A quote inside a cell is"
+            f"{path}: not CSV near line {line + reader.line_num}: {error}. A quote inside a cell is"
             " written twice, within quotes."
         ) from error
     except UnicodeDecodeError as error:
         raise DataError(
-            f"{path}: not UTF-8 text after line {reader.line_num + 1} ({error.reason}). Save the"
+            f"{path}: not UTF-8 text after line {line + reader.line_num} ({error.reason}). Save the"
             " file in UTF-8."
         ) from error
 

@@ -48,6 +48,7 @@ _OTHERS: tuple[tuple[bytes, str], ...] = (
     (b"(\xb5/\xfd", "packed with zstd: unpack it"),
     (b"version https://git-lfs", "a Git LFS pointer, not the file: `git lfs pull` brings that"),
     (b"ARROW1", "an Arrow file: save it as Parquet"),
+    (b"\xff\xff\xff\xff", "an Arrow stream, as `save_to_disk` writes it: save it by `to_parquet`"),
 )
 
 

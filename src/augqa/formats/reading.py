@@ -7,9 +7,9 @@ from typing import Any, BinaryIO
 
 from augqa.errors import DataError
 from augqa.formats.delimited import NEEDED as COLUMNS
-from augqa.formats.delimited import delimited_rows, delimiter_of
+from augqa.formats.delimited import delimited_rows, delimiter_of, is_separator_line
+from augqa.formats.flat import EITHER, OPTIONAL, flat_row
 from augqa.formats.flat import NEEDED as KEYS
-from augqa.formats.flat import flat_row
 from augqa.formats.mrqa import is_header, mrqa_rows
 from augqa.formats.opening import (
     MAX_DOCUMENT_BYTES,
@@ -69,7 +69,8 @@ def read_examples(
 
 
 def _parquet_rows(path: Path) -> Rows:
-    for n, row in enumerate(iterate_rows(path, needed=KEYS, optional=("id", "title"))):
+    found = iterate_rows(path, needed=KEYS, either=EITHER, optional=OPTIONAL)
+    for n, row in enumerate(found):
         yield flat_row(row, f"row {n}")
 
 
@@ -84,6 +85,9 @@ def _recognised(path: Path, stream: BinaryIO) -> tuple[str, Rows]:
     if first.lstrip()[:1] in (b"{", b"["):
         return _json_rows(path, stream, first, n)
     header = decode(path, first, where=f"line {n}, ")
+    if is_separator_line(header):
+        n += 1
+        header = decode(path, stream.readline(MAX_DOCUMENT_BYTES + 1), where=f"line {n}, ")
     delimiter = delimiter_of(header)
     if delimiter is None:
         raise DataError(
@@ -91,7 +95,7 @@ def _recognised(path: Path, stream: BinaryIO) -> tuple[str, Rows]:
             f" {shown(header.strip())}; for CSV it must name the columns {', '.join(COLUMNS)}."
         )
     kind = "TSV" if delimiter == "\t" else "CSV"
-    return kind, delimited_rows(path, stream, header, delimiter)
+    return kind, delimited_rows(path, stream, header, delimiter, line=n)
 
 
 def _json_rows(path: Path, stream: BinaryIO, first: bytes, n: int) -> tuple[str, Rows]:

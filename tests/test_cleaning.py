@@ -5,15 +5,10 @@ from typing import Any
 
 import pytest
 
-from augqa.cleaning import (
-    is_refusal,
-    json_values,
-    printable,
-    without_chatter,
-    without_emphasis,
-    without_thinking,
-)
+from augqa.chatter import without_chatter, without_emphasis
+from augqa.cleaning import json_values, printable, without_thinking
 from augqa.prompts import finish_context, parse_pairs, parse_question
+from augqa.refusals import is_refusal
 from tests.work import no_hang
 
 
@@ -36,6 +31,22 @@ from tests.work import no_hang
         ("The bridge is old.\n\n*Word count: 5 words*", "The bridge is old."),
         ("The bridge is old.\n\n[5 words]", "The bridge is old."),
         ("The bridge is old.\n\nLet me know if you need more!", "The bridge is old."),
+        ("Here is the rewritten passage.\n\nThe bridge is old.", "The bridge is old."),
+        ("Sure thing — here you go:\nThe bridge is old.", "The bridge is old."),
+        ("Here you go: The bridge is old.", "The bridge is old."),
+        ("Assistant: The bridge is old.", "The bridge is old."),
+        ("The bridge is old.\n\nNote: This passage is fictional.", "The bridge is old."),
+        ("The bridge is old.\n\n(Note: 4 words)", "The bridge is old."),
+        ("```\nThe bridge is old.\n```", "The bridge is old."),
+        ("```text\nThe bridge is old.\n```", "The bridge is old."),
+        ("<passage>\nThe bridge is old.\n</passage>", "The bridge is old."),
+        ('"The bridge is old."', "The bridge is old."),
+        ("Here is a paragraph:\n\n“The bridge is old.”", "The bridge is old."),
+        ("Hier ist der Absatz:\n\nDie Brücke ist alt.", "Die Brücke ist alt."),
+        ("Voici le paragraphe :\n\nLe pont est vieux.", "Le pont est vieux."),
+        ("¡Claro! Aquí tienes el texto:\nEl puente.", "El puente."),
+        ("当然！以下是一段文字：\n\n这座桥很老。", "这座桥很老。"),
+        ("Конечно! Вот текст:\n\nМост старый.", "Мост старый."),
         ("Sure! Here is a paragraph:\n\n# B\n\n**It** is.\n\n(Word count: 2)", "It is."),
     ],
 )
@@ -57,6 +68,14 @@ def test_talk_around_a_text_is_cut_off(text: str, expected: str) -> None:
         "#1 in the charts it was.",
         "If you'd like a quiet phone, buy it.",
         "A line.\n\nIf you'd like a quiet phone, buy it.",
+        "Here is the report of the storm.\nRain fell for a day.",
+        "Here it is cold.",
+        "Hier ist der Grund:\nEs regnet.",
+        "Note: the bridge is closed.",
+        "The bridge is old.\nNote: this passage of the river is closed.",
+        "The bridge is old.\n\nNote: bring a coat.",
+        '"Old" is what they call the "bridge"',
+        "<b>Old</b> bridges stay.",
         "# Heading alone",
         "",
     ],
@@ -77,6 +96,24 @@ def test_what_only_looks_like_talk_stays(text: str) -> None:
         "I can't help you with that.",
         "As an AI language model, I cannot write that.",
         "**I'm sorry, but I can't help with that.**",
+        "Unfortunately, I am unable to provide that.",
+        "I won't be able to write that.",
+        "I'm not able to help with that.",
+        "I must respectfully decline.",
+        "I do not feel comfortable writing this.",
+        "This request violates our content policy.",
+        "As a responsible AI, I can't write that.",
+        "Es tut mir leid, aber ich kann dabei nicht helfen.",
+        "Leider kann ich bei dieser Anfrage nicht helfen.",
+        "Je suis désolé, mais je ne peux pas vous aider.",
+        "Lo siento, pero no puedo ayudar con eso.",
+        "Mi dispiace, ma non posso aiutarti.",
+        "Desculpe, mas não posso ajudar com isso.",
+        "Извините, но я не могу помочь с этим.",
+        "عذرًا، لا أستطيع المساعدة في ذلك.",
+        "抱歉，我无法提供该内容。",
+        "申し訳ありませんが、そのリクエストにはお応えできません。",
+        "죄송합니다만, 도와드릴 수 없습니다.",
     ],
 )
 def test_a_refusal_is_known_wherever_a_text_is_read(text: str) -> None:
@@ -97,6 +134,14 @@ def test_a_refusal_is_known_wherever_a_text_is_read(text: str) -> None:
         "I cannot recommend it.",
         "I can't write a review without the noise it makes.",
         "Sorry is a card game.",
+        "I must decline the Latin noun before I know it.",
+        "I am not comfortable on this chair.",
+        "I cannot provide for my family on this wage.",
+        "Leider kann ich das Telefon nicht empfehlen.",
+        "Es tut mir leid, aber ich kann nicht kommen“, sagte er.",
+        "Lo siento, pero no puedo ir, dijo la reina.",
+        "No puedo creerlo: este teléfono es malo.",
+        "我无法想象没有它的生活。",
         "I'm sorry, but I can't help with that. " + "The bridge is old. " * 30,
     ],
 )

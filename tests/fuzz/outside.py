@@ -18,13 +18,14 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from augqa.cleaning import is_refusal, without_chatter
+from augqa.chatter import without_chatter
 from augqa.errors import AugQAError
 from augqa.llm.cache import Response
 from augqa.llm.inbound import Again, read_completion
 from augqa.params import load_params
 from augqa.prompts import finish_context, parse_pairs, parse_question
 from augqa.records import QAExample
+from augqa.refusals import is_refusal
 from augqa.tables import read_table, write_table
 from augqa.terminal import printable
 from tests.examples import example

@@ -5,15 +5,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from augqa.cleaning import (
-    is_refusal,
-    json_values,
-    printable,
-    without_chatter,
-    without_emphasis,
-    without_thinking,
-)
+from augqa.chatter import without_chatter, without_emphasis
+from augqa.cleaning import json_values, printable, without_thinking
 from augqa.prompts.templates import Messages, Template, packaged
+from augqa.refusals import is_refusal
 from augqa.sentences import QUESTION_MARKS, ends_as_question, first_words, last_sentence_end
 
 STYLES = ("encyclopedic", "news", "review", "forum")
@@ -171,7 +166,7 @@ def finish_context(
 ) -> tuple[str, str | None]:
     """Return the usable part of a model's text as one paragraph, and why there is none.
 
-    What it says about the text is cut off (`augqa.cleaning`). A text that the token limit cut off,
+    What it says about the text is cut off (`augqa.chatter`). A text that the token limit cut off,
     or that is longer than `max_words`, is cut back to the end of its last full sentence within
     both.
 

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 from augqa import ids, prompts
 from augqa.candidates import Candidate, answer_candidates, choose_candidates
-from augqa.cleaning import is_refusal
 from augqa.prompts.templates import Messages, Template
 from augqa.question_generator.proposals import Draft, Passage, Proposal, Refusal, in_turn
+from augqa.refusals import is_refusal
 from augqa.sentences import Span, ends_as_question, sentence_spans, word_starts
 from augqa.spans import window_around, windows
 

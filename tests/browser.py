@@ -1,5 +1,6 @@
 """Chromium without a window, and a server on loopback that keeps what was asked for."""
 
+import re
 import shutil
 import subprocess
 import threading
@@ -67,3 +68,30 @@ def dom(url: str, profile: Path, *, width: int = 1400) -> str:
     )
     assert done.returncode == 0, done.stderr[-2000:]
     return done.stdout
+
+
+def sideways(folder: Path, name: str, *, width: int, parts: bool = False) -> int:
+    """Return by how many pixels a page is wider than the screen.
+
+    Args:
+        folder: What is served; takes a page around the one that is measured, which may not run a
+            script itself.
+        name: The page in it.
+        width: Of the screen, in pixels.
+        parts: Whether a part of the page that scrolls counts, too.
+    """
+    inner = "main *" if parts else "none"
+    (folder / "measure.html").write_text(
+        f"<iframe id=f src={name} style='width:{width}px;height:900px;border:0'></iframe>"
+        "<script>f.onload = () => { const d = f.contentDocument, root = d.documentElement;"
+        f" const boxes = [...d.querySelectorAll('{inner}')].filter(e => e.clientWidth &&"
+        " f.contentWindow.getComputedStyle(e).overflowX == 'auto');"
+        " const over = [root, ...boxes].map(e => e.scrollWidth - e.clientWidth);"
+        " document.title = `over ${Math.max(...over)}` }</script>",
+        encoding="utf-8",
+    )
+    with served(folder) as (address, _):
+        shown = dom(f"{address}/measure.html", folder / "profile", width=max(width + 60, 500))
+    found = re.search(r"<title>over (\d+)</title>", shown)
+    assert found is not None, shown[:2000]
+    return int(found[1])

@@ -194,7 +194,7 @@ PROVENANCE = Provenance(
     provider="openai",
     question_generator="an-example-model",
     licences=(
-        "training set, SQuAD dev: CC-BY-SA-4.0 (Rajpurkar et al. 2016)",
+        "training set; SQuAD dev: CC-BY-SA-4.0 (Rajpurkar et al. 2016)",
         "My forum: not stated",
     ),
 )

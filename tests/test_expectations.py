@@ -132,6 +132,41 @@ def test_more_pairs_than_the_target_are_told(tmp_path: Path) -> None:
     assert outcome_of("kept", sound_rows("kept"), tmp_path, suite)["within_target"].success
 
 
+@pytest.mark.parametrize(
+    ("artefact", "name", "bound"),
+    [
+        ("pool", "answer_present", "at least 1"),
+        ("pool", "context_not_blank", ""),  # the promise says it
+        ("pool", "origin", "real on real"),
+        ("pairs", "origin", "generated on generated or generated on real"),
+        (
+            "pairs",
+            "question_words_mostly_within_filter",
+            "from 3 to 12, for at least 90% of the rows",
+        ),
+        ("pairs", "question_mark_mostly", "for at least 90% of the rows"),
+        ("kept", "question_not_repeated", "below 1.0"),
+        ("kept", "question_word_drift", "at most 0.25"),
+        ("blend", "row_count", "exactly 4"),
+    ],
+)
+def test_a_bound_is_said_in_words(
+    artefact: str, name: str, bound: str, findings_on_broken: Callable[[str], Any]
+) -> None:
+    findings, _ = findings_on_broken(artefact)
+    assert findings[name].bound == bound
+
+
+def test_what_was_found_is_said_in_words(findings_on_broken: Callable[[str], Any]) -> None:
+    findings, _ = findings_on_broken("pool")
+    assert findings["columns"].found.startswith("id, context_id, context, question")
+    assert findings["row_count"].found == "17"
+    assert findings["context_not_blank"].found == "1 row breaks it, 5.9% of all"
+    assert findings["answer_at_its_start"].found == "5 rows break it, 29.4% of all"
+    assert dataclasses.replace(findings["row_count"], observed=12_345).found == "12,345"
+    assert dataclasses.replace(findings["row_count"], observed=None).found == "nothing to measure"
+
+
 def test_a_filter_that_is_off_promises_nothing() -> None:
     off = {
         "drop_passage_dependent": False,

@@ -10,8 +10,9 @@ from augqa.errors import DataError
 from augqa.records import QAExample
 from augqa.report.gate_page import verdict, write_gate_page
 from augqa.tables import write_table
-from tests.browser import HOSTILE, dom, needs_chromium, served
+from tests.browser import HOSTILE, dom, needs_chromium, served, sideways
 from tests.examples import example
+from tests.gating import example_row, write_rows
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,3 +89,24 @@ def test_nothing_on_a_hostile_page_runs_and_no_request_leaves(tmp_path: Path) ->
         shown = dom(f"{address}/gates/kept.html", tmp_path / "profile")
     assert "<title>augqa: gate on kept</title>" in shown
     assert asked == ["/gates/kept.html"]
+
+
+@needs_chromium
+@pytest.mark.parametrize("width", [390, 1400])
+def test_nothing_on_the_page_scrolls_sideways(tmp_path: Path, width: int) -> None:
+    word = "w" * 4_000
+    page(
+        tmp_path,
+        Found(name=HOSTILE, promise=word, found=word, bound=word, relied_on_by=(word,)),
+        Found(success=True, found="id, context_id, context, question, answers, origin"),
+        question=word,
+    )
+    assert sideways(tmp_path, "gates/kept.html", width=width, parts=True) == 0
+
+
+def test_a_value_of_white_space_is_seen(tmp_path: Path) -> None:
+    rows = [example_row("q1"), example_row("q2", question=" \t\n")]
+    table = write_rows(tmp_path / "pool.parquet", rows, QAExample)
+    path = tmp_path / "pool.html"
+    write_gate_page(path, name="pool", table=table, n_rows=2, findings=[Found()])
+    assert "&#39; \\t\\n&#39;" in path.read_text(encoding="utf-8")

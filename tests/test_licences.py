@@ -43,7 +43,7 @@ def test_every_set_of_a_profile_states_its_licence(path: Path) -> None:
 
 def test_sets_of_the_same_terms_stand_on_one_line() -> None:
     assert data("CC0-1.0", a="MIT", b="CC0-1.0").licences() == (
-        "training set, B: CC0-1.0",
+        "training set; B: CC0-1.0",
         "A: MIT",
     )
 
@@ -65,7 +65,7 @@ def test_terms_that_are_no_printable_line_are_refused(
 
 def test_the_page_names_them() -> None:
     html = report_page()
-    assert "<li>training set, SQuAD dev: CC-BY-SA-4.0 (Rajpurkar et al. 2016)</li>" in html
+    assert "<li>training set; SQuAD dev: CC-BY-SA-4.0 (Rajpurkar et al. 2016)</li>" in html
 
 
 def test_a_licence_changes_nothing_that_is_made(

@@ -339,6 +339,19 @@ def test_anchors_are_printed_beside_comparable_readers() -> None:
     assert "bert-base-uncased" not in report_text(found(TWO), SAID, reader="x", **settings)
 
 
+def test_a_published_row_without_a_score_here_is_left_out() -> None:
+    # Nobody measured humans on SQuAD dev by these rules.
+    results = found({"real": [{"squad": 90.0}]})
+    text = report_text(
+        results, SAID, sample=False, trained_on=SQUAD_TRAIN, reader="roberta-base"
+    ).splitlines()
+    assert any(line.startswith("bert-base-uncased") for line in text)
+    assert not any(line.startswith("human") for line in text)
+    html = example_pages.report_page(found=results)
+    assert "bert-base-uncased" in html
+    assert ">human</th>" not in html
+
+
 def test_a_summary_alone_gives_the_same_rows_without_sizes() -> None:
     text = table_text(summary_metrics(found(TWO)), reported())
     assert "mix     19.5/39.0   16.5/33.0*  10.6/21.2*       27.1*" in text.splitlines()

@@ -8,11 +8,12 @@ import pytest
 
 from augqa.evidence import Plan, gather
 from augqa.report.page import Cost, cost_of
+from augqa.report.pairs import pairs_page
 from augqa.report.recipe_scores import RegimeResult, SetScore
-from augqa.report.results import Results, step
+from augqa.report.results import Results, gate, step
 from augqa.test_sets import SQUAD_TRAIN
 from tests import example_pages
-from tests.example_pages import PROVENANCE, report_page
+from tests.example_pages import DISPUTED, PAIRS, PROVENANCE, report_page
 from tests.examples import reported
 from tests.studies import level_study
 
@@ -189,3 +190,30 @@ def test_cost_adds_up_what_steps_and_trainings_counted() -> None:
 def test_what_was_not_counted_is_said_to_be_unknown() -> None:
     cost = cost_of([], n_trainings=1)
     assert cost.words() == ["price not known", "1 training"]
+
+
+def test_deviations_are_spoken_of_where_there_are_some(html: str) -> None:
+    assert "means over 3 training seeds" in html
+    results = example_pages.results(example_pages.study())
+    first, *others = results.regimes
+    begun = dataclasses.replace(first, runs=first.runs[:1])
+    some = report_page(found=dataclasses.replace(results, regimes=(begun, *others)))
+    assert "means over up to 3 training seeds" in some
+    alone = [dataclasses.replace(row, runs=row.runs[:1]) for row in results.regimes]
+    none = report_page(found=dataclasses.replace(results, regimes=tuple(alone)))
+    assert "standard deviation of F1" not in none
+    assert "Lines show" in html
+    assert "Lines show" not in none
+
+
+def test_a_study_without_pages_of_gates_promises_none(html: str) -> None:
+    assert "Each name leads to a page" in html
+    assert "Each name leads to a page" not in report_page(gates=[gate("kept", {})])
+
+
+def test_paper_is_white_and_keeps_what_colour_says(html: str) -> None:
+    for made in (html, pairs_page(PAIRS, DISPUTED)):
+        rules = re.findall(r"@media ([^{]*) \{", made)
+        dark = {rule for rule in rules if "dark" in rule}
+        assert dark == {"screen and (prefers-color-scheme: dark)"}
+        assert "print-color-adjust: exact" in made

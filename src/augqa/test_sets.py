@@ -122,7 +122,8 @@ class Data(Section):
         titles: dict[str, list[str]] = {self.train.words(): ["training set"]}
         for entry in self.test_sets.values():
             titles.setdefault(entry.source.words(), []).append(entry.title)
-        return tuple(f"{', '.join(sets)}: {terms}" for terms, sets in titles.items())
+        # A title may hold a comma.
+        return tuple(f"{'; '.join(sets)}: {terms}" for terms, sets in titles.items())
 
 
 SQUAD_TRAIN, SQUAD = "squad_train", "squad"

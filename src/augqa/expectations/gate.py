@@ -63,9 +63,12 @@ class Finding:
     def found(self) -> str:
         """What was found, in words."""
         if self.n_unexpected is None:
-            return str(self.observed)
+            return _words(self.observed)
+        if not self.n_unexpected:
+            return "no row breaks it"
         rows = "row breaks it" if self.n_unexpected == 1 else "rows break it"
-        return f"{self.n_unexpected:,} {rows}" if self.n_unexpected else "no row breaks it"
+        share = f", {self.fraction:.1%} of all" if self.fraction else ""
+        return f"{self.n_unexpected:,} {rows}{share}"
 
     def __str__(self) -> str:
         if self.n_unexpected is None:
@@ -167,17 +170,32 @@ def _finding(expectation: Expectation, came: "Counted | Named", frame: Frame) ->
 
 
 def _bound(kwargs: Mapping[str, Any]) -> str:
-    low, high = kwargs.get("min_value"), kwargs.get("max_value")
+    mostly = kwargs.get("mostly", 1)
+    share = f"for at least {mostly:.0%} of the rows" if mostly < 1 else ""
+    return ", ".join(filter(None, (_allowed(kwargs), share)))
+
+
+def _allowed(kwargs: Mapping[str, Any]) -> str:
+    low, high = kwargs.get("min_value"), kwargs.get("max_value", kwargs.get("threshold"))
+    below = "below " if kwargs.get("strict_max") else ""
     if low is not None and low == high:
         return f"exactly {low:,}"
     if low is not None and high is not None:
-        return f"from {low:,} to {high:,}"
+        return f"from {low:,} to {below}{high:,}"
     if low is not None:
         return f"at least {low:,}"
     if high is not None:
-        return f"at most {high:,}"
-    if (values := kwargs.get("value_set")) is not None and len(values) <= N_NAMED:
-        return "one of " + ", ".join(str(value) for value in values)
-    if (mostly := kwargs.get("mostly")) is not None and mostly < 1:
-        return f"for at least {mostly:.0%} of the rows"
+        return f"{below or 'at most '}{high:,}"
+    values = kwargs.get("value_set")
+    # A column of yes and no is computed: the promise says what it stands for.
+    if values and len(values) <= N_NAMED and not isinstance(values[0], bool):
+        return " or ".join(map(str, values))
     return ""
+
+
+def _words(observed: Any) -> str:
+    if observed is None:
+        return "nothing to measure"
+    if isinstance(observed, list):
+        return ", ".join(map(str, observed))
+    return f"{observed:,}" if isinstance(observed, int | float) else str(observed)

@@ -116,5 +116,7 @@ def _short(value: object) -> str:
         ]
         value = "; ".join(texts)
     text = str(value)
+    if text.isspace():
+        return repr(text)  # what breaks the promise would not be seen
     more = len(text) - LONGEST
     return f"{text[:LONGEST]} … and {more:,} more characters" if more > 0 else text

@@ -12,7 +12,6 @@ from augqa.report.quality import Quality
 from augqa.report.recipe_scores import RegimeResult
 from augqa.report.results import Gate, Results, Step
 from augqa.report.template import render
-from augqa.test_sets import ANCHORS
 
 # Part of the chart's width, in percent, that an F1 of 100 takes; labels stand in the rest.
 _CHART_SPAN = 66.0
@@ -170,7 +169,7 @@ def page(
         stress_rows=[
             (row, [_cell(row, name, evidence) for name in found.stress]) for row in found.regimes
         ],
-        anchors=_anchors(found),
+        published=robustness.published_rows(found),
         not_comparable=robustness.not_comparable(
             found,
             sample=provenance.sample,
@@ -281,17 +280,6 @@ def chart(found: Results, colours: Mapping[str, str]) -> tuple[list[Group], int]
 
 def _x(f1: float) -> float:
     return round(f1 * _CHART_SPAN / 100, 2)
-
-
-def _anchors(found: Results) -> list[tuple[str, list[Cell], float | None]]:
-    """Return the published rows that have a number for a set at hand."""
-    rows = []
-    for anchor in ANCHORS:
-        f1s = [robustness.anchor_f1(anchor, found, name) for name in found.sets]
-        if any(f1 is not None for f1 in f1s):
-            cells = [Cell(exact_match=None, f1=f1) for f1 in f1s]
-            rows.append((anchor.name, cells, robustness.anchor_mean_shift(anchor, found)))
-    return rows
 
 
 def _limits(evidence: Evidence) -> list[str]:

@@ -61,6 +61,16 @@ class Results:
         """Return the first available test set that is a published one; None if none is."""
         return next((s for s in self._available() if self.published(s) == published), None)
 
+    @property
+    def most_runs(self) -> int:
+        """Trainings of the recipe that has most."""
+        return max(len(row.runs) for row in self.regimes)
+
+    @property
+    def fewest_runs(self) -> int:
+        """Trainings of the recipe that has fewest."""
+        return min(len(row.runs) for row in self.regimes)
+
     def _available(self, role: Role | None = None) -> tuple[str, ...]:
         return tuple(
             entry.name

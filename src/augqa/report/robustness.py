@@ -1,6 +1,7 @@
 """What the numbers say about robustness, and what they cannot say."""
 
 import re
+from dataclasses import dataclass
 from statistics import fmean
 
 from augqa.report.recipe_scores import RegimeResult
@@ -64,6 +65,34 @@ def no_line(found: Results, row: RegimeResult) -> str | None:
     if x <= LINE_HOLDS_ABOVE:
         return f"the line does not hold: F1 on {base} is {x:.1f}, not above {LINE_HOLDS_ABOVE:.0f}"
     return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublishedRow:
+    """Published F1 beside ours; None where none was published for a set's content.
+
+    Attributes:
+        name: Of the reader, or of humans.
+        f1: On each of our sets, in their order.
+        mean_shift: Over our shifts; None unless it was published for each of them.
+    """
+
+    name: str
+    f1: tuple[float | None, ...]
+    mean_shift: float | None
+
+
+def published_rows(found: Results) -> list[PublishedRow]:
+    """Return the published rows that have a score for a set at hand."""
+    rows = [
+        PublishedRow(
+            name=anchor.name,
+            f1=tuple(anchor_f1(anchor, found, name) for name in found.sets),
+            mean_shift=anchor_mean_shift(anchor, found),
+        )
+        for anchor in ANCHORS
+    ]
+    return [row for row in rows if any(f1 is not None for f1 in row.f1)]
 
 
 def anchor_f1(anchor: Anchor, found: Results, test_set: str) -> float | None:

@@ -9,7 +9,7 @@ from augqa.report.findings import Findings, Row, findings_of_metrics
 from augqa.report.recipe_scores import RegimeResult, SetScore
 from augqa.report.results import Results, needed, results_of_summary
 from augqa.terminal import printable
-from augqa.test_sets import ANCHORS, ReportedSet
+from augqa.test_sets import ReportedSet
 
 _WIDTH = 100  # of sentences
 _N_CLOSING = 3  # limits that stand at the end of a run
@@ -55,7 +55,7 @@ def report_text(
     lines = [*_scores(found), *_notes(found)]
     reason = robustness.not_comparable(found, sample=sample, trained_on=trained_on, reader=reader)
     if reason is None:
-        lines += _anchors(found)
+        lines += _published(found)
     lines += ["", *findings_lines(said), "", *_effective_robustness(found)]
     if sample:
         lines += ["", SAMPLE]
@@ -185,12 +185,10 @@ def _stress(found: Results) -> list[str]:
     return ["", *columns(rows, left={0}), ""]
 
 
-def _anchors(found: Results) -> list[str]:
+def _published(found: Results) -> list[str]:
     rows = [["published F1", *found.sets, "mean shift"]]
-    for anchor in ANCHORS:
-        values = [robustness.anchor_f1(anchor, found, name) for name in found.sets]
-        mean_shift = robustness.anchor_mean_shift(anchor, found)
-        rows.append([anchor.name, *map(number, values), number(mean_shift)])
+    for row in robustness.published_rows(found):
+        rows.append([row.name, *map(number, row.f1), number(row.mean_shift)])
     return ["", *columns(rows, left={0})]
 
 

@@ -6,22 +6,41 @@ docs/question_generation.md.
 The last line is one JSON object.
 
     python benchmarks/cloze.py --data DIR --seed 37 --show 50
+    python benchmarks/cloze.py --data DIR --seed 37 --write FILE.parquet   # for judge.py
 """
 
 import argparse
+import hashlib
 import json
 import random
 from pathlib import Path
 
 from command import run_command
 
-from augqa.candidates import answer_candidates, choose_candidates
+from augqa.candidates import Candidate, answer_candidates, choose_candidates
 from augqa.formats import read_examples
 from augqa.garbling import garbled
 from augqa.question_generator.cloze import cloze_question
+from augqa.records import Answer, QAExample
 from augqa.sampling import shuffled
+from augqa.tables import write_table
 
 SAMPLE_SEED = 13
+
+
+def as_example(context: str, question: str, answer: Candidate) -> QAExample:
+    """Return a pair as a record."""
+    context_id = hashlib.sha256(context.encode()).hexdigest()[:16]
+    return QAExample(
+        id=f"{context_id}/{answer.start}",
+        context_id=context_id,
+        context=context,
+        question=question,
+        answers=(Answer(text=answer.text, start=answer.start),),
+        origin="generated",
+        context_origin="real",
+        method="cloze",
+    )
 
 
 def main() -> None:
@@ -33,6 +52,7 @@ def main() -> None:
     parser.add_argument("--n-candidates", type=int, default=15)
     parser.add_argument("--seed", type=int, default=37, help="of the choice of contexts")
     parser.add_argument("--show", type=int, default=50)
+    parser.add_argument("--write", type=Path, help="Parquet table for what is shown")
     options = parser.parse_args()
     examples = shuffled(read_examples(options.data / options.file).examples, seed=options.seed)
     contexts = list(dict.fromkeys(e.context for e in examples[: options.n_examples]))
@@ -46,10 +66,13 @@ def main() -> None:
             if question is not None and garbled(question):
                 n_garbled += 1
             elif question is not None:
-                pairs.append((question, candidate.text))
+                pairs.append(as_example(context, question, candidate))
     random.Random(SAMPLE_SEED).shuffle(pairs)
-    for number, (question, answer) in enumerate(pairs[: options.show]):
-        print(f"{number:3} {question} | {answer}")
+    sample = pairs[: options.show]
+    for number, pair in enumerate(sample):
+        print(f"{number:3} {pair.question} | {pair.answers[0].text}")
+    if options.write is not None:
+        write_table(options.write, sample, QAExample)
     numbers = {
         "n_contexts": len(contexts),
         "n_candidates": n_candidates,

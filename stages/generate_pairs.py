@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from augqa.metrics import write_metrics
 from augqa.params import load_params
 from augqa.question_generator import Given, load_question_generator
+from augqa.question_generator.choosing import load_chooser
 from augqa.question_generator.making import make_pairs
 from augqa.question_generator.passages import failed_contexts, generated_passages, real_passages
 from augqa.question_generator.proposals import Passage
@@ -27,7 +28,11 @@ def generate_pairs(
     own, kinds = params.generate_pairs, params.question_generators
     trained = question_generators / kinds[0] if question_generators and kinds else None
     given = Given(
-        n_pairs=own.pairs_per_context, endpoint=params.llm, trained=trained, prompts=prompts
+        n_pairs=own.pairs_per_context,
+        endpoint=params.llm,
+        trained=trained,
+        prompts=prompts,
+        choose=load_chooser(own.candidates, iterate_table(seed_questions, QAExample)),
     )
 
     def passages() -> Iterator[Passage]:

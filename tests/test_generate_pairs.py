@@ -246,6 +246,24 @@ def test_pairs_on_real_contexts_come_once_a_context(project: Path, model: Model)
     assert (metrics["n_contexts"], metrics["n_real_contexts"]) == (1, 2)
 
 
+@pytest.mark.parametrize(
+    ("asked_for", "answer"), [("Mary Shelley", "Max Oaks"), ("1818", "1906"), (None, "Max Oaks")]
+)
+def test_answers_are_chosen_as_the_seed_questions_did_if_params_say_so(
+    project: Path, model: Model, asked_for: str | None, answer: str
+) -> None:
+    chooser = "rules" if asked_for is None else "learnt"
+    set_params(project, "generate_pairs", method="hybrid", pairs_per_context=1, candidates=chooser)
+    seeds = [
+        example(f"s{n}", context=f"{SHELLEY} Page {n}.", answer=asked_for or "London")
+        for n in range(60)
+    ]
+    model.answer = lambda _: "Who or when?"
+    written = "Max Oaks wrote Lamps in 1906. It was printed in Leeds in 1906."
+    pairs, _, _ = generate(project, [context("s1/c1", written)], seeds)
+    assert [pair.answers[0].text for pair in pairs] == [answer]
+
+
 def test_no_context_with_text_stops_without_a_request(project: Path, model: Model) -> None:
     with pytest.raises(DataError, match="none of its contexts has a text: 2 refusal"):
         generate(

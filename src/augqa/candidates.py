@@ -7,7 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
 from augqa.sentences import Span, sentence_spans, word_spans
 from augqa.spans import cut_points
@@ -108,6 +108,13 @@ class Candidate:
         return self.start + len(self.text)
 
 
+class Chooser(Protocol):
+    """What chooses the answers of a context that are to be asked for."""
+
+    def __call__(self, context: str, *, n: int) -> list[Candidate]:
+        """Return up to `n` candidates, in the order of the context."""
+
+
 def answer_candidates(context: str) -> list[Candidate]:
     """Return the candidates of a context, in its order, none overlapping another.
 
@@ -170,6 +177,11 @@ def choose_candidates(candidates: Sequence[Candidate], context: str, *, n: int) 
         of_kind[best.kind] += 1
         left = [c for c in left if c.text.casefold() != best.text.casefold()]
     return sorted(chosen, key=lambda candidate: candidate.start)
+
+
+def by_rules(context: str, *, n: int) -> list[Candidate]:
+    """Return up to `n` candidates of a context, found and chosen by rules alone."""
+    return choose_candidates(answer_candidates(context), context, n=n)
 
 
 def _is_capitalised(word: str) -> bool:

@@ -123,6 +123,7 @@ class GeneratePairs(Section):
     method: str
     pairs_per_context: int = Field(gt=0)
     real_contexts: bool
+    candidates: Literal["rules", "learnt"] = "rules"
 
     @field_validator("method")
     @classmethod

@@ -6,7 +6,7 @@ from itertools import islice
 import torch
 from transformers import GenerationConfig
 
-from augqa.candidates import Candidate, answer_candidates, choose_candidates
+from augqa.candidates import Candidate, Chooser, by_rules
 from augqa.checkpoints import load_language_model
 from augqa.errors import QuestionGeneratorError
 from augqa.metrics import Usage
@@ -17,7 +17,7 @@ from augqa.question_generator.proposals import Draft, Passage, Proposal, Refusal
 
 
 class CausalGenerator:
-    """Drafts a question to each of a passage's answers, which rules choose.
+    """Drafts a question to each of a passage's answers, which rules or a ranker choose.
 
     Equal inputs and settings give equal drafts on the CPU, whatever the order of the passages.
     """
@@ -32,6 +32,7 @@ class CausalGenerator:
         max_new_tokens: int,
         batch_size: int,
         threads: int,
+        choose: Chooser = by_rules,
         param: str = "generate_pairs.trained.checkpoint",
     ) -> None:
         """Load a checkpoint.
@@ -44,6 +45,7 @@ class CausalGenerator:
             max_new_tokens: Longest output.
             batch_size: Inputs at once.
             threads: CPU threads; another number may give other bytes.
+            choose: Chooses the answers to ask for.
             param: The param that names the checkpoint, for messages.
 
         Raises:
@@ -54,6 +56,7 @@ class CausalGenerator:
         torch.set_num_threads(threads)
         self.usage = Usage()
         self._n_pairs = n_pairs
+        self._choose = choose
         self._batch_size = batch_size
         self._tokenizer, self._model, source = load_language_model(
             checkpoint, "causal", param=param
@@ -82,10 +85,9 @@ class CausalGenerator:
         Of a context longer than the model's input, whole sentences about the answer are shown.
         """
         passages = list(passages)  # inputs of like lengths go together
-        candidates = [answer_candidates(passage.text) for passage in passages]
         asked = [
-            [(passage.text, c) for c in choose_candidates(found, passage.text, n=self._n_pairs)]
-            for passage, found in zip(passages, candidates, strict=True)
+            [(passage.text, c) for c in self._choose(passage.text, n=self._n_pairs)]
+            for passage in passages
         ]
         outcomes = iter(self.ask([pair for pairs in asked for pair in pairs]))
         for passage, pairs in zip(passages, asked, strict=True):

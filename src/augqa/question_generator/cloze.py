@@ -7,7 +7,7 @@ simpler. They know English and no grammar, so many a question is clumsy. No mode
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
-from augqa.candidates import Candidate, answer_candidates, choose_candidates
+from augqa.candidates import Candidate, Chooser, answer_candidates, by_rules
 from augqa.metrics import Usage
 from augqa.question_generator.entries import Given
 from augqa.question_generator.names import is_people, is_person, is_thing
@@ -124,22 +124,22 @@ _MIN_CLAUSE_WORDS = 4
 
 def load(_: None, given: Given) -> "ClozeGenerator":
     """Return the generator; it has no settings of its own."""
-    return ClozeGenerator(n_pairs=given.n_pairs)
+    return ClozeGenerator(n_pairs=given.n_pairs, choose=given.choose)
 
 
 class ClozeGenerator:
-    """Drafts pairs without a model: answers by rules, questions by cloze translation."""
+    """Drafts pairs without a language model: questions by cloze translation."""
 
-    def __init__(self, *, n_pairs: int) -> None:
-        """Draft at most `n_pairs` pairs a passage."""
+    def __init__(self, *, n_pairs: int, choose: Chooser = by_rules) -> None:
+        """Draft at most `n_pairs` pairs a passage, of the answers that are chosen."""
         self._n_pairs = n_pairs
+        self._choose = choose
         self.usage = Usage()
 
     def propose(self, passages: Iterable[Passage]) -> Iterator[Proposal]:
         """Yield one proposal for each passage, in their order."""
         for passage in passages:
-            candidates = answer_candidates(passage.text)
-            chosen = choose_candidates(candidates, passage.text, n=self._n_pairs)
+            chosen = self._choose(passage.text, n=self._n_pairs)
             drafts, refusals = [], []
             for candidate in chosen:
                 question = cloze_question(passage.text, candidate)

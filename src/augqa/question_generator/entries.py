@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from augqa.candidates import Chooser, by_rules
 from augqa.registry import Registry, resolve
 from augqa.schema import Section
 
@@ -40,12 +41,14 @@ class Given:
         endpoint: Section llm of params.yaml.
         trained: Folder of the question generator that was trained here; None: there is none.
         prompts: Folder of the user's own prompts, where there is one.
+        choose: Chooses the answers to ask for, where the generator does not do so itself.
     """
 
     n_pairs: int
     endpoint: "Llm"
     trained: Path | None
     prompts: Path | None
+    choose: Chooser = by_rules
 
 
 QUESTION_GENERATORS: Registry[Entry] = Registry("question generator")

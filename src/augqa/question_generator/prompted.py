@@ -49,7 +49,7 @@ def load_llm(own: settings.PromptedPairs, given: Given) -> "PromptedGenerator":
 
 
 def load_hybrid(own: settings.Prompted, given: Given) -> "PromptedGenerator":
-    """Return the generator that chooses answers by rules and lets the model ask for them."""
+    """Return the generator that lets the model ask for answers that rules or a ranker choose."""
     template = prompts.question_template()
     if own.prompt is not None:
         template = own_template(
@@ -66,6 +66,7 @@ def load_hybrid(own: settings.Prompted, given: Given) -> "PromptedGenerator":
             n_pairs=given.n_pairs,
             max_context_words=own.max_context_words,
             template=template,
+            choose=given.choose,
         )
 
     return PromptedGenerator(

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from augqa import ids, prompts
-from augqa.candidates import Candidate, answer_candidates, choose_candidates
+from augqa.candidates import Candidate, Chooser, by_rules
 from augqa.prompts.templates import Messages, Template
 from augqa.question_generator.proposals import Draft, Passage, Proposal, Refusal, in_turn
 from augqa.refusals import is_refusal
@@ -97,6 +97,7 @@ def question_asks(
     n_pairs: int,
     max_context_words: int | None,
     template: Template | None = None,
+    choose: Chooser = by_rules,
 ) -> Iterator[Ask]:
     """Yield an ask for the question to each of up to `n_pairs` answers of each passage.
 
@@ -105,11 +106,11 @@ def question_asks(
         n_pairs: Answers to choose in each.
         max_context_words: Most words to show around the answer, in whole sentences; None for all.
         template: One of the user's own; None: ours.
+        choose: Chooses the answers to ask for.
     """
     for passage in passages:
         text = passage.text
-        chosen = choose_candidates(answer_candidates(text), text, n=n_pairs)
-        for number, candidate in enumerate(chosen):
+        for number, candidate in enumerate(choose(text, n=n_pairs)):
             yield question_ask(
                 passage,
                 candidate,

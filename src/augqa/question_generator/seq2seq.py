@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from transformers import GenerationConfig
 
-from augqa.candidates import Candidate, answer_candidates, choose_candidates
+from augqa.candidates import Candidate, Chooser, by_rules
 from augqa.checkpoints import load_language_model
 from augqa.errors import QuestionGeneratorError
 from augqa.finetuning.tokens import SPARE_TOKENS, token_starts
@@ -22,7 +22,7 @@ from augqa.spans import window_around, windows
 
 def load(own: settings.T5, given: Given) -> "Seq2SeqGenerator":
     """Return the generator of a checkpoint that was trained elsewhere."""
-    return Seq2SeqGenerator(**own.model_dump(), n_pairs=given.n_pairs)
+    return Seq2SeqGenerator(**own.model_dump(), n_pairs=given.n_pairs, choose=given.choose)
 
 
 class Seq2SeqGenerator:
@@ -43,6 +43,7 @@ class Seq2SeqGenerator:
         max_new_tokens: int,
         batch_size: int,
         threads: int,
+        choose: Chooser = by_rules,
         param: str = "generate_pairs.t5.checkpoint",
     ) -> None:
         """Load a checkpoint.
@@ -56,6 +57,7 @@ class Seq2SeqGenerator:
             max_new_tokens: Longest output.
             batch_size: Inputs at once.
             threads: CPU threads; another number may give other bytes.
+            choose: Chooses the answers to ask for; form ``end_to_end`` does so itself.
             param: The param that names the checkpoint, for messages.
 
         Raises:
@@ -67,6 +69,7 @@ class Seq2SeqGenerator:
         self._checkpoint = checkpoint
         self._form = form
         self._n_pairs = n_pairs
+        self._choose = choose
         self._batch_size = batch_size
         self._tokenizer, self._model, source = load_language_model(
             checkpoint, "seq2seq", param=param
@@ -143,7 +146,7 @@ class Seq2SeqGenerator:
 
     def _answer_sources(self, passage: Passage) -> Iterator[Source]:
         text = passage.text
-        for candidate in choose_candidates(answer_candidates(text), text, n=self._n_pairs):
+        for candidate in self._choose(text, n=self._n_pairs):
             yield self._answer_source(text, candidate)
 
     def _answer_source(self, text: str, answer: Candidate) -> Source:

@@ -54,7 +54,10 @@ def load(own: settings.Trained, given: Given) -> AnswerAware:
     """
     folder = given.trained if own.checkpoint is None else Path(own.checkpoint)
     return load_trained(
-        folder or Path(), **own.model_dump(exclude={"checkpoint"}), n_pairs=given.n_pairs
+        folder or Path(),
+        **own.model_dump(exclude={"checkpoint"}),
+        n_pairs=given.n_pairs,
+        choose=given.choose,
     )
 
 
@@ -63,8 +66,8 @@ def load_trained(folder: Path, **settings: Any) -> AnswerAware:
 
     Args:
         folder: What `TrainedModel.save` wrote.
-        settings: ``n_pairs``, ``num_beams``, ``max_new_tokens``, ``batch_size`` and ``threads``,
-            as of `CausalGenerator`.
+        settings: ``n_pairs``, ``choose``, ``num_beams``, ``max_new_tokens``, ``batch_size`` and
+            ``threads``, as of `CausalGenerator`.
 
     Raises:
         QuestionGeneratorError: If the folder or its record is missing or damaged, or the model was

@@ -1,5 +1,6 @@
 """Let a reader trained on real data answer every generated question."""
 
+from augqa.executor.opening import open_executor
 from augqa.metrics import write_metrics
 from augqa.params import load_params
 from augqa.reader import Reader
@@ -20,9 +21,9 @@ def answer_round_trip(pairs: Input, reader: Input, answers: Output, metrics: Out
         **params.reader.model_dump(exclude={"checkpoint"}),
     )
     asked = read_table(pairs, QAExample)
-    found = model.answer_all(
-        asked, batch_size=params.evaluate.batch_size, cache=project_root() / ".cache" / "features"
-    )
+    cache, batch_size = project_root() / ".cache" / "features", params.evaluate.batch_size
+    with open_executor(params.executor) as executor:
+        found = model.answer_all(asked, batch_size=batch_size, cache=cache, executor=executor)
 
     rows, n_exact = [], 0
     for pair, answer in zip(asked, found, strict=True):

@@ -1,6 +1,7 @@
 """Measure a trained reader on every test set that there is."""
 
 from augqa import tracking
+from augqa.executor.opening import open_executor
 from augqa.measuring import closing, measure_sets
 from augqa.metrics import read_metrics, write_metrics
 from augqa.params import load_params
@@ -27,7 +28,10 @@ def evaluate(
     )
     cache = project_root() / ".cache" / "features"
     asked = own.model_dump(exclude={"engine"})
-    found = measure_sets(reader, test, clusters=clusters, cache=cache, **asked)
+    with open_executor(params.executor) as executor:
+        found = measure_sets(
+            reader, test, clusters=clusters, cache=cache, executor=executor, **asked
+        )
     for name, one in found.items():
         write_table(predictions / f"{name}.parquet", one.predictions, Prediction)
         write_table(predictions / "scores" / f"{name}.parquet", one.scores, QuestionScore)

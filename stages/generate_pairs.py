@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from augqa.executor.opening import open_executor
 from augqa.metrics import write_metrics
 from augqa.params import load_params
 from augqa.question_generator import Given, load_question_generator
@@ -26,29 +27,32 @@ def generate_pairs(
     """Write the pairs whose answer is a span of its context, and a row for all that is none."""
     params = load_params()
     own, kinds = params.generate_pairs, params.question_generators
+    n = own.pairs_per_context
     trained = question_generators / kinds[0] if question_generators and kinds else None
-    given = Given(
-        n_pairs=own.pairs_per_context,
-        endpoint=params.llm,
-        trained=trained,
-        prompts=prompts,
-        choose=load_chooser(own.candidates, iterate_table(seed_questions, QAExample)),
-    )
+    choose = load_chooser(own.candidates, iterate_table(seed_questions, QAExample))
 
     def passages() -> Iterator[Passage]:
         yield from generated_passages(iterate_table(contexts, GeneratedContext))
         if own.real_contexts:
             yield from real_passages(iterate_table(seed_questions, QAExample))
 
-    generator = load_question_generator(own.method, own.own(own.method), given)
-    with TableWriter(pairs, QAExample) as kept:
+    with open_executor(params.executor) as executor, TableWriter(pairs, QAExample) as kept:
+        given = Given(
+            n_pairs=n,
+            endpoint=params.llm,
+            trained=trained,
+            prompts=prompts,
+            choose=choose,
+            executor=executor,
+        )
+        generator = load_question_generator(own.method, own.own(own.method), given)
         with TableWriter(rejected, Rejection) as refused:
             counts = make_pairs(
                 generator,
                 Anew(passages),
                 failed_contexts(iterate_table(contexts, GeneratedContext)),
                 method=own.method,
-                n_pairs=own.pairs_per_context,
+                n_pairs=n,
                 keep=kept.write,
                 reject=refused.write,
             )

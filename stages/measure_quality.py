@@ -1,5 +1,6 @@
 """Measure generated contexts and pairs beside real ones; sample pairs to look at."""
 
+from augqa.executor.opening import open_executor
 from augqa.metrics import write_metrics
 from augqa.params import load_params
 from augqa.quality.comparison import REAL, chosen_pairs
@@ -22,18 +23,21 @@ def measure_quality(
     sampled_pairs: Output,
 ) -> str:
     """Write the measures of each set, and pairs sampled from before the filters."""
-    own = load_params().measure_quality
+    params = load_params()
+    own = params.measure_quality
     examples = {
         name: read_table(path, QAExample)
         for name, path in ((REAL, pool), (GENERATED, pairs), (KEPT, kept))
     }
-    measures = measure(
-        examples,
-        {path.stem: read_table(path, QAExample) for path in sorted(test.glob("*.parquet"))},
-        read_table(contexts, GeneratedContext),
-        read_table(seed_questions, QAExample),
-        **own.model_dump(exclude={"n_sampled_pairs"}),
-    )
+    with open_executor(params.executor) as executor:
+        measures = measure(
+            examples,
+            {path.stem: read_table(path, QAExample) for path in sorted(test.glob("*.parquet"))},
+            read_table(contexts, GeneratedContext),
+            read_table(seed_questions, QAExample),
+            executor=executor,
+            **own.model_dump(exclude={"n_sampled_pairs"}),
+        )
     shown = chosen_pairs(
         examples[GENERATED],
         read_table(rejected, Rejection),

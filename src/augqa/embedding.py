@@ -1,6 +1,7 @@
 """Embeddings of texts by an encoder, to tell by their cosine whether two are about the same."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -14,6 +15,9 @@ from tqdm import tqdm
 
 from augqa.checkpoints import find_checkpoint, load_reader, load_reader_tokenizer
 from augqa.errors import CheckpointError
+from augqa.executor.face import Executor, Prepared
+from augqa.executor.local import LOCAL
+from augqa.executor.models import model_key, movable
 from augqa.finetuning.determinism import pinned
 
 
@@ -72,7 +76,12 @@ class TextEncoder:
         tokenizer = load_reader_tokenizer(source)
         return cls(model=model, tokenizer=tokenizer, max_tokens=max_tokens, threads=threads)
 
-    def encode(self, texts: Sequence[str], *, batch_size: int) -> NDArray[np.float32]:
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _made, (movable(self.model), self.tokenizer, self.max_tokens, self.threads)
+
+    def encode(
+        self, texts: Sequence[str], *, batch_size: int, executor: Executor = LOCAL
+    ) -> NDArray[np.float32]:
         """Return one embedding a text, of length 1.
 
         Texts of like length go together, so that little is padded. Their order does not matter.
@@ -80,26 +89,66 @@ class TextEncoder:
         Args:
             texts: The texts.
             batch_size: Texts read at once; another number gives other last digits.
+            executor: Who reads them; the embeddings are the same bytes.
 
         Returns:
             Shape ``(n_texts, hidden_size)``.
+
+        Raises:
+            ExecutorError: As `Executor.map`.
         """
         distinct = sorted(set(texts), key=lambda text: (len(text), text))
-        parts = []
-        with pinned(self.threads), torch.inference_mode():
-            for first in tqdm(
-                range(0, len(distinct), batch_size), "embeddings", unit="batch", disable=None
-            ):
-                parts.append(self._embed(distinct[first : first + batch_size]).cpu().numpy())
+        starts = range(0, len(distinct), batch_size)
+        with tqdm(total=len(starts), desc="embeddings", unit="batch", disable=None) as bar:
+            parts = executor.map(
+                Embedding(self),
+                Prepared(starts, lambda first: distinct[first : first + batch_size]),
+                done=lambda _: bar.update(),
+            )
         place = {text: number for number, text in enumerate(distinct)}
         if not parts:
             return np.empty((0, self.model.config.hidden_size), dtype=np.float32)
         return np.concatenate(parts)[[place[text] for text in texts]]
 
-    def _embed(self, texts: list[str]) -> Tensor:
+    def embed(self, texts: list[str]) -> Tensor:
+        """Return the embeddings of texts that are read at once, in their order."""
         inputs = self.tokenizer(
             texts, truncation=True, max_length=self.max_tokens, padding=True, return_tensors="pt"
         ).to(self.model.device)
         states = self.model(**inputs).last_hidden_state
         inside = inputs["attention_mask"][..., None].to(states.dtype)
         return functional.normalize((states * inside).sum(1) / inside.sum(1), dim=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Embedding:
+    """The embeddings of texts that are read at once; a `Work`.
+
+    Attributes:
+        encoder: Who reads them.
+        n_at_once: They take all threads.
+    """
+
+    encoder: TextEncoder
+    n_at_once: int = 1
+
+    def key(self) -> str:
+        """Return a hash of all that an embedding depends on, but for the texts."""
+        encoder = self.encoder
+        tokenizer = encoder.tokenizer.backend_tokenizer.to_str()
+        return model_key(encoder.model, "embedding", tokenizer, encoder.max_tokens, encoder.threads)
+
+    @contextmanager
+    def session(self) -> Iterator[Callable[[list[str]], NDArray[np.float32]]]:
+        """Give the function that reads texts, on pinned threads."""
+        with pinned(self.encoder.threads):
+            yield self._run
+
+    def _run(self, texts: list[str]) -> NDArray[np.float32]:
+        with torch.inference_mode():
+            found: NDArray[np.float32] = self.encoder.embed(texts).cpu().numpy()
+        return found
+
+
+def _made(model: Any, tokenizer: Any, max_tokens: int, threads: int) -> TextEncoder:
+    return TextEncoder(model=model, tokenizer=tokenizer, max_tokens=max_tokens, threads=threads)

@@ -41,6 +41,10 @@ class ReaderError(AugQAError):
     """A reader could not be trained or used."""
 
 
+class ExecutorError(AugQAError):
+    """Workers cannot be had, were lost for good, or failed on a batch."""
+
+
 class BlendError(AugQAError):
     """A training set cannot be made as asked."""
 

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from augqa.errors import DataError
+from augqa.executor.face import Executor
+from augqa.executor.local import LOCAL
 from augqa.reader import Reader
 from augqa.records import Cluster, GoldTexts, Prediction, QAExample, QuestionScore
 from augqa.scoring import mean_score, score_each
@@ -42,6 +44,7 @@ def measure_set(
     seed: int,
     batch_size: int,
     cache: Path | None = None,
+    executor: Executor = LOCAL,
 ) -> Measured:
     """Ask a reader the questions of a test set, by whole articles.
 
@@ -54,14 +57,16 @@ def measure_set(
         seed: Seed of that choice.
         batch_size: Windows that the reader takes at once.
         cache: Where tokens are kept for the next time.
+        executor: Who works on the questions.
 
     Raises:
         DataError: If a table is missing or of another schema.
+        ReaderError, ExecutorError: As `Reader.answer_all`.
     """
     by_id = {example.id: example for example in read_table(table, QAExample)}
     articles = {row.id: row.article for row in read_table(clusters, Cluster)}
     chosen = [by_id[id_] for id_ in whole_articles(articles, n=n_questions, seed=seed)]
-    answers = reader.answer_all(chosen, cache=cache, batch_size=batch_size)
+    answers = reader.answer_all(chosen, cache=cache, batch_size=batch_size, executor=executor)
     # A question that cannot be read has no prediction: it scores 0 and counts.
     predicted = {
         e.id: answer.text for e, answer in zip(chosen, answers, strict=True) if answer.is_answer
@@ -88,7 +93,7 @@ def measure_sets(
         test: Folder of the test sets, with ``golds`` in it.
         clusters: Folder of the articles, a table a set.
         cache: Where tokens are kept for the next time.
-        asked: `n_questions`, `seed` and `batch_size` of `measure_set`.
+        asked: `n_questions`, `seed`, `batch_size` and `executor` of `measure_set`.
 
     Raises:
         DataError: If there is no test set, or a table is missing or of another schema.

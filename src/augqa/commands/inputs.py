@@ -118,6 +118,10 @@ def check() -> None:
     )
     for line in [*_not_available(_files_of(PARAMS)), *_alone(params)]:
         typer.echo(line)
+    params.executor.refuse_without_ray()
+    if params.executor.kind == "ray":
+        where = os.environ.get("RAY_ADDRESS") or "one that starts on this machine"
+        typer.echo(printable(f"executor: the Ray cluster is {where}"))
     llm = params.llm
     if llm.provider != "embedded" and not os.environ.get(llm.api_key_env):
         raise ParamsError(

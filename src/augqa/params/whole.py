@@ -13,6 +13,7 @@ from pydantic import (
 from augqa.blends import KINDS, Recipe
 from augqa.context_writer import CONTEXT_WRITERS
 from augqa.errors import ParamsError
+from augqa.executor.settings import ExecutorSettings
 from augqa.params.catalogues import ByKind, OfFilters, Sections
 from augqa.params.generating import (
     GenerateContexts,
@@ -142,6 +143,7 @@ class Params(Section):
     train: Train
     evaluate: Evaluate
     study: StudySettings
+    executor: ExecutorSettings
     tracking: Tracking
 
     @model_validator(mode="after")

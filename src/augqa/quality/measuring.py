@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from augqa.embedding import TextEncoder
+from augqa.executor.face import Executor
+from augqa.executor.local import LOCAL
 from augqa.quality.comparison import (
     REAL,
     SHUFFLED,
@@ -40,6 +42,7 @@ def measure(
     n_folds: int,
     seed: int,
     encoder: Mapping[str, Any],
+    executor: Executor = LOCAL,
 ) -> dict[str, Any]:
     """Return what metrics/quality.json holds.
 
@@ -53,6 +56,7 @@ def measure(
         n_folds: Of the cross-validation that tells two sets apart.
         seed: Of every choice.
         encoder: Checkpoint and settings of the sentence encoder.
+        executor: Who embeds texts.
     """
     n = n_sample
     against = {REAL: one_a_context(examples[REAL], seed=seed)} | {
@@ -82,7 +86,7 @@ def measure(
         "questions": text_measures(questions, **sizes),
         "question_words": {name: question_words(rows) for name, rows in sampled.items()},
         "answers": {name: answer_measures(rows) for name, rows in sampled.items()},
-        "seed_questions": seed_measures(by_seed, _embeddings(by_seed, encoder)),
+        "seed_questions": seed_measures(by_seed, _embeddings(by_seed, encoder, executor)),
         "two_sample_auc": {
             "contexts": two_sample_aucs(
                 {name: list(dict.fromkeys(rows)) for name, rows in texts.items()},
@@ -116,7 +120,7 @@ def _seeded(
 
 
 def _embeddings(
-    by_seed: Mapping[str, Sequence[Seeded]], how: Mapping[str, Any]
+    by_seed: Mapping[str, Sequence[Seeded]], how: Mapping[str, Any], executor: Executor
 ) -> "dict[str, NDArray[np.float32]]":
     settings = dict(how)
     batch_size = settings.pop("batch_size")
@@ -126,7 +130,8 @@ def _embeddings(
     texts = sorted(
         {part for rows in by_seed.values() for seed, text in rows for part in (seed.question, text)}
     )
-    return dict(zip(texts, encoder.encode(texts, batch_size=batch_size), strict=True))
+    embeddings = encoder.encode(texts, batch_size=batch_size, executor=executor)
+    return dict(zip(texts, embeddings, strict=True))
 
 
 def closing(measures: Mapping[str, Any]) -> str:

@@ -9,6 +9,8 @@ from transformers import GenerationConfig
 from augqa.candidates import Candidate, Chooser, by_rules
 from augqa.checkpoints import load_language_model
 from augqa.errors import QuestionGeneratorError
+from augqa.executor.face import Executor
+from augqa.executor.local import LOCAL
 from augqa.metrics import Usage
 from augqa.question_generator.decoding import Source, decode, outcome
 from augqa.question_generator.encoding import causal_ids
@@ -33,6 +35,7 @@ class CausalGenerator:
         batch_size: int,
         threads: int,
         choose: Chooser = by_rules,
+        executor: Executor = LOCAL,
         param: str = "generate_pairs.trained.checkpoint",
     ) -> None:
         """Load a checkpoint.
@@ -46,6 +49,7 @@ class CausalGenerator:
             batch_size: Inputs at once.
             threads: CPU threads; another number may give other bytes.
             choose: Chooses the answers to ask for.
+            executor: Who lets the model write; the drafts are the same.
             param: The param that names the checkpoint, for messages.
 
         Raises:
@@ -58,6 +62,8 @@ class CausalGenerator:
         self._n_pairs = n_pairs
         self._choose = choose
         self._batch_size = batch_size
+        self._threads = threads
+        self._executor = executor
         self._tokenizer, self._model, source = load_language_model(
             checkpoint, "causal", param=param
         )
@@ -112,7 +118,9 @@ class CausalGenerator:
             generation=self._generation,
             max_source_tokens=self._max_source_tokens,
             batch_size=self._batch_size,
+            threads=self._threads,
             repeats_input=True,
+            executor=self._executor,
         )
         return [outcome(s, answer) for s, (_, answer) in zip(sources, asked, strict=True)]
 

@@ -1,6 +1,7 @@
 """Batched, length-sorted generation: texts in, what the model wrote out."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,6 +9,9 @@ import torch
 from tqdm import tqdm
 
 from augqa.candidates import Candidate
+from augqa.executor.face import Executor, Prepared
+from augqa.executor.local import LOCAL
+from augqa.executor.models import model_key, movable
 from augqa.question_generator.proposals import Draft, Refusal
 from augqa.sentences import Span
 
@@ -43,7 +47,9 @@ def decode(
     generation: Any,
     max_source_tokens: int,
     batch_size: int,
+    threads: int,
     repeats_input: bool = False,
+    executor: Executor = LOCAL,
 ) -> None:
     """Write into each source what the model makes of it.
 
@@ -54,31 +60,82 @@ def decode(
         generation: A GenerationConfig.
         max_source_tokens: Longest text.
         batch_size: Texts at once.
+        threads: CPU threads.
         repeats_input: Whether the output begins with the input, as a causal model's does.
+        executor: Who lets the model write; the texts are the same.
+
+    Raises:
+        ExecutorError: As `Executor.map`.
     """
     for source in sources:
         source.fits = len(source.ids) <= max_source_tokens
     # Equal lengths go together, so that little is computed on padding.
     fitting = [i for i, source in enumerate(sources) if source.fits]
     order = sorted(fitting, key=lambda i: (len(sources[i].ids), sources[i].text))
-    starts = range(0, len(order), batch_size)
-    for start in tqdm(starts, "questions", unit="batch", disable=None):
-        chosen = order[start : start + batch_size]
-        batch = tokenizer.pad(
-            {"input_ids": [sources[i].ids for i in chosen]}, return_tensors="pt"
-        ).to(model.device)
+    cut = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
+    with tqdm(total=len(cut), desc="questions", unit="batch", disable=None) as bar:
+        written = executor.map(
+            Writing(model, tokenizer, generation, threads, repeats_input),
+            Prepared(cut, lambda chosen: [sources[i].ids for i in chosen]),
+            done=lambda _: bar.update(),
+        )
+    for chosen, texts in zip(cut, written, strict=True):
+        for i, (text, ended) in zip(chosen, texts, strict=True):
+            sources[i].output, sources[i].ended = text, ended
+
+
+@dataclass(frozen=True, slots=True)
+class Writing:
+    """What a model writes to inputs that are read at once, and whether it ended; a `Work`.
+
+    Attributes:
+        model: A model of transformers.
+        tokenizer: Its tokenizer.
+        generation: A GenerationConfig.
+        threads: CPU threads.
+        repeats_input: Whether the output begins with the input.
+        n_at_once: They take all threads.
+    """
+
+    model: Any
+    tokenizer: Any
+    generation: Any
+    threads: int
+    repeats_input: bool
+    n_at_once: int = 1
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        own = (self.tokenizer, self.generation, self.threads, self.repeats_input)
+        return Writing, (movable(self.model), *own)
+
+    def key(self) -> str:
+        """Return a hash of all that a text depends on, but for the inputs."""
+        tokenizer = self.tokenizer.backend_tokenizer.to_str()
+        generation = self.generation.to_json_string()
+        side = self.tokenizer.padding_side
+        own = (tokenizer, side, generation, self.threads, self.repeats_input)
+        return model_key(self.model, "writing", *own)
+
+    @contextmanager
+    def session(self) -> Iterator[Callable[[list[list[int]]], list[tuple[str, bool]]]]:
+        """Give the function that lets the model write."""
+        torch.set_num_threads(self.threads)
+        self.model.to("cuda" if torch.cuda.is_available() else "cpu")
+        yield self._write
+
+    def _write(self, inputs: list[list[int]]) -> list[tuple[str, bool]]:
+        batch = self.tokenizer.pad({"input_ids": inputs}, return_tensors="pt").to(self.model.device)
         with torch.inference_mode():
-            outputs = model.generate(
+            outputs = self.model.generate(
                 input_ids=batch["input_ids"],
                 attention_mask=batch["attention_mask"],
-                generation_config=generation,
+                generation_config=self.generation,
             )
         # An encoder-decoder's output begins with its start token.
-        outputs = outputs[:, batch["input_ids"].shape[1] if repeats_input else 1 :]
-        texts = tokenizer.batch_decode(outputs, skip_special_tokens=True)
-        for i, ids, text in zip(chosen, outputs.tolist(), texts, strict=True):
-            sources[i].output = text
-            sources[i].ended = tokenizer.eos_token_id in ids
+        outputs = outputs[:, batch["input_ids"].shape[1] if self.repeats_input else 1 :]
+        texts = self.tokenizer.batch_decode(outputs, skip_special_tokens=True)
+        end = self.tokenizer.eos_token_id
+        return [(text, end in ids) for text, ids in zip(texts, outputs.tolist(), strict=True)]
 
 
 def outcome(source: Source, answer: Candidate) -> Draft | Refusal:

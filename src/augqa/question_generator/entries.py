@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from augqa.candidates import Chooser, by_rules
+from augqa.executor.face import Executor
+from augqa.executor.local import LOCAL
 from augqa.registry import Registry, resolve
 from augqa.schema import Section
 
@@ -42,6 +44,7 @@ class Given:
         trained: Folder of the question generator that was trained here; None: there is none.
         prompts: Folder of the user's own prompts, where there is one.
         choose: Chooses the answers to ask for, where the generator does not do so itself.
+        executor: Who works on batches of a model.
     """
 
     n_pairs: int
@@ -49,6 +52,7 @@ class Given:
     trained: Path | None
     prompts: Path | None
     choose: Chooser = by_rules
+    executor: Executor = LOCAL
 
 
 QUESTION_GENERATORS: Registry[Entry] = Registry("question generator")

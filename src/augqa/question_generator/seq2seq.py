@@ -10,6 +10,8 @@ from transformers import GenerationConfig
 from augqa.candidates import Candidate, Chooser, by_rules
 from augqa.checkpoints import load_language_model
 from augqa.errors import QuestionGeneratorError
+from augqa.executor.face import Executor
+from augqa.executor.local import LOCAL
 from augqa.finetuning.tokens import SPARE_TOKENS, token_starts
 from augqa.metrics import Usage
 from augqa.question_generator import settings
@@ -22,7 +24,9 @@ from augqa.spans import window_around, windows
 
 def load(own: settings.T5, given: Given) -> "Seq2SeqGenerator":
     """Return the generator of a checkpoint that was trained elsewhere."""
-    return Seq2SeqGenerator(**own.model_dump(), n_pairs=given.n_pairs, choose=given.choose)
+    return Seq2SeqGenerator(
+        **own.model_dump(), n_pairs=given.n_pairs, choose=given.choose, executor=given.executor
+    )
 
 
 class Seq2SeqGenerator:
@@ -44,6 +48,7 @@ class Seq2SeqGenerator:
         batch_size: int,
         threads: int,
         choose: Chooser = by_rules,
+        executor: Executor = LOCAL,
         param: str = "generate_pairs.t5.checkpoint",
     ) -> None:
         """Load a checkpoint.
@@ -58,6 +63,7 @@ class Seq2SeqGenerator:
             batch_size: Inputs at once.
             threads: CPU threads; another number may give other bytes.
             choose: Chooses the answers to ask for; form ``end_to_end`` does so itself.
+            executor: Who lets the model write; the drafts are the same.
             param: The param that names the checkpoint, for messages.
 
         Raises:
@@ -71,6 +77,8 @@ class Seq2SeqGenerator:
         self._n_pairs = n_pairs
         self._choose = choose
         self._batch_size = batch_size
+        self._threads = threads
+        self._executor = executor
         self._tokenizer, self._model, source = load_language_model(
             checkpoint, "seq2seq", param=param
         )
@@ -171,6 +179,8 @@ class Seq2SeqGenerator:
             generation=self._generation,
             max_source_tokens=self._max_source_tokens,
             batch_size=self._batch_size,
+            threads=self._threads,
+            executor=self._executor,
         )
 
     def _source(self, text: str, **about: Any) -> Source:

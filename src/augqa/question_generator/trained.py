@@ -58,6 +58,7 @@ def load(own: settings.Trained, given: Given) -> AnswerAware:
         **own.model_dump(exclude={"checkpoint"}),
         n_pairs=given.n_pairs,
         choose=given.choose,
+        executor=given.executor,
     )
 
 
@@ -66,8 +67,8 @@ def load_trained(folder: Path, **settings: Any) -> AnswerAware:
 
     Args:
         folder: What `TrainedModel.save` wrote.
-        settings: ``n_pairs``, ``choose``, ``num_beams``, ``max_new_tokens``, ``batch_size`` and
-            ``threads``, as of `CausalGenerator`.
+        settings: ``n_pairs``, ``choose``, ``num_beams``, ``max_new_tokens``, ``batch_size``,
+            ``threads`` and ``executor``, as of `CausalGenerator`.
 
     Raises:
         QuestionGeneratorError: If the folder or its record is missing or damaged, or the model was

@@ -1,36 +1,32 @@
 """The reader: a question and a context in, a span of the context out."""
 
 import json
-import queue
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol, Self
 
 import numpy as np
 import torch
-from torch import Tensor
 from tqdm import tqdm
 
 from augqa.checkpoints import find_checkpoint, load_reader, load_reader_tokenizer
 from augqa.errors import ReaderError
+from augqa.executor.face import Executor, Prepared
+from augqa.executor.local import LOCAL
+from augqa.executor.models import movable
 from augqa.finetuning.batches import passes
-from augqa.finetuning.determinism import pinned
 from augqa.finetuning.saving import save_checkpoint
 from augqa.reader.bert import Bert
 from augqa.reader.bert_weights import Weights
-from augqa.reader.buffers import Workspace
 from augqa.reader.calibration import EXAMPLES
-from augqa.reader.decoding import best_spans
 from augqa.reader.feature_cache import cached_windows
-from augqa.reader.features import Offsets, Windows, refuse_unread
+from augqa.reader.features import Windows, refuse_unread
 from augqa.reader.int8 import Int8Bert
-from augqa.reader.packed import PackedEncoder, make_batch, pad_context
+from augqa.reader.packed import PackedEncoder, make_batch
+from augqa.reader.working import Answering
 
 Engine = Literal["float32", "int8"]
-
-_Decode = Callable[[Offsets, tuple[Tensor, Tensor]], None]
 
 _PASS_TOKENS = 1024  # the model reads at once: enough for the products, few enough for caches
 _SETTINGS = "reader.json"
@@ -118,6 +114,12 @@ class Reader:
                 f" {type(self.model).__name__} has"
             )
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Travel as what it was made from: what was made of the weights is made anew."""
+        names = (*_SETTING_NAMES, "threads", "engine")
+        settings = {name: getattr(self, name) for name in names}
+        return _made, (movable(self.model), self.tokenizer, settings)
+
     @classmethod
     def load(
         cls,
@@ -178,7 +180,12 @@ class Reader:
         return answer
 
     def answer_all(
-        self, examples: Sequence[Asked], *, batch_size: int = 32, cache: Path | None = None
+        self,
+        examples: Sequence[Asked],
+        *,
+        batch_size: int = 32,
+        cache: Path | None = None,
+        executor: Executor = LOCAL,
     ) -> list[ReaderAnswer]:
         """Answer many questions; the answers come in the order of `examples`.
 
@@ -188,12 +195,18 @@ class Reader:
             examples: Questions with their contexts; equal contexts are tokenised once.
             batch_size: Windows the model reads at once.
             cache: Folder where the tokens of these texts are kept for the next time.
+            executor: Who reads them; the answers are the same bytes.
+
+        Raises:
+            ReaderError: If the reader gives logits that are not finite.
+            ExecutorError: As `Executor.map`.
         """
         return self.answer_texts(
             [example.question for example in examples],
             [example.context for example in examples],
             batch_size=batch_size,
             cache=cache,
+            executor=executor,
         )
 
     def answer_texts(
@@ -203,12 +216,13 @@ class Reader:
         *,
         batch_size: int = 32,
         cache: Path | None = None,
+        executor: Executor = LOCAL,
     ) -> list[ReaderAnswer]:
         """Answer ``questions[i]`` on ``contexts[i]``, as `answer_all`."""
         if not questions:
             return []
         windows = self.windows(questions, contexts, cache=cache)
-        first, last, score = self._spans(windows, batch_size)
+        first, last, score = self._spans(windows, batch_size, executor)
         best = _best_window(windows.question, score, len(questions))
         answers = []
         for context, window in zip(contexts, best.tolist(), strict=True):
@@ -243,64 +257,21 @@ class Reader:
             doc_stride=self.doc_stride,
         )
 
-    def _spans(self, windows: Windows, batch_size: int) -> tuple[Any, Any, Any]:
+    def _spans(self, windows: Windows, batch_size: int, executor: Executor) -> tuple[Any, Any, Any]:
         """Return each window's best span, in context tokens of the window, and its score."""
         first = np.empty(len(windows), dtype=np.int64)
         last = np.empty_like(first)
         score = np.empty(len(windows), dtype=np.float64)
-        bar = tqdm(total=len(windows), desc="answer", unit="window", disable=None)
-
-        def decode(chosen: Offsets, logits: tuple[Tensor, Tensor]) -> None:
-            if not all(torch.isfinite(part).all() for part in logits):
-                raise ReaderError(
-                    f"{type(self.model).__name__} gives logits that are not finite: its weights"
-                    " are damaged"
-                )
-            found = best_spans(
-                *(pad_context(part, windows, chosen) for part in logits),
-                max_answer_tokens=self.max_answer_tokens,
-                n_best=self.n_best,
-            )
-            first[chosen], last[chosen], score[chosen] = (part.cpu().numpy() for part in found)
-            bar.update(len(chosen))
-
         cut = passes(windows.lengths, _PASS_TOKENS, most_rows=batch_size)
-        self.model.eval()
-        with pinned(self.threads), bar:
-            if self.bert is not None:
-                self._written_out(self.bert, windows, cut, decode)
-            else:
-                with torch.inference_mode():
-                    for chosen in cut:
-                        start, end = self.encoder.logits(make_batch(windows, chosen))
-                        decode(chosen, (start.float(), end.float()))
+        with tqdm(total=len(windows), desc="answer", unit="window", disable=None) as bar:
+            found = executor.map(
+                Answering(self),
+                Prepared(cut, windows.only),
+                done=lambda number: bar.update(len(cut[number])),
+            )
+        for chosen, spans in zip(cut, found, strict=True):
+            first[chosen], last[chosen], score[chosen] = spans
         return first, last, score
-
-    def _written_out(
-        self, bert: Bert, windows: Windows, cut: list[Offsets], decode: _Decode
-    ) -> None:
-        """Run the passes on as many threads as there may be, each with passes of its own."""
-        bert.weights.refresh(training=False)
-        engine: Bert | Int8Bert = bert
-        if self.engine == "int8":
-            engine = self.quantised(bert)
-        spaces: queue.SimpleQueue[Workspace] = queue.SimpleQueue()
-        for _ in range(self.threads):
-            spaces.put(Workspace())
-
-        def work(chosen: Offsets) -> None:
-            torch.set_num_threads(1)
-            space = spaces.get()
-            with torch.inference_mode():
-                logits = engine.infer(make_batch(windows, chosen), space)
-                decode(chosen, (logits[:, 0], logits[:, 1]))
-            spaces.put(space)
-
-        if len(cut) == 1:
-            work(cut[0])
-            return
-        with ThreadPoolExecutor(self.threads) as pool:
-            list(pool.map(work, cut))
 
     def quantised(self, bert: Bert) -> Int8Bert:
         """Return `bert` in 8 bits, made anew only after a change of the weights."""
@@ -311,6 +282,10 @@ class Reader:
             shown = self.windows(questions, contexts)
             self._int8 = (version, Int8Bert(bert, make_batch(shown, np.arange(len(shown)))))
         return self._int8[1]
+
+
+def _made(model: Any, tokenizer: Any, settings: dict[str, Any]) -> Reader:
+    return Reader(model=model, tokenizer=tokenizer, **settings)
 
 
 def _best_window(question: Any, score: Any, n_questions: int) -> Any:

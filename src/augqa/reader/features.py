@@ -71,6 +71,29 @@ class Windows:
     def lengths(self) -> Offsets:
         return np.diff(self.starts)
 
+    def only(self, chosen: Offsets) -> "Windows":
+        """Return the windows `chosen` alone, in that order, without the offsets in their contexts.
+
+        They can be read and travel; to say where an answer is, one needs the whole.
+        """
+        lengths = self.starts[chosen + 1] - self.starts[chosen]
+        starts = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+        ids = np.empty(starts[-1], dtype=np.int32)
+        _copy(ids, starts[:-1], self.ids, self.starts[chosen], lengths)
+        none = np.empty(0, dtype=np.int32)
+        return Windows(
+            ids=ids,
+            starts=starts,
+            question=self.question[chosen],
+            context_at=self.context_at[chosen],
+            context_from=self.context_from[chosen],
+            n_context=self.n_context[chosen],
+            char_start=none,
+            char_end=none,
+            type_before=self.type_before,
+            type_context=self.type_context,
+        )
+
 
 def template_of(tokenizer: Any) -> Template:
     """Read the special tokens of a pair off the tokenizer's own encoding of one.

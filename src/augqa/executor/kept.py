@@ -1,0 +1,104 @@
+"""Results that are there already, kept aside on disk until the whole job is done.
+
+A file a job, under the hash of its work; a record a batch, under the hash of the batch. A record
+that a crash cut short is found by its checksum, and what stands from there on is dropped.
+"""
+
+import hashlib
+import logging
+import struct
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO, Self
+
+from filelock import FileLock, Timeout
+
+log = logging.getLogger("augqa")
+
+_HEAD = struct.Struct("<32sQ8s")  # hash of the batch, length of the result, its checksum
+
+
+class Kept:
+    """The results of a job so far, by the hash of their batch.
+
+    Where the file cannot be had, since another process has it or the disk is full, the job goes on
+    without: then a job that breaks off begins anew.
+
+    Args:
+        folder: Where files of jobs lie.
+        key: Hash of the work.
+    """
+
+    def __init__(self, folder: Path, key: str) -> None:
+        self._path = folder / f"{key}.kept"
+        self._lock = FileLock(folder / f"{key}.lock")
+        self._file: BinaryIO | None = None
+        self._found: dict[bytes, bytes] = {}
+
+    def __enter__(self) -> Self:
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._lock.acquire(blocking=False)
+            self._file = self._path.open("a+b")
+            self._read(self._file)
+        except (OSError, Timeout) as error:
+            self._do_without(error)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._file is None:
+            return
+        with suppress(OSError):
+            self._file.close()
+        if error is None:
+            # The result is whole: whoever asked has it.
+            self._path.unlink(missing_ok=True)
+        self._lock.release()
+
+    def __len__(self) -> int:
+        return len(self._found)
+
+    def get(self, batch_hash: bytes) -> bytes | None:
+        """Return what was kept for a batch."""
+        return self._found.get(batch_hash)
+
+    def put(self, batch_hash: bytes, result: bytes) -> None:
+        """Keep the result of a batch."""
+        if self._file is None:
+            return
+        try:
+            self._file.write(_HEAD.pack(batch_hash, len(result), hash_of(result)[:8]) + result)
+            self._file.flush()
+        except OSError as error:
+            self._do_without(error)
+
+    def _read(self, file: BinaryIO) -> None:
+        file.seek(0)
+        sound = 0
+        while len(head := file.read(_HEAD.size)) == _HEAD.size:
+            batch, length, checksum = _HEAD.unpack(head)
+            result = file.read(length)
+            if len(result) < length or hash_of(result)[:8] != checksum:
+                break
+            self._found[batch] = result
+            sound = file.tell()
+        file.truncate(sound)
+
+    def _do_without(self, error: Exception) -> None:
+        log.warning("%s: results are not kept aside: %s", self._path, error)
+        if self._file is not None:
+            with suppress(OSError):
+                self._file.close()
+            self._file = None
+            self._lock.release()
+
+
+def hash_of(content: bytes) -> bytes:
+    """Return the hash by which a batch is known, of 32 bytes."""
+    return hashlib.sha256(content).digest()

@@ -1,0 +1,97 @@
+"""The executor that params ask for."""
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+from augqa import processor
+from augqa.executor.face import Executor
+from augqa.executor.local import LOCAL
+from augqa.executor.remote import Remote
+from augqa.executor.settings import ExecutorSettings
+from augqa.stage import project_root
+
+_MODULE = "augqa.executor.ray_driver"
+
+
+@contextmanager
+def open_executor(settings: ExecutorSettings, *, folder: Path | None = None) -> Iterator[Executor]:
+    """Give a with-block the executor that params ask for; a cluster starts with the first batch.
+
+    Args:
+        settings: Section executor of params.yaml.
+        folder: Where results lie until a job is done, and the log of Ray; None: in the project's
+            `.cache`.
+
+    Raises:
+        ExecutorError: If it needs Ray, which is not installed.
+    """
+    if settings.kind == "local":
+        yield LOCAL
+        return
+    settings.refuse_without_ray()
+    address = os.environ.get("RAY_ADDRESS") or None
+    folder = folder or project_root() / ".cache" / "executor"
+    log = folder / "ray.log"
+    remote = Remote(
+        lambda: RayDriver(log, starts_cluster=address is None),
+        settings={
+            "address": address,
+            "n_workers": settings.n_workers,
+            "cpus": settings.cpus_per_worker,
+            "gpus": settings.gpus_per_worker,
+            "object_store_bytes": settings.object_store_mib << 20,
+            "env": dict(processor.SWITCHES) if processor.is_pinned() else {},
+            "log": str(log),
+        },
+        kept=folder,
+        patience_s=settings.lost_cluster_wait_s,
+    )
+    try:
+        yield remote
+    finally:
+        remote.close()
+
+
+class RayDriver:
+    """The process that imports Ray. It ends with this one: the channel then closes.
+
+    Ray ends the process whose cluster is lost, which must not be the one that has the results.
+
+    Args:
+        log: Where to append all that it and Ray's workers print.
+        starts_cluster: Whether it starts a cluster of its own.
+    """
+
+    def __init__(self, log: Path, *, starts_cluster: bool) -> None:
+        env = {**os.environ, "RAY_USAGE_STATS_ENABLED": "0"}
+        if starts_cluster:
+            # Whatever its name says: the nodes then listen on loopback alone, on Linux as well.
+            env["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
+        ours, theirs = socket.socketpair()
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with theirs, log.open("ab") as file:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", _MODULE, str(theirs.fileno())],
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                env=env,
+            )
+        self._channel = Connection(ours.detach())
+
+    @property
+    def channel(self) -> Connection:
+        """Messages to it and from it."""
+        return self._channel
+
+    def close(self) -> None:
+        """Let it end, and wait until it has."""
+        self._channel.close()
+        self.process.wait()

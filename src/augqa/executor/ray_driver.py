@@ -1,0 +1,228 @@
+"""The one module that imports Ray: a process that holds a cluster's workers, and hands out batches.
+
+Run as ``python -m augqa.executor.ray_driver FD``; FD is its channel to augqa.executor.remote. It
+ends when the channel is closed, and takes with it a cluster that it has started.
+
+Plain actors, and not Ray Data's pool of them: that one starts a batch again without end where it
+kills its worker, or else gives up the whole job with the first worker; and what is done by then
+does not outlive the cluster's head (Ray 2.60).
+"""
+
+import json
+import logging
+import math
+import os
+import queue
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from multiprocessing.connection import Connection
+from typing import Any
+
+import ray
+from ray.exceptions import RayError, RayTaskError
+
+from augqa.executor.messages import (
+    BATCH,
+    FAULT,
+    OUTCOME,
+    READY,
+    WORK,
+    number_in,
+    numbered,
+    parted,
+)
+from augqa.executor.pool import N_AHEAD, NoWorkers, Pool, WorkerLost
+from augqa.executor.worker import Worker, failed, told
+
+log = logging.getLogger("augqa")
+
+_LOOK_S = 1.0  # between two looks at whether the head is still there
+_N_UNSEEN = 3  # looks without an answer after which it is not
+
+
+class Actor:
+    """What Ray runs in each worker process."""
+
+    def __init__(self, work: bytes) -> None:
+        self._worker = Worker(work)
+
+    def ready(self) -> bytes:
+        return b""
+
+    def run(self, batch: bytes) -> bytes:
+        return self._worker.run(batch)
+
+
+class RayCrew:
+    """Workers that are actors of Ray; see `augqa.executor.pool.Crew`.
+
+    Args:
+        work: What they do, pickled.
+        options: What Ray sets aside for each, and their environment.
+    """
+
+    def __init__(self, work: bytes, options: Mapping[str, Any]) -> None:
+        self._work = ray.put(work)  # each node fetches it once
+        self._actor = ray.remote(Actor).options(max_restarts=0, max_task_retries=0, **options)
+
+    def start(self) -> tuple[Any, Any]:
+        worker = self._actor.remote(self._work)
+        return worker, worker.ready.remote()
+
+    def submit(self, worker: Any, batch: bytes) -> Any:
+        return worker.run.remote(batch)
+
+    def wait(self, tickets: Sequence[Any]) -> Sequence[Any]:
+        due, _ = ray.wait(list(tickets), num_returns=1, timeout=_LOOK_S)
+        return list(due)
+
+    def take(self, ticket: Any) -> bytes:
+        try:
+            outcome: bytes = ray.get(ticket)
+        except RayTaskError as error:
+            return failed(told(error))
+        except RayError as error:
+            raise WorkerLost(told(error)) from error
+        return outcome
+
+    def stop(self, worker: Any) -> None:
+        ray.kill(worker)
+
+
+def main() -> None:
+    """Talk to the process that has the batches, until it hangs up."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the other one, which hangs up
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    channel = Connection(int(sys.argv[1]))
+    try:
+        _, content = parted(channel.recv_bytes())
+        settings = json.loads(content)
+        n_workers = _connected(settings)
+        channel.send_bytes(READY + json.dumps({"n_ahead": (N_AHEAD + 1) * n_workers}).encode())
+        _serve(channel, settings, n_workers)
+    except (EOFError, BrokenPipeError, ConnectionResetError) as error:
+        log.info("the end: %s", told(error))
+    except (NoWorkers, RayError, OSError, RuntimeError, ValueError) as error:
+        log.exception("the end")
+        channel.send_bytes(FAULT + told(error).encode())
+    finally:
+        ray.shutdown()
+
+
+def _connected(settings: Mapping[str, Any]) -> int:
+    """Connect to the cluster, or start one on this machine; return how many workers it takes.
+
+    Raises:
+        ConnectionError: If there is none at the address.
+        ValueError: If it has no room for a worker.
+    """
+    address, cpus, gpus = (settings[name] for name in ("address", "cpus", "gpus"))
+    common: dict[str, Any] = {"log_to_driver": True, "namespace": "augqa"}
+    if address:
+        _wait_for(address, settings["patience_s"])
+        ray.init(address=address, **common)
+    else:
+        n_cpus = settings["n_workers"] and math.ceil(settings["n_workers"] * cpus)
+        ray.init(
+            address="local",  # not one that happens to run here
+            num_cpus=n_cpus,
+            object_store_memory=settings["object_store_bytes"],
+            include_dashboard=False,
+            **common,
+        )
+    there = ray.cluster_resources()
+    room = int(there.get("CPU", 0) // cpus)
+    if gpus:
+        room = min(room, int(there.get("GPU", 0) // gpus))
+    if room < 1:
+        raise ValueError(
+            f"the cluster has {there.get('CPU', 0):g} CPUs and {there.get('GPU', 0):g} GPUs: no"
+            f" worker of {cpus:g} and {gpus:g} fits (executor.cpus_per_worker, gpus_per_worker)"
+        )
+    return min(settings["n_workers"] or room, room)
+
+
+def _wait_for(address: str, patience_s: float) -> None:
+    """Wait for the head of a cluster.
+
+    Raises:
+        ConnectionError: If it does not answer in time.
+    """
+    if address.startswith("ray://"):
+        raise ConnectionError(
+            f"RAY_ADDRESS is {address}: Ray's client is of no use here. Run this on a node of the"
+            " cluster, with RAY_ADDRESS=HOST:PORT of its head"
+        )
+    until = time.monotonic() + patience_s
+    while address != "auto" and not _answers(address):
+        if time.monotonic() >= until:
+            raise ConnectionError(
+                f"RAY_ADDRESS is {address}: no Ray cluster answers there. Start one (ray start"
+                " --head), or unset RAY_ADDRESS to have one started here"
+            )
+        time.sleep(_LOOK_S)
+
+
+def _answers(address: str) -> bool:
+    host, _, port = address.rpartition(":")
+    try:
+        with socket.create_connection((host, int(port)), timeout=_LOOK_S):
+            return True
+    except (OSError, ValueError):
+        return False
+
+
+def _serve(channel: Connection, settings: Mapping[str, Any], n_workers: int) -> None:
+    """Work on what comes, until the channel is closed.
+
+    Raises:
+        EOFError: When it is.
+        ConnectionError: If the head of the cluster is gone.
+    """
+    head = ray.get_runtime_context().gcs_address
+    options: dict[str, Any] = {"num_cpus": settings["cpus"], "num_gpus": settings["gpus"]}
+    if settings["env"]:
+        # Before Python starts: libraries read it when they are loaded.
+        options["runtime_env"] = {"env_vars": settings["env"]}
+    # It always listens, so that neither side waits for the other to read.
+    messages: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+    threading.Thread(target=_listen, args=(channel, messages), daemon=True).start()
+    pool: Pool | None = None
+    n_unseen, looked = 0, time.monotonic()
+    while True:
+        while pool is None or pool.is_idle or not messages.empty():
+            message = messages.get()
+            if message is None:
+                raise EOFError("nobody listens any more")
+            kind, content = parted(message)
+            if kind == WORK:
+                if pool is not None:
+                    pool.close()
+                pool = Pool(RayCrew(content, options), n_workers)
+            elif kind == BATCH and pool is not None:
+                pool.add(*number_in(content))
+        for number, outcome in pool.step():
+            channel.send_bytes(numbered(OUTCOME, number, outcome))
+        if time.monotonic() - looked >= _LOOK_S:
+            looked = time.monotonic()
+            n_unseen = 0 if _answers(head) else n_unseen + 1
+            if n_unseen >= _N_UNSEEN:
+                log.error("the head of the cluster, %s, is gone", head)
+                # Not in order: Ray would wait for it. The other process sees the channel close.
+                os._exit(1)
+
+
+def _listen(channel: Connection, messages: "queue.SimpleQueue[bytes | None]") -> None:
+    try:
+        while True:
+            messages.put(channel.recv_bytes())
+    except (EOFError, OSError):
+        messages.put(None)
+
+
+if __name__ == "__main__":
+    main()

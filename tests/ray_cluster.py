@@ -1,0 +1,114 @@
+"""Nodes of a Ray cluster on loopback, each started by `ray start` and killed whole.
+
+Their ports are given beforehand: a node that chooses them itself waits 15 s for its helpers to name
+theirs, which is not enough for a busy machine.
+"""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+# Whatever its name says: nodes, and who connects to them, then keep to loopback on Linux, too.
+ENV = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
+
+
+@dataclass
+class Node:
+    """What `ray start --block` runs, in a process group of its own."""
+
+    process: subprocess.Popen[bytes]
+    gcs_port: int
+    log: Path
+
+    @property
+    def address(self) -> str:
+        return f"127.0.0.1:{self.gcs_port}"
+
+    def wait(self) -> "Node":
+        """Wait until it is part of the cluster."""
+        while "Ray runtime started" not in self.log.read_text("utf-8", "replace"):
+            assert self.process.poll() is None, self.log.read_text("utf-8", "replace")
+            time.sleep(0.5)
+        return self
+
+    def kill(self) -> None:
+        """Kill everything that belongs to the node, without a word."""
+        everything = [self.process.pid, *_descendants(self.process.pid)]
+        for pid in everything:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                continue
+        self.process.wait()
+
+
+def start_node(folder: Path, *, head: bool, gcs_port: int, n_cpus: int) -> Node:
+    """Start a node."""
+    command = [sys.executable, "-m", "ray.scripts.scripts", "start", "--block"]
+    command += [f"--num-cpus={n_cpus}", "--disable-usage-stats"]
+    command += ["--include-log-monitor=false"]
+    command += [f"--object-store-memory={100 << 20}"]
+    for name in (
+        "dashboard-agent-grpc-port",
+        "dashboard-agent-listen-port",
+        "metrics-export-port",
+        "runtime-env-agent-port",
+        "node-manager-port",
+        "object-manager-port",
+    ):
+        command.append(f"--{name}={free_port()}")
+    if head:
+        command += ["--head", f"--port={gcs_port}", "--include-dashboard=false"]
+    else:
+        command.append(f"--address=127.0.0.1:{gcs_port}")
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{'head' if head else 'node'}-{free_port()}.log"
+    with path.open("wb") as log:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, **ENV, "RAY_USAGE_STATS_ENABLED": "0"},
+        )
+    return Node(process, gcs_port, path)
+
+
+@contextmanager
+def cluster(folder: Path, *, n_cpus: int) -> Iterator[Node]:
+    """Give a with-block a cluster of one node; RAY_ADDRESS is for the caller to set."""
+    head = start_node(folder, head=True, gcs_port=free_port(), n_cpus=n_cpus)
+    try:
+        yield head.wait()
+    finally:
+        head.kill()
+
+
+def free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        port: int = one.getsockname()[1]
+        return port
+
+
+def _descendants(pid: int) -> list[int]:
+    children: dict[int, list[int]] = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            parent = int(path.read_text().rpartition(")")[2].split()[1])
+        except OSError:
+            continue
+        children.setdefault(parent, []).append(int(path.parent.name))
+    found, todo = [], [pid]
+    while todo:
+        new = children.get(todo.pop(), [])
+        found += new
+        todo += new
+    return found

@@ -15,13 +15,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-# Whatever its name says: nodes, and who connects to them, then keep to loopback on Linux, too.
-ENV = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
+# Whatever its name says: nodes, and who connects to them, then keep to loopback on Linux, too. And
+# a token that lies in the home directory is not for them.
+ENV = {
+    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+    "RAY_AUTH_MODE": "disabled",
+    "RAY_worker_register_timeout_seconds": "600",
+}
 
 
 @dataclass
 class Node:
-    """What `ray start --block` runs, in a process group of its own."""
+    """What `ray start --block` runs, with all its children."""
 
     process: subprocess.Popen[bytes]
     gcs_port: int

@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 
+from augqa.commands.inputs import check
 from augqa.errors import AugQAError, ExecutorError, ReaderError
 from augqa.executor.face import Prepared
 from augqa.executor.kept import Kept, hash_of
 from augqa.executor.local import LOCAL
 from augqa.executor.opening import open_executor
-from augqa.executor.pool import N_ATTEMPTS, NoWorkers, Pool
+from augqa.executor.pool import N_ATTEMPTS, Pool
 from augqa.executor.remote import Remote
 from augqa.executor.settings import ExecutorSettings
 from augqa.executor.worker import result_of
@@ -254,7 +255,7 @@ def test_a_worker_that_never_gets_ready_is_given_nothing() -> None:
 
 
 def test_workers_that_end_before_they_are_ready_are_not_started_for_ever() -> None:
-    with pytest.raises(NoWorkers, match="no such module"):
+    with pytest.raises(ExecutorError, match="no worker gets ready: no such module"):
         pooled(Crew(pickle.dumps(Squares()), stillborn=99))
 
 
@@ -266,6 +267,19 @@ def test_without_ray_the_message_says_what_to_install(
         pass
     message = "executor.kind is ray, but Ray is not installed: make setup EXTRAS=ray"
     assert str(caught.value) == message
+
+
+def test_check_refuses_params_that_ask_for_ray_where_it_is_not_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = Path("params.yaml").read_text(encoding="utf-8")
+    asking = text.replace("  kind: local  # local | ray", "  kind: ray")
+    assert asking != text
+    (tmp_path / "params.yaml").write_text(asking, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("augqa.executor.settings.find_spec", lambda _name: None)
+    with pytest.raises(ExecutorError, match="make setup EXTRAS=ray"):
+        check()
 
 
 def test_one_module_alone_imports_ray() -> None:

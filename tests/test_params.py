@@ -62,6 +62,14 @@ def test_a_value_out_of_range_is_named(values: dict[str, Any], tmp_path: Path) -
         load_params(written(values, tmp_path))
 
 
+def test_an_unknown_executor_is_refused_with_those_there_are(
+    values: dict[str, Any], tmp_path: Path
+) -> None:
+    values["executor"]["kind"] = "dask"
+    with pytest.raises(ParamsError, match=r"executor\.kind: .*'local' or 'ray'.*'dask'"):
+        load_params(written(values, tmp_path))
+
+
 def test_a_recipe_of_an_unknown_kind_is_refused_with_the_kinds_there_are(
     values: dict[str, Any], tmp_path: Path
 ) -> None:

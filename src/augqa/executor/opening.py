@@ -4,7 +4,7 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -46,7 +46,8 @@ def open_executor(settings: ExecutorSettings, *, folder: Path | None = None) -> 
             "cpus": settings.cpus_per_worker,
             "gpus": settings.gpus_per_worker,
             "object_store_bytes": settings.object_store_mib << 20,
-            "env": dict(processor.SWITCHES) if processor.is_pinned() else {},
+            # A cluster that is started here has them from this process.
+            "env": dict(processor.SWITCHES) if address and processor.is_pinned() else {},
             "log": str(log),
         },
         kept=folder,
@@ -73,6 +74,11 @@ class RayDriver:
         if starts_cluster:
             # Whatever its name says: the nodes then listen on loopback alone, on Linux as well.
             env["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
+            # On a busy machine a worker takes longer than the minute that Ray gives it.
+            env.setdefault("RAY_worker_register_timeout_seconds", "600")
+        elif "RAY_AUTH_MODE" not in env and _has_token(env):
+            # `ray start` asks for the token wherever there is one; `ray.init` would not bring it.
+            env["RAY_AUTH_MODE"] = "token"
         ours, theirs = socket.socketpair()
         log.parent.mkdir(parents=True, exist_ok=True)
         with theirs, log.open("ab") as file:
@@ -95,3 +101,9 @@ class RayDriver:
         """Let it end, and wait until it has."""
         self._channel.close()
         self.process.wait()
+
+
+def _has_token(env: Mapping[str, str]) -> bool:
+    """Return whether there is a token of Ray's in one of the places where Ray looks for it."""
+    named = any(name in env for name in ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"))
+    return named or (Path.home() / ".ray" / "auth_token").is_file()

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from augqa.errors import ExecutorError
 from augqa.executor.worker import failed
 
 N_AHEAD = 2  # batches that a worker has at once: one it works on, and the next
@@ -16,10 +17,6 @@ N_ATTEMPTS = 3  # workers that one batch may take with it before it is given up
 
 class WorkerLost(Exception):
     """A worker ended, or its node did, before its result had come."""
-
-
-class NoWorkers(Exception):
-    """One worker after the other ended before it was ready."""
 
 
 class Crew(Protocol):
@@ -90,7 +87,7 @@ class Pool:
         """Wait for something to happen; return the numbers and outcomes of what is done.
 
         Raises:
-            NoWorkers: If workers end before they are ready.
+            ExecutorError: If workers end before they are ready.
         """
         while len(self._places) < self.n_workers:
             self._places.append(self._hired())
@@ -141,7 +138,7 @@ class Pool:
         self.crew.stop(place.worker)
         self._n_stillborn += first is None
         if self._n_stillborn >= N_ATTEMPTS:
-            raise NoWorkers(reason)
+            raise ExecutorError(f"no worker gets ready: {reason}")
         self._places[self._places.index(place)] = self._hired()
         self._waiting.extendleft(number for _, number in reversed(others) if number is not None)
         if first is None:

@@ -25,6 +25,7 @@ from typing import Any
 import ray
 from ray.exceptions import RayError, RayTaskError
 
+from augqa.errors import ExecutorError
 from augqa.executor.messages import (
     BATCH,
     FAULT,
@@ -35,7 +36,7 @@ from augqa.executor.messages import (
     numbered,
     parted,
 )
-from augqa.executor.pool import N_AHEAD, NoWorkers, Pool, WorkerLost
+from augqa.executor.pool import N_AHEAD, Pool, WorkerLost
 from augqa.executor.worker import Worker, failed, told
 
 log = logging.getLogger("augqa")
@@ -102,11 +103,13 @@ def main() -> None:
         _, content = parted(channel.recv_bytes())
         settings = json.loads(content)
         n_workers = _connected(settings)
+        head = ray.get_runtime_context().gcs_address
+        threading.Thread(target=_watch, args=(head,), daemon=True).start()
         channel.send_bytes(READY + json.dumps({"n_ahead": (N_AHEAD + 1) * n_workers}).encode())
         _serve(channel, settings, n_workers)
     except (EOFError, BrokenPipeError, ConnectionResetError) as error:
         log.info("the end: %s", told(error))
-    except (NoWorkers, RayError, OSError, RuntimeError, ValueError) as error:
+    except (ExecutorError, OSError, RuntimeError, ValueError) as error:
         log.exception("the end")
         channel.send_bytes(FAULT + told(error).encode())
     finally:
@@ -114,57 +117,93 @@ def main() -> None:
 
 
 def _connected(settings: Mapping[str, Any]) -> int:
-    """Connect to the cluster, or start one on this machine; return how many workers it takes.
+    """Connect to the cluster, or start one on this machine; return how many workers to have.
 
     Raises:
-        ConnectionError: If there is none at the address.
-        ValueError: If it has no room for a worker.
+        ExecutorError: If there is none at the address, or it has no room for a worker.
     """
-    address, cpus, gpus = (settings[name] for name in ("address", "cpus", "gpus"))
+    address, cpus, n_workers = (settings[name] for name in ("address", "cpus", "n_workers"))
     common: dict[str, Any] = {"log_to_driver": True, "namespace": "augqa"}
+    until = time.monotonic() + settings["patience_s"]
     if address:
-        _wait_for(address, settings["patience_s"])
-        ray.init(address=address, **common)
+        _wait_for(address, until)
+        _join(address, until, common)
     else:
-        n_cpus = settings["n_workers"] and math.ceil(settings["n_workers"] * cpus)
         ray.init(
             address="local",  # not one that happens to run here
-            num_cpus=n_cpus,
+            num_cpus=n_workers and math.ceil(n_workers * cpus),
             object_store_memory=settings["object_store_bytes"],
             include_dashboard=False,
             **common,
         )
+    while (room := _room(cpus, settings["gpus"])) < 1:
+        # The nodes of a cluster that comes back join it one after the other.
+        if time.monotonic() >= until:
+            there = ray.cluster_resources()
+            raise ExecutorError(
+                f"the cluster has {there.get('CPU', 0):g} CPUs and {there.get('GPU', 0):g} GPUs: no"
+                f" worker of {cpus:g} and {settings['gpus']:g} fits (executor.cpus_per_worker,"
+                " gpus_per_worker)"
+            )
+        time.sleep(_LOOK_S)
+    # More than there is room for now get theirs with the next node.
+    return n_workers or room
+
+
+def _room(cpus: float, gpus: float) -> int:
+    """Return how many workers the cluster has room for."""
     there = ray.cluster_resources()
     room = int(there.get("CPU", 0) // cpus)
-    if gpus:
-        room = min(room, int(there.get("GPU", 0) // gpus))
-    if room < 1:
-        raise ValueError(
-            f"the cluster has {there.get('CPU', 0):g} CPUs and {there.get('GPU', 0):g} GPUs: no"
-            f" worker of {cpus:g} and {gpus:g} fits (executor.cpus_per_worker, gpus_per_worker)"
-        )
-    return min(settings["n_workers"] or room, room)
+    return min(room, int(there.get("GPU", 0) // gpus)) if gpus else room
 
 
-def _wait_for(address: str, patience_s: float) -> None:
-    """Wait for the head of a cluster.
+def _watch(head: str) -> None:
+    """End this process when the head of the cluster is gone: Ray would wait for it."""
+    n_unseen = 0
+    while n_unseen < _N_UNSEEN:
+        time.sleep(_LOOK_S)
+        n_unseen = 0 if _answers(head) else n_unseen + 1
+    log.error("the head of the cluster, %s, is gone", head)
+    # Not in order, which would take the head. The other process sees the channel close.
+    os._exit(1)
+
+
+def _wait_for(address: str, until: float) -> None:
+    """Wait for the head of a cluster, until a time of the monotonic clock.
 
     Raises:
-        ConnectionError: If it does not answer in time.
+        ExecutorError: If it does not answer in time.
     """
     if address.startswith("ray://"):
-        raise ConnectionError(
+        raise ExecutorError(
             f"RAY_ADDRESS is {address}: Ray's client is of no use here. Run this on a node of the"
             " cluster, with RAY_ADDRESS=HOST:PORT of its head"
         )
-    until = time.monotonic() + patience_s
     while address != "auto" and not _answers(address):
         if time.monotonic() >= until:
-            raise ConnectionError(
+            raise ExecutorError(
                 f"RAY_ADDRESS is {address}: no Ray cluster answers there. Start one (ray start"
                 " --head), or unset RAY_ADDRESS to have one started here"
             )
         time.sleep(_LOOK_S)
+
+
+def _join(address: str, until: float, common: Mapping[str, Any]) -> None:
+    """Connect to a cluster; one that comes back may have no node on this machine yet.
+
+    Raises:
+        OSError, RuntimeError: As Ray, if it cannot be done in time.
+    """
+    while True:
+        try:
+            ray.init(address=address, **common)
+        except (OSError, RuntimeError):
+            if time.monotonic() >= until:
+                raise
+            log.exception("once more")
+            time.sleep(_LOOK_S)
+        else:
+            return
 
 
 def _answers(address: str) -> bool:
@@ -181,9 +220,8 @@ def _serve(channel: Connection, settings: Mapping[str, Any], n_workers: int) -> 
 
     Raises:
         EOFError: When it is.
-        ConnectionError: If the head of the cluster is gone.
+        ExecutorError: If workers end before they are ready.
     """
-    head = ray.get_runtime_context().gcs_address
     options: dict[str, Any] = {"num_cpus": settings["cpus"], "num_gpus": settings["gpus"]}
     if settings["env"]:
         # Before Python starts: libraries read it when they are loaded.
@@ -192,7 +230,6 @@ def _serve(channel: Connection, settings: Mapping[str, Any], n_workers: int) -> 
     messages: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(channel, messages), daemon=True).start()
     pool: Pool | None = None
-    n_unseen, looked = 0, time.monotonic()
     while True:
         while pool is None or pool.is_idle or not messages.empty():
             message = messages.get()
@@ -207,13 +244,6 @@ def _serve(channel: Connection, settings: Mapping[str, Any], n_workers: int) -> 
                 pool.add(*number_in(content))
         for number, outcome in pool.step():
             channel.send_bytes(numbered(OUTCOME, number, outcome))
-        if time.monotonic() - looked >= _LOOK_S:
-            looked = time.monotonic()
-            n_unseen = 0 if _answers(head) else n_unseen + 1
-            if n_unseen >= _N_UNSEEN:
-                log.error("the head of the cluster, %s, is gone", head)
-                # Not in order: Ray would wait for it. The other process sees the channel close.
-                os._exit(1)
 
 
 def _listen(channel: Connection, messages: "queue.SimpleQueue[bytes | None]") -> None:

@@ -17,7 +17,7 @@ from augqa.checkpoints import find_checkpoint, load_reader, load_reader_tokenize
 from augqa.errors import CheckpointError
 from augqa.executor.face import Executor, Prepared
 from augqa.executor.local import LOCAL
-from augqa.executor.models import model_key, movable
+from augqa.executor.models import model_key, movable, tokenizer_key
 from augqa.finetuning.determinism import pinned
 
 
@@ -135,7 +135,7 @@ class Embedding:
     def key(self) -> str:
         """Return a hash of all that an embedding depends on, but for the texts."""
         encoder = self.encoder
-        tokenizer = encoder.tokenizer.backend_tokenizer.to_str()
+        tokenizer = tokenizer_key(encoder.tokenizer)
         return model_key(encoder.model, "embedding", tokenizer, encoder.max_tokens, encoder.threads)
 
     @contextmanager

@@ -59,6 +59,7 @@ class Kept:
         if error is None:
             # The result is whole: whoever asked has it.
             self._path.unlink(missing_ok=True)
+            Path(self._lock.lock_file).unlink(missing_ok=True)
         self._lock.release()
 
     def __len__(self) -> int:

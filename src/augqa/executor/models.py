@@ -32,6 +32,13 @@ def model_key(model: Any, *others: object) -> str:
     return digest.hexdigest()
 
 
+def tokenizer_key(tokenizer: Any) -> str:
+    """Return what tells a tokenizer of transformers from others."""
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    # One without a fast form, such as of SentencePiece, is its words.
+    return backend.to_str() if backend is not None else repr(sorted(tokenizer.get_vocab().items()))
+
+
 def movable(model: Any) -> Any:
     """Return the model, or a copy on the CPU of one that lies on a GPU: a worker may have none."""
     if next(model.parameters()).device.type == "cpu":

@@ -17,6 +17,7 @@ from augqa.executor.settings import ExecutorSettings
 from augqa.stage import project_root
 
 _MODULE = "augqa.executor.ray_driver"
+_END_S = 120.0  # for Ray to shut down; on an idle machine it takes two
 
 
 @contextmanager
@@ -35,7 +36,8 @@ def open_executor(settings: ExecutorSettings, *, folder: Path | None = None) -> 
         yield LOCAL
         return
     settings.refuse_without_ray()
-    address = os.environ.get("RAY_ADDRESS") or None
+    address = os.environ.get("RAY_ADDRESS", "local")
+    address = None if address in ("", "local") else address
     folder = folder or project_root() / ".cache" / "executor"
     log = folder / "ray.log"
     remote = Remote(
@@ -100,7 +102,12 @@ class RayDriver:
     def close(self) -> None:
         """Let it end, and wait until it has."""
         self._channel.close()
-        self.process.wait()
+        try:
+            self.process.wait(timeout=_END_S)
+        except subprocess.TimeoutExpired:
+            # It hangs in Ray; the cluster that it has started ends with it.
+            self.process.kill()
+            self.process.wait()
 
 
 def _has_token(env: Mapping[str, str]) -> bool:

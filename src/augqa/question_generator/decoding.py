@@ -11,7 +11,7 @@ from tqdm import tqdm
 from augqa.candidates import Candidate
 from augqa.executor.face import Executor, Prepared
 from augqa.executor.local import LOCAL
-from augqa.executor.models import model_key, movable
+from augqa.executor.models import model_key, movable, tokenizer_key
 from augqa.question_generator.proposals import Draft, Refusal
 from augqa.sentences import Span
 
@@ -110,7 +110,7 @@ class Writing:
 
     def key(self) -> str:
         """Return a hash of all that a text depends on, but for the inputs."""
-        tokenizer = self.tokenizer.backend_tokenizer.to_str()
+        tokenizer = tokenizer_key(self.tokenizer)
         generation = self.generation.to_json_string()
         side = self.tokenizer.padding_side
         own = (tokenizer, side, generation, self.threads, self.repeats_input)

@@ -1,15 +1,12 @@
 """Make question-answer pairs from the generated contexts."""
 
-from collections.abc import Iterator
-
 from augqa.executor.opening import open_executor
 from augqa.metrics import write_metrics
 from augqa.params import load_params
 from augqa.question_generator import Given, load_question_generator
 from augqa.question_generator.choosing import load_chooser
 from augqa.question_generator.making import make_pairs
-from augqa.question_generator.passages import failed_contexts, generated_passages, real_passages
-from augqa.question_generator.proposals import Passage
+from augqa.question_generator.passages import all_passages, failed_contexts
 from augqa.records import GeneratedContext, QAExample, Rejection
 from augqa.stage import Input, OptionalInput, Output, run
 from augqa.tables import Anew, TableWriter, iterate_table
@@ -29,12 +26,8 @@ def generate_pairs(
     own, kinds = params.generate_pairs, params.question_generators
     n = own.pairs_per_context
     trained = question_generators / kinds[0] if question_generators and kinds else None
-    choose = load_chooser(own.candidates, iterate_table(seed_questions, QAExample))
-
-    def passages() -> Iterator[Passage]:
-        yield from generated_passages(iterate_table(contexts, GeneratedContext))
-        if own.real_contexts:
-            yield from real_passages(iterate_table(seed_questions, QAExample))
+    seeds = Anew(lambda: iterate_table(seed_questions, QAExample))
+    written = Anew(lambda: iterate_table(contexts, GeneratedContext))
 
     with open_executor(params.executor) as executor, TableWriter(pairs, QAExample) as kept:
         given = Given(
@@ -42,15 +35,15 @@ def generate_pairs(
             endpoint=params.llm,
             trained=trained,
             prompts=prompts,
-            choose=choose,
+            choose=load_chooser(own.candidates, seeds),
             executor=executor,
         )
         generator = load_question_generator(own.method, own.own(own.method), given)
         with TableWriter(rejected, Rejection) as refused:
             counts = make_pairs(
                 generator,
-                Anew(passages),
-                failed_contexts(iterate_table(contexts, GeneratedContext)),
+                Anew(lambda: all_passages(written, seeds if own.real_contexts else ())),
+                failed_contexts(written),
                 method=own.method,
                 n_pairs=n,
                 keep=kept.write,

@@ -14,6 +14,14 @@ def generated_passages(contexts: Iterable[GeneratedContext]) -> Iterator[Passage
             yield Passage(id=context.id, text=context.text, origin=context.origin)
 
 
+def all_passages(
+    contexts: Iterable[GeneratedContext], seeds: Iterable[QAExample]
+) -> Iterator[Passage]:
+    """Yield the generated contexts that have a text, then the own contexts of `seeds`."""
+    yield from generated_passages(contexts)
+    yield from real_passages(seeds)
+
+
 def failed_contexts(contexts: Iterable[GeneratedContext]) -> Iterator[Rejection]:
     """Yield a rejection for each generated context that has no text."""
     for context in contexts:

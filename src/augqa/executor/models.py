@@ -36,7 +36,11 @@ def tokenizer_key(tokenizer: Any) -> str:
     """Return what tells a tokenizer of transformers from others."""
     backend = getattr(tokenizer, "backend_tokenizer", None)
     # One without a fast form, such as of SentencePiece, is its words.
-    return backend.to_str() if backend is not None else repr(sorted(tokenizer.get_vocab().items()))
+    return (
+        str(backend.to_str())
+        if backend is not None
+        else repr(sorted(tokenizer.get_vocab().items()))
+    )
 
 
 def movable(model: Any) -> Any:

@@ -15,12 +15,12 @@ NEW = "On Friday Max Oaks sold 47 lamps to the old harbour. Then Ida Frost came.
 
 
 def examples(asks: str, n: int = 70) -> list[QAExample]:
-    """Return contexts of one pattern, each asked for its number or for who sold."""
+    """Return contexts of one pattern, each asked for its number, its day or for who sold."""
     made = []
     for k in range(n):
         name, number = f"{NAMES[k % 7]}", str(100 + k)
         context = f"On Monday {name} sold {number} lamps to the old mill. Then Jo Pine came."
-        text = number if asks == "number" else name
+        text = {"number": number, "name": name, "day": "Monday"}[asks]
         answer = Answer(text=text, start=context.index(text))
         made.append(
             QAExample(
@@ -76,10 +76,9 @@ def test_a_text_that_stands_there_twice_is_taken_once(ranker: CandidateRanker) -
 
 
 def test_a_span_has_the_kind_that_the_rules_give_it() -> None:
-    kinds = {c.text: c.kind for c in learn(examples("name"))(NEW, n=30)}
-    assert kinds["Max Oaks"] == "name"
-    # The rules find Friday; before it stands a small word.
-    assert kinds["On Friday"] == "date"
+    for asks, text, kind in (("name", "Max Oaks", "name"), ("day", "Friday", "date")):
+        (found,) = learn(examples(asks))(NEW, n=1)
+        assert (found.text, found.kind) == (text, kind)
 
 
 @pytest.mark.parametrize("text", ["", " ", "of the and", "\u2026", "\U0001f44d"])

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.feature_extraction import FeatureHasher
 from sklearn.linear_model import LogisticRegression
 
@@ -77,7 +78,7 @@ class _Text:
 class CandidateRanker:
     """Chooses of a context the spans that people would most likely ask about."""
 
-    def __init__(self, weights: np.ndarray, bias: float) -> None:
+    def __init__(self, weights: NDArray[np.float64], bias: float) -> None:
         """Take what `learn` found.
 
         Args:

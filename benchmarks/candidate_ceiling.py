@@ -1,7 +1,8 @@
 """How far people agree on what to ask about: what no chooser of candidates can be expected to beat.
 
-SQuAD train has contexts that several people asked about, five questions each, one person's after
-another's in the file. Of such a context: the share of the next person's answers that are among the
+SQuAD train has contexts that several people asked about, it seems, five questions each, one
+person's after another's in the file: the answers of questions that stand five apart are often the
+same, those of neighbours hardly ever. Of such a context: the share of the next person's answers that are among the
 answers of the one, two or three before, as SQuAD compares answers. Then the law of popularity of a
 context's spans, p(i) ~ 1 / (i + q)^s, that comes nearest to these shares where each person asks of
 five different spans; and what its 5, 10 and 15 most popular spans hold: what a chooser would reach
@@ -52,6 +53,17 @@ def people(contexts: list[list[str]]) -> dict[int, dict[str, float]]:
     return found
 
 
+def same_answers(contexts: list[list[str]], *, apart: int) -> float:
+    """Return how often questions so far apart, in contexts of eight or more, have one answer."""
+    pairs = [
+        one == other
+        for answers in contexts
+        if len(answers) >= 8
+        for one, other in zip(answers, answers[apart:], strict=False)
+    ]
+    return sum(pairs) / len(pairs)
+
+
 def simulated(offset: float, steepness: float) -> tuple[list[float], list[float]]:
     """Return the shares after one, two and three people, and those of the most popular spans."""
     draw = np.random.default_rng(SEED)
@@ -77,7 +89,10 @@ def main() -> None:
     for example in read_examples(options.data / options.file).examples:
         answers = of_context.setdefault(example.context, [])
         answers.append(normalize_answer(example.answers[0].text))
-    found = people(list(of_context.values()))
+    contexts = list(of_context.values())
+    same = {apart: same_answers(contexts, apart=apart) for apart in (1, 2, 5)}
+    print(", ".join(f"{apart} apart: {100 * share:.1f} % same" for apart, share in same.items()))
+    found = people(contexts)
     for n_before, said in found.items():
         print(
             f"{n_before} before: {100 * said['share']:.1f} % of {said['n_answers']:.0f} answers are"
@@ -97,6 +112,7 @@ def main() -> None:
             f" {SIZES} most popular hold {', '.join(f'{100 * b:.1f}' for b in best)} %"
         )
     numbers = {
+        "same_answer_apart": same,
         "people": found,
         "laws": [
             {"q": q, "s": s, "shares": shares, "most_popular": dict(zip(SIZES, best, strict=True))}

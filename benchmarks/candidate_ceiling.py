@@ -2,11 +2,11 @@
 
 SQuAD train has contexts that several people asked about, it seems, five questions each, one
 person's after another's in the file: the answers of questions that stand five apart are often the
-same, those of neighbours hardly ever. Of such a context: the share of the next person's answers that are among the
-answers of the one, two or three before, as SQuAD compares answers. Then the law of popularity of a
-context's spans, p(i) ~ 1 / (i + q)^s, that comes nearest to these shares where each person asks of
-five different spans; and what its 5, 10 and 15 most popular spans hold: what a chooser would reach
-who knew exactly how popular each span is. The last line is one JSON object.
+same, those of neighbours hardly ever. Of such a context: the share of the next person's answers
+that are among the answers of the one, two or three before, as SQuAD compares answers. Then the law
+of popularity of a context's spans, p(i) ~ 1 / (i + q)^s, that comes nearest to these shares where
+each person asks of five different spans; and what its 5, 10 and 15 most popular spans hold: what a
+chooser would reach who knew exactly how popular each span is. The last line is one JSON object.
 
     python benchmarks/candidate_ceiling.py --data DIR
 """

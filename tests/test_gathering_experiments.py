@@ -10,6 +10,7 @@ import yaml
 
 from augqa.errors import DataError
 from augqa.evidence.words import points
+from augqa.metrics import read_metrics
 from augqa.params import load_params
 from augqa.records import Cluster, QuestionScore
 from augqa.report.experiments import compared_lines, gathered_evidence
@@ -134,9 +135,36 @@ def test_compare_shows_the_headline_and_only_the_params_that_differ() -> None:
         | {"train.epochs": 2, "blend.mix.generated_fraction": 0.75, "State": "Failed"},
     ]
     lines = compared_lines(rows)
-    assert lines[0].split() == [
-        *("experiment", "state", "mean_shift_f1.mix", "n_kept"),
-        "blend.mix.generated_fraction",
+    assert lines[0].split() == ["experiment", "state", "mean_shift_f1", "n_kept", "blend.mix"]
+    assert lines[1].split() == ["mix", "generated_fraction"]
+    assert lines[2].split() == ["workspace", "–", "28.5", "50", "0.5"]
+    assert lines[3].split() == ["more", "Failed", "–", "50", "0.75"]
+
+
+def test_what_columns_share_stands_above_the_first_of_them() -> None:
+    lines = compared_lines(
+        [{"rev": "a", "mean_shift_f1.augment": 47.6, "mean_shift_f1.real": 52.9}]
+    )
+    assert lines == [
+        "experiment  mean_shift_f1",
+        "                  augment  real",
+        "a                    47.6  52.9",
     ]
-    assert lines[1].split() == ["workspace", "–", "28.5", "50", "0.5"]
-    assert lines[2].split() == ["more", "Failed", "–", "50", "0.75"]
+
+
+def test_a_sweep_of_the_default_recipes_fits_160_columns() -> None:
+    headline = {
+        f"{key}.{name}": value
+        for key, values in read_metrics(ROOT / "metrics/headline.json").items()
+        for name, value in (values.items() if isinstance(values, dict) else [("", values)])
+    }
+    shares = {"generated-share-0.25": 0.25, "generated-share-0.75": 0.75}
+    rows = [
+        {"Experiment": name, "State": "Success", "blend.augment.generated_share": share}
+        | {key.rstrip("."): value for key, value in headline.items()}
+        for name, share in shares.items()
+    ]
+    lines = compared_lines(rows)
+    assert "mean_shift_f1" in lines[0]
+    assert "real_longer" in lines[1]
+    assert max(map(len, lines)) <= 160

@@ -39,13 +39,9 @@ def compared_lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:
         and len({repr(row.get(name)) for row in rows}) > 1
     ]
     states = any(row.get("State") for row in rows)
-    table = [
-        [
-            "experiment",
-            *(["state"] if states else []),
-            *(name.rpartition(":")[2] for name in (*shown, *changed)),
-        ]
-    ]
+    first = ["experiment", *(["state"] if states else [])]
+    groups, own = _headings([*shown, *changed])
+    table = [[*first, *groups], [*("" for _ in first), *own]]
     for row in rows:
         table.append(
             [
@@ -54,7 +50,27 @@ def compared_lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:
                 *(_text(row.get(name)) for name in (*shown, *changed)),
             ]
         )
-    return columns(table, left={0, 1} if states else {0})
+    return columns(table, left=set(range(len(first))))
+
+
+def _headings(names: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return names on two lines, such as ``delta`` above ``augment``: they would not fit on one.
+
+    What several columns in a row have in common stands above the first.
+    """
+    groups: list[str] = []
+    own: list[str] = []
+    last = ""
+    for name in names:
+        group, _, key = name.rpartition(":")[2].rpartition(".")
+        if group:
+            groups.append("" if group == last else group)
+            own.append(key)
+        else:
+            groups.append(key)
+            own.append("")
+        last = group
+    return groups, own
 
 
 def gathered_evidence(found: Gathered, params: Params, *, clusters: Path) -> Evidence:

@@ -146,6 +146,6 @@ def test_the_experiment_says_what_it_is_and_has_a_view(project: Path) -> None:
     experiment = client(project).get_experiment_by_name("augqa")
     assert experiment is not None
     key = address.rpartition("=")[2]
-    assert f"/experiments/{experiment.experiment_id}/" in address
+    assert f"/experiments/{experiment.experiment_id}/runs?workflowType=machine_learning&" in address
     assert "params.`generated_fraction`" in experiment.tags[f"mlflow.sharedViewState.{key}"]
     assert "mean_shift_f1" in experiment.tags["mlflow.note.content"]

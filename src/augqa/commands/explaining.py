@@ -26,7 +26,7 @@ def explain(
         typer.echo(printable("\n".join(pair_lines(pair, DATA))))
         return
     if recipe is None or test_set is None:
-        raise ParamsError("say which number: `augqa explain mix amazon`, or --pair ID")
+        raise ParamsError("say which number: `augqa explain real amazon`, or with --pair ID a pair")
     params = load_params()
     if recipe not in ("real", *params.regimes):
         raise ParamsError(

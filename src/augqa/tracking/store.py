@@ -79,7 +79,9 @@ def init() -> str:
 
 def view_address(host: str = "http://127.0.0.1:5000") -> str:
     """Return where the UI shows the saved view of the experiment."""
-    return f"{host}/#/experiments/{experiment_id()}/runs?viewStateShareKey={_view()[0]}"
+    # Without the first, a browser that is new to MLflow opens what it has for language models.
+    asked = f"workflowType=machine_learning&viewStateShareKey={_view()[0]}"
+    return f"{host}/#/experiments/{experiment_id()}/runs?{asked}"
 
 
 def uri() -> str:

@@ -30,9 +30,9 @@ from torch import Tensor
 from augqa.finetuning.batches import passes
 from augqa.formats import read_examples
 from augqa.reader import Reader
+from augqa.reader.batch import Batch, make_batch
 from augqa.reader.bert import Bert, Entered
 from augqa.reader.buffers import Workspace
-from augqa.reader.packed import Batch, make_batch
 
 try:
     import onnxruntime

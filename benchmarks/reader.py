@@ -45,7 +45,7 @@ from transformers import (
 )
 from transformers.utils import logging as transformers_logging
 
-from augqa.checkpoints import find_checkpoint
+from augqa.checkpoint_source import find_checkpoint
 from augqa.errors import AugQAError
 from augqa.formats import read_examples
 from augqa.reader import Reader, train_reader

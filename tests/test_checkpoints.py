@@ -16,12 +16,8 @@ from typing import Any
 import pytest
 import torch
 
-from augqa.checkpoints import (
-    find_checkpoint,
-    load_language_model,
-    load_reader,
-    load_reader_tokenizer,
-)
+from augqa.checkpoint_source import find_checkpoint
+from augqa.checkpoints import load_language_model, load_reader, load_reader_tokenizer
 from augqa.errors import CheckpointError
 from augqa.packaged_models import packaged_path
 from tests.tiny import checkpoint, encoder, tiny_t5, tiny_tokenizer
@@ -274,7 +270,8 @@ def no_server() -> Iterator[tuple[str, list[Any]]]:
 
 ASK = """
 import json, sys
-from augqa.checkpoints import find_checkpoint, load_reader, load_reader_tokenizer
+from augqa.checkpoint_source import find_checkpoint
+from augqa.checkpoints import load_reader, load_reader_tokenizer
 from augqa.errors import AugQAError
 for name in sys.argv[1:]:
     message = None

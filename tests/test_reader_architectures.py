@@ -14,7 +14,8 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_QUESTION_ANSWERING_
 from augqa.errors import ReaderError
 from augqa.reader import packed
 from augqa.reader.architectures import ARCHITECTURES, Architecture
-from augqa.reader.packed import Batch, PackedEncoder
+from augqa.reader.batch import Batch
+from augqa.reader.packed import PackedEncoder
 
 KINDS = sorted(MODEL_FOR_QUESTION_ANSWERING_MAPPING_NAMES)
 LENGTHS = (384, 300)

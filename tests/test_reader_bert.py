@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from augqa.reader import Reader
+from augqa.reader.batch import make_batch
 from augqa.reader.buffers import Masks, Workspace
-from augqa.reader.packed import make_batch
 from augqa.reader.ranks import Ranks
 from augqa.reader.steps import ModuleStep, WrittenOutStep
 from tests.readers import lessons, load, tiny_model, written_out

@@ -202,7 +202,7 @@ def test_the_stage_trains_what_generate_pairs_then_uses(
 
 
 def test_the_bases_weights_are_found_in_their_package() -> None:
-    from augqa.checkpoints import find_checkpoint  # noqa: PLC0415
+    from augqa.checkpoint_source import find_checkpoint  # noqa: PLC0415
 
     source = find_checkpoint("SmolLM2-135M-Instruct", param="p")
     assert source.gguf_file is not None

@@ -1,13 +1,14 @@
-"""Checkpoints of readers, encoders and language models: found by name, loaded safely.
+"""Checkpoints of readers, encoders and language models, loaded safely by transformers.
 
 Safetensors or GGUF alone, and no code of the checkpoint's own: neither can run anything.
 """
 
+import contextlib
 import importlib.util
 import logging
 import re
 import struct
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
@@ -24,18 +25,17 @@ from transformers import (
     AutoTokenizer,
     GgufConfig,
 )
+from transformers.utils import logging as transformers_logging
 
-from augqa.errors import CheckpointError
-from augqa.finetuning.saving import first_line, quiet_transformers
-from augqa.model_paths import find_path
-from augqa.packaged_models import PACKAGED_MODELS, packaged_path
+from augqa.checkpoint_source import Source, find_checkpoint
+from augqa.errors import CheckpointError, first_line
+from augqa.finetuning.head import draw_head
+from augqa.packaged_models import PACKAGED_MODELS
 
 log = logging.getLogger("augqa")
 
 Kind = Literal["causal", "seq2seq"]
 
-_HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
-_REVISION = re.compile(r"[\w.-]+(/[\w.-]+)*")  # branch, tag, commit, or refs/pr/4
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.pkl", "*.ckpt", "*.h5", "*.msgpack")
 _KINDS = {
@@ -47,70 +47,6 @@ _UNUSABLE = (
     *(OSError, ValueError, KeyError, ImportError, RuntimeError, TypeError, AttributeError),
     *(SafetensorError, EOFError, IndexError, struct.error),
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Source:
-    """Where a checkpoint's files are.
-
-    Attributes:
-        name: A folder, or a hub name.
-        revision: Of the hub name.
-        gguf_file: File of the folder that holds config, tokenizer and weights in one.
-        served_name: What to call it in a record: where a folder lies is this machine's business.
-        label: What to call it in a message: the param and its value.
-    """
-
-    name: str
-    revision: str | None = None
-    gguf_file: str | None = None
-    served_name: str
-    label: str
-
-    @property
-    def folder(self) -> Path | None:
-        """The folder, if it is one."""
-        path = Path(self.name)
-        return path if path.is_dir() else None
-
-
-def find_checkpoint(checkpoint: str | Path, *, param: str) -> Source:
-    """Return where `checkpoint` is, without asking the hub.
-
-    Args:
-        checkpoint: A packaged model's name, a folder, a GGUF file, or a hub name, which may end in
-            ``@revision``: a branch, a tag, a commit, or a pull request such as ``refs/pr/4``.
-        param: The param it stands in, for messages.
-
-    Raises:
-        CheckpointError: If it is none of them, or its package is not installed.
-    """
-    named = str(checkpoint)
-    label = f"{param} {named!r}"
-    packaged = named in PACKAGED_MODELS
-    path = packaged_path(named, param=param) if packaged else find_path(checkpoint, param=param)
-    if path is not None and path.is_dir():
-        served = named if packaged else path.resolve().name
-        return Source(name=str(path), served_name=served, label=label)
-    if path is not None and path.suffix == ".gguf":
-        return Source(
-            name=str(path.parent),
-            gguf_file=path.name,
-            served_name=named if packaged else path.stem,
-            label=label,
-        )
-    if path is not None:
-        raise CheckpointError(
-            f"{label}: a file, and not one in GGUF. Name the folder that holds the weights, the"
-            " config and the tokenizer."
-        )
-    name, at, revision = named.partition("@")
-    if not _HUB_NAME.fullmatch(name) or (at and not _REVISION.fullmatch(revision)):
-        raise CheckpointError(
-            f"{label}: no such folder, and not a hub name such as org/model or org/model@revision."
-            f" Packaged models: {', '.join(PACKAGED_MODELS)}."
-        )
-    return Source(name=name, revision=revision or None, served_name=named, label=label)
 
 
 # ---- readers and encoders
@@ -164,7 +100,7 @@ def load_reader(source: Source, *, head_seed: int | None) -> Any:
             " would be random. Train it first."
         )
     if missing:
-        _draw_head(model, missing, head_seed or 0)
+        draw_head(model, missing, head_seed or 0)
     return model
 
 
@@ -353,15 +289,16 @@ def _refuse_pickles(source: Source) -> None:
     )
 
 
-def _draw_head(model: Any, missing: list[str], seed: int) -> None:
-    """Draw the missing weights as BERT does: normal for matrices, zero for biases."""
-    generator = torch.Generator().manual_seed(seed)
-    spread = float(getattr(model.config, "initializer_range", 0.02))
-    parameters = dict(model.named_parameters())
-    with torch.no_grad():
-        for name in missing:
-            parameter = parameters[name]
-            if parameter.ndim > 1:
-                parameter.normal_(0.0, spread, generator=generator)
-            else:
-                parameter.zero_()
+@contextlib.contextmanager
+def quiet_transformers() -> Iterator[None]:
+    """Silence transformers' reports and bars: the checks on what it loads say more."""
+    level = transformers_logging.get_verbosity()
+    bars = transformers_logging.is_progress_bar_enabled()
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        transformers_logging.set_verbosity(level)
+        if bars:
+            transformers_logging.enable_progress_bar()

@@ -13,7 +13,8 @@ from torch import Tensor
 from torch.nn import functional
 from tqdm import tqdm
 
-from augqa.checkpoints import find_checkpoint, load_reader, load_reader_tokenizer
+from augqa.checkpoint_source import find_checkpoint
+from augqa.checkpoints import load_reader, load_reader_tokenizer
 from augqa.errors import CheckpointError
 from augqa.executor.face import Executor, Prepared
 from augqa.executor.local import LOCAL

@@ -59,3 +59,8 @@ class ValidationFailed(AugQAError):
 
 class TrackingError(AugQAError):
     """The MLflow store cannot be made or reached when that is all that was asked for."""
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of a library's message; the others are general advice."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")

@@ -12,7 +12,7 @@ from augqa.errors import ContextWriterError
 from augqa.finetuning.determinism import pinned
 from augqa.finetuning.language_model import FineTuning, FineTuningReport, OnPart, fine_tune
 from augqa.finetuning.record import write_record
-from augqa.finetuning.saving import save_language_model
+from augqa.finetuning.saving_language_models import save_language_model
 from augqa.records import QAExample
 
 RECORD = "context_writer.json"

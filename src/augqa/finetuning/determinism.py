@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import sys
 from collections.abc import Iterator
 
 import torch
@@ -20,7 +21,7 @@ def pinned(threads: int) -> Iterator[None]:
     former_threads = torch.get_num_threads()
     former_mode = torch.are_deterministic_algorithms_enabled()
     torch.set_num_threads(threads)
-    torch.use_deterministic_algorithms(True)
+    _only_deterministic(True)
     # Filling new memory costs a tenth of a step, and nothing here reads what it has not written.
     former_fill = _fill_new_memory(False)
     try:
@@ -28,8 +29,20 @@ def pinned(threads: int) -> Iterator[None]:
             yield
     finally:
         _fill_new_memory(former_fill)
-        torch.use_deterministic_algorithms(former_mode)
+        _only_deterministic(former_mode)
         torch.set_num_threads(former_threads)
+
+
+def _only_deterministic(only: bool) -> None:
+    """Set whether torch refuses algorithms that round in another order at each run.
+
+    Its own switch also sets one of its compiler, which it imports for that: longer than all else
+    that a small stage does. `augqa.reader.packed` sets that one where it compiles.
+    """
+    if "torch._inductor.config" in sys.modules:
+        torch.use_deterministic_algorithms(only)
+    else:
+        torch._C._set_deterministic_algorithms(only, warn_only=False)
 
 
 def _fill_new_memory(fill: bool) -> bool:

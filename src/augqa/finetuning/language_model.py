@@ -21,7 +21,7 @@ from augqa.finetuning.batches import Offsets, passes
 from augqa.finetuning.determinism import sub_seed
 from augqa.finetuning.lessons import Lessons, lengths
 from augqa.finetuning.resuming import load_state, save_state
-from augqa.finetuning.schedule import adamw, warm_up_and_decay
+from augqa.finetuning.schedule import AdamW, adamw, warm_up_and_decay
 from augqa.records import Rejection
 
 OnPart = Callable[[int, float], None]
@@ -219,7 +219,7 @@ class _Course:
     learning_rate: float
     warmup_fraction: float
     max_grad_norm: float
-    optimizer: torch.optim.AdamW
+    optimizer: AdamW
     section: str
     resume: Path | None
     on_part: OnPart | None
@@ -276,7 +276,7 @@ class _Course:
         n_targets = sum(unit.n_targets for unit in units)
         # Of the step, not of the process: it draws the same dropout after a resumption.
         torch.manual_seed(sub_seed(self.seed, "step", step))
-        self.optimizer.zero_grad(set_to_none=True)
+        self.optimizer.zero_grad()
         total = 0.0
         for part in passes(lengths(units), self.pass_tokens):
             loss = self.lessons.loss(self.model, rows[part])

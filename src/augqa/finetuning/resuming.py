@@ -11,13 +11,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from augqa.errors import DataError, TrainingError
 from augqa.files import sync
+from augqa.finetuning.schedule import AdamW
 
 log = logging.getLogger("augqa")
 
@@ -32,7 +32,7 @@ def save_state(
     *,
     step: int,
     parts: Parts,
-    optimizer: torch.optim.Optimizer,
+    optimizer: AdamW,
     progress: Mapping[str, Any],
 ) -> None:
     """Write a checkpoint, and remove the ones before it.
@@ -48,7 +48,7 @@ def save_state(
         DataError: If it cannot be written, such as on a full disk.
     """
     tensors = {f"{part}.{name}": t for part, named in parts.items() for name, t in named.items()}
-    for index, state in optimizer.state_dict()["state"].items():
+    for index, state in optimizer.state().items():
         tensors |= {f"optimizer.{index}.{name}": value for name, value in state.items()}
     target = folder / f"step-{step:09d}"
     partial = folder / f"{target.name}.partial"
@@ -76,7 +76,7 @@ def save_state(
 def load_state(
     folder: Path,
     *,
-    optimizer: torch.optim.Optimizer,
+    optimizer: AdamW,
     put_in_place: Callable[[dict[str, Any], Callable[[str], dict[str, Tensor]]], None],
 ) -> bool:
     """Put the last checkpoint in place.
@@ -104,8 +104,7 @@ def load_state(
         for name, tensor in _under("optimizer", tensors).items():
             index, _, key = name.partition(".")
             state.setdefault(int(index), {})[key] = tensor
-        groups = optimizer.state_dict()["param_groups"]
-        optimizer.load_state_dict({"state": state, "param_groups": groups})
+        optimizer.put_back(state)
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
         raise TrainingError(
             f"{found[-1]}: not a checkpoint of this training: {error}. Remove the folder to train"

@@ -1,4 +1,4 @@
-"""Models of transformers, written in equal bytes on any machine and read without its chatter."""
+"""Models and tokenizers of transformers, written in equal bytes on any machine."""
 
 import contextlib
 import json
@@ -10,10 +10,8 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import save_file
-from transformers import GenerationConfig
-from transformers.utils import logging as transformers_logging
 
-from augqa.errors import DataError
+from augqa.errors import DataError, first_line
 from augqa.files import sync
 
 # Of the machine it was loaded on, or of one call; no part of the tokenizer.
@@ -66,7 +64,7 @@ def save_checkpoint(
 
     Args:
         folder: Where to write it.
-        model: A model of transformers.
+        model: A model of transformers, or `augqa.reader.parameters.QuestionAnswerer`.
         tokenizer: Its tokenizer.
         others: Contents of further JSON files, by name.
 
@@ -74,12 +72,13 @@ def save_checkpoint(
         DataError: If it cannot be written; the folder then stays as it was.
     """
     with whole_folder(folder) as partial:
-        _write_checkpoint(partial, model, tokenizer)
+        write_checkpoint(partial, model, tokenizer)
         for name, values in (others or {}).items():
             _write_json(partial / name, dict(values))
 
 
-def _write_checkpoint(folder: Path, model: Any, tokenizer: Any) -> None:
+def write_checkpoint(folder: Path, model: Any, tokenizer: Any) -> None:
+    """Write config, weights and tokenizer into a folder that is there."""
     config = {
         key: value for key, value in model.config.to_diff_dict().items() if key != "_name_or_path"
     }
@@ -101,44 +100,6 @@ def _write_checkpoint(folder: Path, model: Any, tokenizer: Any) -> None:
     for key in _NOT_KEPT:
         kept.pop(key, None)
     _write_json(settings, kept)
-
-
-def save_language_model(folder: Path, model: Any, tokenizer: Any) -> None:
-    """Write a checkpoint and how its texts end; its own sampling defaults stay behind.
-
-    Raises:
-        DataError: As `save_checkpoint`.
-    """
-    own = model.generation_config
-    generation = GenerationConfig(
-        decoder_start_token_id=own.decoder_start_token_id,
-        bos_token_id=own.bos_token_id,
-        eos_token_id=tokenizer.eos_token_id,
-        pad_token_id=tokenizer.pad_token_id,
-    )
-    with whole_folder(folder) as partial:
-        _write_checkpoint(partial, model, tokenizer)
-        generation.save_pretrained(partial)
-
-
-@contextlib.contextmanager
-def quiet_transformers() -> Iterator[None]:
-    """Silence transformers' reports and bars: the checks on what it loads say more."""
-    level = transformers_logging.get_verbosity()
-    bars = transformers_logging.is_progress_bar_enabled()
-    transformers_logging.set_verbosity_error()
-    transformers_logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        transformers_logging.set_verbosity(level)
-        if bars:
-            transformers_logging.enable_progress_bar()
-
-
-def first_line(error: BaseException) -> str:
-    """Return the first line of a library's message; the others are general advice."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
 
 
 def _write_json(path: Path, values: dict[str, Any]) -> None:

@@ -14,7 +14,7 @@ from augqa.finetuning.determinism import pinned, sub_seed
 from augqa.finetuning.language_model import FineTuning, FineTuningReport, OnPart, fine_tune
 from augqa.finetuning.lessons import Lessons
 from augqa.finetuning.record import write_record
-from augqa.finetuning.saving import save_language_model
+from augqa.finetuning.saving_language_models import save_language_model
 from augqa.question_generator.forms import (
     HIGHLIGHT,
     PREFIXES,

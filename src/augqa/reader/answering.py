@@ -4,32 +4,36 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Protocol, Self
+from typing import TYPE_CHECKING, Any, Literal, Protocol, Self
 
 import numpy as np
 import torch
 from tqdm import tqdm
 
-from augqa.checkpoints import find_checkpoint, load_reader, load_reader_tokenizer
+from augqa.checkpoint_source import find_checkpoint
 from augqa.errors import ReaderError
 from augqa.executor.face import Executor, Prepared
 from augqa.executor.local import LOCAL
 from augqa.executor.models import movable
 from augqa.finetuning.batches import passes
 from augqa.finetuning.saving import save_checkpoint
+from augqa.reader.batch import make_batch
 from augqa.reader.bert import Bert
 from augqa.reader.bert_weights import Weights
 from augqa.reader.calibration import EXAMPLES
 from augqa.reader.feature_cache import cached_windows
 from augqa.reader.features import Windows, refuse_unread
 from augqa.reader.int8 import Int8Bert
-from augqa.reader.packed import PackedEncoder, make_batch
+from augqa.reader.opening import SETTINGS, open_reader
+from augqa.reader.parameters import QuestionAnswerer
 from augqa.reader.working import Answering
+
+if TYPE_CHECKING:
+    from augqa.reader.packed import PackedEncoder
 
 Engine = Literal["float32", "int8"]
 
 _PASS_TOKENS = 1024  # the model reads at once: enough for the products, few enough for caches
-_SETTINGS = "reader.json"
 _SETTING_NAMES = ("max_seq_length", "doc_stride", "max_answer_tokens", "n_best")
 
 
@@ -74,7 +78,7 @@ class Reader:
     """An extractive question-answering model with its tokenizer.
 
     Attributes:
-        model: A question-answering model of transformers.
+        model: A question-answering model of transformers, or its parameters alone.
         tokenizer: Its fast tokenizer.
         max_seq_length: Most tokens the model reads at once; longer contexts are cut in windows.
         doc_stride: Context tokens that two neighbouring windows share.
@@ -93,26 +97,41 @@ class Reader:
     n_best: int = 20
     threads: int = 2
     engine: Engine = "float32"
-    encoder: PackedEncoder = field(init=False, repr=False)
+    _encoder: "PackedEncoder | None" = field(init=False, repr=False, default=None)
     bert: Bert | None = field(init=False, repr=False, default=None)
     _int8: tuple[int, Int8Bert] | None = field(init=False, repr=False, default=None)
 
     def __post_init__(self) -> None:
-        self.model.to("cuda" if torch.cuda.is_available() else "cpu")
-        self.encoder = PackedEncoder(self.model)
-        if self.encoder.packs and Weights.fit(self.model):
-            self.bert = Bert(self.model, self.encoder.first_position)
+        if isinstance(self.model, QuestionAnswerer):
+            most = self.model.max_positions
+            self.bert = Bert(self.model, self.model.first_position)
+        else:
+            self.model.to("cuda" if torch.cuda.is_available() else "cpu")
+            most = self.encoder.max_positions
+            if self.encoder.packs and Weights.fit(self.model):
+                self.bert = Bert(self.model, self.encoder.first_position)
         if self.engine == "int8" and self.bert is None:
             raise ReaderError(
                 f"engine int8 is for BERT and RoBERTa on a CPU, not for {type(self.model).__name__}"
                 f" on {self.encoder.device}. Set engine to float32."
             )
-        most = self.encoder.max_positions
         if self.max_seq_length > most:
             raise ReaderError(
                 f"max_seq_length {self.max_seq_length} is above the {most} positions that"
                 f" {type(self.model).__name__} has"
             )
+
+    @property
+    def encoder(self) -> "PackedEncoder":
+        """The model fed with packed batches; from then on it has transformers' modules."""
+        if self._encoder is None:
+            # Imports these.
+            from augqa.reader.packed import PackedEncoder, with_modules  # noqa: PLC0415
+
+            if isinstance(self.model, QuestionAnswerer):
+                self.model = with_modules(self.model)
+            self._encoder = PackedEncoder(self.model)
+        return self._encoder
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Travel as what it was made from: what was made of the weights is made anew."""
@@ -149,11 +168,11 @@ class Reader:
         """
         source = find_checkpoint(checkpoint, param=param)
         saved = _saved_settings(source.folder)
-        model = load_reader(source, head_seed=head_seed)
+        model, tokenizer = open_reader(source, head_seed=head_seed)
         model.eval()
         return cls(
             model=model,
-            tokenizer=load_reader_tokenizer(source),
+            tokenizer=tokenizer,
             threads=threads,
             engine=engine,
             **{**saved, **settings},
@@ -166,7 +185,7 @@ class Reader:
             DataError: If it cannot be written; the folder then stays as it was.
         """
         settings = {name: getattr(self, name) for name in _SETTING_NAMES}
-        save_checkpoint(folder, self.model, self.tokenizer, others={_SETTINGS: settings})
+        save_checkpoint(folder, self.model, self.tokenizer, others={SETTINGS: settings})
 
     def answer(self, question: str, context: str) -> ReaderAnswer:
         """Answer one question on its context.
@@ -298,7 +317,7 @@ def _best_window(question: Any, score: Any, n_questions: int) -> Any:
 
 
 def _saved_settings(folder: Path | None) -> dict[str, int]:
-    path = folder / _SETTINGS if folder is not None else None
+    path = folder / SETTINGS if folder is not None else None
     if path is None or not path.is_file():
         return {}
     try:

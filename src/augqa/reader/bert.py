@@ -18,9 +18,9 @@ from torch import Tensor
 
 from augqa.reader import products
 from augqa.reader.attention import attend_once
+from augqa.reader.batch import Batch
 from augqa.reader.bert_weights import Gradients, Layer, Weights
 from augqa.reader.buffers import Masks, Workspace, keep, kept_scale
-from augqa.reader.packed import Batch
 
 Moments = tuple[Tensor, Tensor]  # mean and reciprocal deviation of each token
 Entered = tuple[Tensor, Tensor, Tensor, Tensor]  # in front of the products qkv, mixed, up, down

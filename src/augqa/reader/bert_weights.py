@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from augqa.reader.architectures import architecture_of
+from augqa.reader.batch import Batch
 from augqa.reader.buffers import dropped_share
-from augqa.reader.packed import Batch
 
 
 @dataclass(frozen=True, slots=True)

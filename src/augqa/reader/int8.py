@@ -22,10 +22,10 @@ from torch import Tensor
 
 from augqa import processor
 from augqa.reader import products
+from augqa.reader.batch import Batch
 from augqa.reader.bert import Bert, Entered
 from augqa.reader.bert_weights import Layer
 from augqa.reader.buffers import Workspace
-from augqa.reader.packed import Batch
 
 _LEVELS = 254  # of an unsigned byte, and one to spare for rounding the zero
 # Of a signed byte, without -128: symmetric. Without VNNI, which `reproducible: x86_64` switches off

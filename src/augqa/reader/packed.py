@@ -6,22 +6,19 @@ our own in, by name.
 """
 
 import contextlib
-import itertools
 import logging
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
-from transformers import AttentionInterface
+from transformers import AttentionInterface, AutoConfig, AutoModelForQuestionAnswering
 
-from augqa.errors import ReaderError
-from augqa.finetuning.saving import first_line
+from augqa.errors import ReaderError, first_line
 from augqa.reader.architectures import architecture_of
-from augqa.reader.features import Ints, Offsets, Windows
+from augqa.reader.batch import Batch
+from augqa.reader.parameters import QuestionAnswerer
 
 log = logging.getLogger("augqa")
 
@@ -30,45 +27,6 @@ _SHORT_TRIAL = 48  # tokens of the longer window of a trial, where all attention
 _TRIAL_IDS = 1000  # of tokens that a trial is made of, at most
 _LONGEST_LOCAL = 1024  # of local attention; what decoders call a window is wider than ours
 _TOLERANCE = 1e-3  # of two logits, as a share of the largest
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Batch:
-    """Some windows, end to end.
-
-    Attributes:
-        ids: Token ids, shape ``(n_tokens,)``.
-        types: Token types, same shape.
-        positions: Position of each token in its window, from 0, same shape.
-        lengths: Tokens of each window; they add up to ``n_tokens``.
-    """
-
-    ids: Tensor
-    types: Tensor
-    positions: Tensor
-    lengths: tuple[int, ...]
-
-    @property
-    def bounds(self) -> list[tuple[int, int]]:
-        """First token of each window, and one past its last."""
-        ends = list(itertools.accumulate(self.lengths))
-        return list(zip([0, *ends], ends, strict=False))
-
-
-def make_batch(windows: Windows, chosen: Offsets) -> Batch:
-    """Gather the windows `chosen` into one batch, in that order."""
-    lengths = windows.lengths[chosen]
-    ends = np.cumsum(lengths)
-    positions = np.arange(ends[-1]) - np.repeat(ends - lengths, lengths)
-    ids = windows.ids[np.repeat(windows.starts[chosen], lengths) + positions]
-    in_context = positions >= np.repeat(windows.context_at[chosen], lengths)
-    types = np.where(in_context, windows.type_context, windows.type_before)
-    return Batch(
-        ids=torch.from_numpy(ids.astype(np.int64)),
-        types=torch.from_numpy(types.astype(np.int64)),
-        positions=torch.from_numpy(positions),
-        lengths=tuple(lengths.tolist()),
-    )
 
 
 class PackedEncoder:
@@ -109,6 +67,8 @@ class PackedEncoder:
     def compile(self) -> None:
         """Compile the modules; batches of any size then run without compiling again."""
         self._forward = torch.compile(self.model, dynamic=True)
+        # Imported by now: takes over for the compiler what `augqa.finetuning.determinism` has set.
+        torch.use_deterministic_algorithms(torch.are_deterministic_algorithms_enabled())
 
     def logits(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Return start and end logits of every token, each of shape ``(n_tokens,)``."""
@@ -215,6 +175,15 @@ class PackedEncoder:
         return output.start_logits[0], output.end_logits[0]
 
 
+def with_modules(model: QuestionAnswerer) -> Any:
+    """Return the model of transformers that has these parameters: the same, not copies."""
+    config = AutoConfig.from_pretrained(model.config.folder, trust_remote_code=False)
+    made = AutoModelForQuestionAnswering.from_config(config)
+    made.load_state_dict(dict(model.named_parameters()), assign=True)
+    made.train(model.training)
+    return made
+
+
 def _trial(config: Any, max_positions: int) -> Batch:
     """Return two windows of unequal length, longer than what any layer looks at."""
     locals_ = [
@@ -247,44 +216,6 @@ def _are_near(expected: tuple[Tensor, ...], found: tuple[Tensor, ...]) -> bool:
         torch.allclose(a, b, rtol=0, atol=_TOLERANCE * float(a.abs().max()))
         for a, b in zip(expected, found, strict=True)
     )
-
-
-def span_losses(
-    logits: tuple[Tensor, Tensor], lengths: tuple[int, ...], first: Tensor, last: Tensor
-) -> Tensor:
-    """Return each window's loss: the mean cross entropy of its answer's first and last token.
-
-    Args:
-        logits: Start and end logits, each of shape ``(n_tokens,)``.
-        lengths: Tokens of each window.
-        first: Position of the first answer token in each window, shape ``(n_windows,)``.
-        last: Position of the last one, inclusive, same shape.
-    """
-    sizes = torch.tensor(lengths)
-    begins = torch.cumsum(sizes, 0) - sizes
-    inner = torch.arange(int(sizes.max()))
-    inside = inner < sizes[:, None]
-    index = torch.where(inside, begins[:, None] + inner, 0)
-    index, inside = index.to(first.device), inside.to(first.device)
-    losses = [
-        functional.cross_entropy(
-            flat[index].masked_fill(~inside, -torch.inf), target, reduction="none"
-        )
-        for flat, target in zip(logits, (first, last), strict=True)
-    ]
-    return (losses[0] + losses[1]) / 2
-
-
-def pad_context(flat: Tensor, windows: Windows, chosen: Offsets) -> Tensor:
-    """Return logits of the context tokens alone, shape ``(n_windows, longest)``, -inf behind."""
-    lengths = windows.lengths[chosen]
-    begins = np.cumsum(lengths) - lengths + windows.context_at[chosen]
-    n_context: Ints = windows.n_context[chosen]
-    inner = np.arange(n_context.max())
-    inside = torch.from_numpy(inner < n_context[:, None]).to(flat.device)
-    index = torch.from_numpy(np.where(inner < n_context[:, None], begins[:, None] + inner, 0))
-    index = index.to(flat.device)
-    return flat[index].masked_fill(~inside, -torch.inf)
 
 
 def _packed_attention(

@@ -5,10 +5,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from augqa.finetuning.resuming import load_state, save_state
+from augqa.finetuning.schedule import AdamW
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +38,7 @@ class Progress:
 def save_progress(
     folder: Path,
     model: Any,
-    optimizer: torch.optim.Optimizer,
+    optimizer: AdamW,
     progress: Progress,
     best: Mapping[str, Tensor],
 ) -> None:
@@ -52,9 +52,7 @@ def save_progress(
     )
 
 
-def load_progress(
-    folder: Path, model: Any, optimizer: torch.optim.Optimizer
-) -> tuple[Progress, dict[str, Tensor]]:
+def load_progress(folder: Path, model: Any, optimizer: AdamW) -> tuple[Progress, dict[str, Tensor]]:
     """Put the last checkpoint's weights and optimiser state in place; none: from the start.
 
     Returns:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -12,12 +12,15 @@ from torch import Tensor
 
 from augqa.finetuning.batches import passes
 from augqa.finetuning.determinism import sub_seed
+from augqa.reader.batch import Batch, make_batch, span_losses
 from augqa.reader.bert import Bert
 from augqa.reader.bert_weights import Gradients
 from augqa.reader.buffers import Workspace
 from augqa.reader.features import Ints, Offsets, Windows
-from augqa.reader.packed import Batch, PackedEncoder, make_batch, span_losses
 from augqa.reader.ranks import Ranks
+
+if TYPE_CHECKING:
+    from augqa.reader.packed import PackedEncoder
 
 _PASS_TOKENS = 1024  # windows of a CPU pass: enough for the products, few enough for the caches
 
@@ -138,7 +141,7 @@ class ModuleStep:
 
     def __init__(
         self,
-        encoder: PackedEncoder,
+        encoder: "PackedEncoder",
         lessons: Lessons,
         *,
         seed: int,

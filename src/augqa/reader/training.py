@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from augqa.errors import ReaderError
 from augqa.finetuning.determinism import pinned, sub_seed
-from augqa.finetuning.schedule import adamw, warm_up_and_decay
+from augqa.finetuning.schedule import AdamW, adamw, warm_up_and_decay
 from augqa.reader.answering import Reader
 from augqa.reader.features import Offsets, label_windows
 from augqa.reader.ranks import Ranks, joined, leads
@@ -220,7 +220,7 @@ class _Course:
     learning_rate: float
     warmup_fraction: float
     max_grad_norm: float
-    optimizer: torch.optim.AdamW
+    optimizer: AdamW
     resume: Path | None
 
     def run(

@@ -13,11 +13,11 @@ from torch import Tensor
 from augqa.errors import ReaderError
 from augqa.executor.models import model_key
 from augqa.finetuning.determinism import pinned
+from augqa.reader.batch import make_batch, pad_context
 from augqa.reader.bert import Bert
 from augqa.reader.buffers import Workspace
 from augqa.reader.decoding import best_spans
 from augqa.reader.features import Windows
-from augqa.reader.packed import make_batch, pad_context
 
 if TYPE_CHECKING:
     from augqa.reader.answering import Reader

@@ -11,18 +11,20 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from mlflow.entities import Dataset, DatasetInput, InputTag, Param
-from mlflow.utils.validation import (
-    MAX_ENTITY_KEY_LENGTH,
-    MAX_PARAM_VAL_LENGTH,
-    MAX_PARAMS_TAGS_PER_BATCH,
-)
-
 from augqa.errors import DataError
 from augqa.lineage import md5
 from augqa.params import load_params
 from augqa.params_text import dotted
 from augqa.timing import keep_seconds
+from augqa.tracking.slim import (
+    MAX_ENTITY_KEY_LENGTH,
+    MAX_PARAM_VAL_LENGTH,
+    MAX_PARAMS_TAGS_PER_BATCH,
+    Dataset,
+    DatasetInput,
+    InputTag,
+    Param,
+)
 from augqa.tracking.store import (
     RUN_KEY,
     client,

@@ -12,20 +12,10 @@ from typing import Any
 
 from filelock import FileLock
 
-# Read by mlflow at import or at the first request. A server that is down must cost a training
-# seconds, not the four minutes of mlflow's seven retries; what the user has set stays.
-os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
-os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
-os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "5")
-os.environ.setdefault("MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR", "1")
-os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
-from mlflow.entities import Metric, Run
-from mlflow.exceptions import MlflowException
-from mlflow.tracking import MlflowClient
-
 from augqa.errors import AugQAError, TrackingError
 from augqa.params import load_params
 from augqa.stage import project_root
+from augqa.tracking.slim import Metric, MlflowClient, MlflowException, Run
 
 RUN_KEY = "augqa.run_key"
 MEAN_SHIFT_F1 = "mean_shift_f1"

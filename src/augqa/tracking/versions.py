@@ -6,15 +6,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import mlflow
-from mlflow.entities import RunTag
-from mlflow.exceptions import MlflowException
-
 from augqa.errors import DataError
 from augqa.explaining import md5_of_outs, read_lock
 from augqa.lineage import md5
 from augqa.params import load_params
 from augqa.tracking.runs import end_run, start_run
+from augqa.tracking.slim import MlflowException, RunTag, mlflow, out_of_sight
 from augqa.tracking.store import (
     MEAN_SHIFT_F1,
     NOTE,
@@ -166,13 +163,14 @@ def _register(experiment_id: str, run_id: str, tags: Mapping[str, str], *, title
     version = next((v for v in versions() if v.tags.get(RUN_KEY) == tags[RUN_KEY]), None)
     if version is None:
         mlflow.set_tracking_uri(uri())
-        logged = mlflow.create_external_model(
-            name=title,
-            experiment_id=experiment_id,
-            source_run_id=run_id,
-            model_type="extractive-qa",
-            tags={**tags, NOTE: _about(tags)},
-        )
+        with out_of_sight():
+            logged = mlflow.create_external_model(
+                name=title,
+                experiment_id=experiment_id,
+                source_run_id=run_id,
+                model_type="extractive-qa",
+                tags={**tags, NOTE: _about(tags)},
+            )
         version = client().create_model_version(
             name,
             source=f"models:/{logged.model_id}",

@@ -85,14 +85,27 @@ class QuestionAnswerer(nn.Module):
         return int(self.config.max_position_embeddings) - self.first_position
 
 
+class BertForQuestionAnswering(QuestionAnswerer):
+    """As `QuestionAnswerer`."""
+
+
+class CamembertForQuestionAnswering(QuestionAnswerer):
+    """As `QuestionAnswerer`."""
+
+
+class RobertaForQuestionAnswering(QuestionAnswerer):
+    """As `QuestionAnswerer`."""
+
+
+class XLMRobertaForQuestionAnswering(QuestionAnswerer):
+    """As `QuestionAnswerer`."""
+
+
 _CLASSES: dict[str, type[QuestionAnswerer]] = {
-    kind: type(name, (QuestionAnswerer,), {})
-    for kind, name in (
-        ("bert", "BertForQuestionAnswering"),
-        ("camembert", "CamembertForQuestionAnswering"),
-        ("roberta", "RobertaForQuestionAnswering"),
-        ("xlm-roberta", "XLMRobertaForQuestionAnswering"),
-    )
+    "bert": BertForQuestionAnswering,
+    "camembert": CamembertForQuestionAnswering,
+    "roberta": RobertaForQuestionAnswering,
+    "xlm-roberta": XLMRobertaForQuestionAnswering,
 }
 
 

@@ -2,6 +2,7 @@
 
 mlflow-skinny is MLflow without pandas and SciPy, among others, and logs as well. The whole one
 imports both where they are there, a third of what it costs, so here they are out of its sight.
+Registering a model needs pandas, and imports it then.
 """
 
 import contextlib
@@ -43,8 +44,7 @@ class _OutOfSight(MetaPathFinder):
 
 
 @contextlib.contextmanager
-def out_of_sight() -> Iterator[None]:
-    """Hide pandas and SciPy from what is imported in a with-block."""
+def _out_of_sight() -> Iterator[None]:
     # What is loaded already costs nothing more.
     finder = _OutOfSight([name for name in _LEFT_OUT if name not in sys.modules])
     sys.meta_path.insert(0, finder)
@@ -54,7 +54,7 @@ def out_of_sight() -> Iterator[None]:
         sys.meta_path.remove(finder)
 
 
-with out_of_sight():
+with _out_of_sight():
     import mlflow
     from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, RunTag
     from mlflow.exceptions import MlflowException
@@ -79,5 +79,4 @@ __all__ = [
     "Run",
     "RunTag",
     "mlflow",
-    "out_of_sight",
 ]

@@ -11,7 +11,7 @@ from augqa.explaining import md5_of_outs, read_lock
 from augqa.lineage import md5
 from augqa.params import load_params
 from augqa.tracking.runs import end_run, start_run
-from augqa.tracking.slim import MlflowException, RunTag, mlflow, out_of_sight
+from augqa.tracking.slim import MlflowException, RunTag, mlflow
 from augqa.tracking.store import (
     MEAN_SHIFT_F1,
     NOTE,
@@ -163,14 +163,13 @@ def _register(experiment_id: str, run_id: str, tags: Mapping[str, str], *, title
     version = next((v for v in versions() if v.tags.get(RUN_KEY) == tags[RUN_KEY]), None)
     if version is None:
         mlflow.set_tracking_uri(uri())
-        with out_of_sight():
-            logged = mlflow.create_external_model(
-                name=title,
-                experiment_id=experiment_id,
-                source_run_id=run_id,
-                model_type="extractive-qa",
-                tags={**tags, NOTE: _about(tags)},
-            )
+        logged = mlflow.create_external_model(
+            name=title,
+            experiment_id=experiment_id,
+            source_run_id=run_id,
+            model_type="extractive-qa",
+            tags={**tags, NOTE: _about(tags)},
+        )
         version = client().create_model_version(
             name,
             source=f"models:/{logged.model_id}",

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from augqa.errors import ParamsError
-from augqa.params import load_params
+from augqa.params import load_kept_params, load_params
 from augqa.params_text import with_value
 
 PROFILES = sorted(Path("profiles").glob("*.yaml"))
@@ -222,3 +222,31 @@ def test_a_source_that_cannot_be_is_named(
     values["data"]["test_sets"]["squad"]["source"] = source
     with pytest.raises(ParamsError, match=message):
         load_params(written(values, tmp_path))
+
+
+def test_params_of_a_study_from_before_a_key_mean_what_was_so_then(
+    values: dict[str, Any], tmp_path: Path
+) -> None:
+    whole = load_params(written(values, tmp_path))
+    del values["executor"], values["generate_pairs"]["candidates"]
+    path = written(values, tmp_path)
+    with pytest.raises(ParamsError, match="executor"):
+        load_params(path)
+    kept = load_kept_params(path)
+    assert kept.executor == whole.executor
+    assert kept.generate_pairs == whole.generate_pairs
+
+
+def test_what_kept_params_say_stays_and_other_keys_must_be_there(
+    values: dict[str, Any], tmp_path: Path
+) -> None:
+    values["generate_pairs"]["candidates"] = "learnt"
+    assert load_kept_params(written(values, tmp_path)).generate_pairs.candidates == "learnt"
+    del values["generate_pairs"]["method"]
+    with pytest.raises(ParamsError, match="method"):
+        load_kept_params(written(values, tmp_path))
+
+
+@pytest.mark.parametrize("path", sorted(Path("docs/results").glob("study*/params.yaml")))
+def test_the_params_of_a_study_kept_in_parts_can_be_read(path: Path) -> None:
+    assert load_kept_params(path).study.primary

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from augqa.errors import DataError
-from augqa.params import load_params
+from augqa.params import load_kept_params
 from augqa.report.assembling import Assembled, report_page
 from augqa.report.kept import assemble_kept
 from augqa.report.template import write_page
@@ -26,7 +26,7 @@ def report(
             f"{folder}: no kept study: there is no folder metrics in it. `augqa results NAME` keeps"
             " a finished run."
         )
-    made = assemble_kept(load_params(folder / "params.yaml"), folder)
+    made = assemble_kept(load_kept_params(folder / "params.yaml"), folder)
     typer.echo(f"{write_report(folder, made)}")
 
 

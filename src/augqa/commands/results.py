@@ -14,7 +14,7 @@ from augqa.errors import DataError, ParamsError
 from augqa.explaining import md5_of_outs, read_lock, stage_of
 from augqa.files import write_whole
 from augqa.metrics import read_metrics
-from augqa.params import Params, load_params
+from augqa.params import Params, load_kept_params, load_params
 from augqa.records import GeneratedContext
 from augqa.report import table_text
 from augqa.report.assembling import recipes_of, sets_in_order, write_numbers
@@ -147,7 +147,7 @@ def _same_study(folder: Path, params: Params) -> None:
                 f"{folder}: its runs rest on {out} with md5 {before[out]}, the runs here on"
                 f" {now[out]}. Keep them under another name, or remove the folder."
             )
-    kept = load_params(folder / "params.yaml")
+    kept = load_kept_params(folder / "params.yaml")
     for key in _SETTINGS:
         if getattr(kept, key) != getattr(params, key):
             raise DataError(

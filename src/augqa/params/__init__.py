@@ -4,6 +4,6 @@ A stage loads its own sections alone, so that DVC can track them key by key.
 """
 
 from augqa.params.generating import GenerateContexts, Llm, ModelPrice
-from augqa.params.whole import Params, load_params
+from augqa.params.whole import Params, load_kept_params, load_params
 
-__all__ = ["GenerateContexts", "Llm", "ModelPrice", "Params", "load_params"]
+__all__ = ["GenerateContexts", "Llm", "ModelPrice", "Params", "load_kept_params", "load_params"]

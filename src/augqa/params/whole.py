@@ -233,7 +233,41 @@ def load_params(path: Path = Path("params.yaml")) -> Params:
     Raises:
         ParamsError: If the file cannot be read, is not YAML, or breaks the schema.
     """
+    return _load(read_yaml(path), path)
+
+
+# Keys that came after studies had been kept, and what was so before there was a choice.
+_BEFORE: dict[str, Any] = {
+    "executor": {
+        "kind": "local",
+        "n_workers": None,
+        "cpus_per_worker": 1.0,
+        "gpus_per_worker": 0.0,
+        "object_store_mib": 1024,
+        "lost_cluster_wait_s": 300,
+    },
+    "generate_pairs.candidates": "rules",
+}
+
+
+def load_kept_params(path: Path) -> Params:
+    """Read the params of a kept study, which may be from before some of the keys.
+
+    Raises:
+        ParamsError: As `load_params`.
+    """
     values = read_yaml(path)
+    for key, value in _BEFORE.items():
+        *sections, last = key.split(".")
+        inside: Any = values
+        for section in sections:
+            inside = inside.get(section) if isinstance(inside, dict) else None
+        if isinstance(inside, dict):
+            inside.setdefault(last, value)
+    return _load(values, path)
+
+
+def _load(values: dict[str, Any], path: Path) -> Params:
     if isinstance(plugins := values.get("plugins"), list) and plugins:
         load_plugins([str(name) for name in plugins])
         # A plug-in may have added to a catalogue since the schema was made.

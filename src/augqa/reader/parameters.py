@@ -38,6 +38,11 @@ class ReadConfig(SimpleNamespace):
 
     folder: Path
 
+    def to_json_string(self, *, use_diff: bool = False) -> str:  # noqa: ARG002 - transformers' face
+        """Return what it says, whatever the folder is."""
+        said = {name: value for name, value in vars(self).items() if name != "folder"}
+        return json.dumps(said, sort_keys=True)
+
     def to_diff_dict(self) -> dict[str, Any]:
         """Return what transformers writes as config.json."""
         from transformers import AutoConfig  # noqa: PLC0415 - only who saves needs it
@@ -67,6 +72,12 @@ class QuestionAnswerer(nn.Module):
         )
         self.add_module(self.base_model_prefix, encoder)
         self.add_module(_HEAD, _affine(_HEAD, weights))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Travel as weights by name: the class has no place of its own in this module."""
+        prefix = f"{self.base_model_prefix}."
+        weights = {name.removeprefix(prefix): value for name, value in self.state_dict().items()}
+        return _made, (self.config, weights)
 
     @property
     def base_model(self) -> Any:
@@ -109,6 +120,10 @@ _CLASSES: dict[str, type[QuestionAnswerer]] = {
 }
 
 
+def _made(config: ReadConfig, weights: dict[str, Tensor]) -> QuestionAnswerer:
+    return _CLASSES[config.model_type](config, weights)
+
+
 def read_parameters(folder: Path, *, head_seed: int | None) -> QuestionAnswerer | None:
     """Read a question-answering model in float32.
 
@@ -132,7 +147,7 @@ def read_parameters(folder: Path, *, head_seed: int | None) -> QuestionAnswerer 
     if missing and (head_seed is None or len(missing) == 1):
         return None
     weights |= {name: zeros(_head_shapes(config)[name]) for name in missing}
-    model = _CLASSES[config.model_type](config, weights)
+    model = _made(config, weights)
     if missing:
         draw_head(model, missing, head_seed or 0)
     return model

@@ -273,7 +273,7 @@ def test_check_refuses_params_that_ask_for_ray_where_it_is_not_installed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     text = Path("params.yaml").read_text(encoding="utf-8")
-    asking = text.replace("  kind: local  # local | ray", "  kind: ray")
+    asking = text.replace("  kind: local  # local | ray", "  kind: ray  # local | ray")
     assert asking != text
     (tmp_path / "params.yaml").write_text(asking, encoding="utf-8")
     monkeypatch.chdir(tmp_path)

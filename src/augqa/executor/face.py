@@ -36,7 +36,7 @@ class Executor(Protocol):
     """Who works on batches."""
 
     def map(
-        self, work: Work[B, R], batches: Sequence[B], *, done: Callable[[int], None] = ...
+        self, work: Work[B, R], batches: Sequence[B], *, done: Callable[[int], object] = ...
     ) -> list[R]:
         """Return the result of each batch, in the order of `batches`.
 

@@ -13,7 +13,7 @@ class Local:
     """
 
     def map(
-        self, work: Work[B, R], batches: Sequence[B], *, done: Callable[[int], None] = nothing
+        self, work: Work[B, R], batches: Sequence[B], *, done: Callable[[int], object] = nothing
     ) -> list[R]:
         """Return the result of each batch, in their order; see `Executor`."""
         with work.session() as run:

@@ -36,8 +36,8 @@ def open_executor(settings: ExecutorSettings, *, folder: Path | None = None) -> 
         yield LOCAL
         return
     settings.refuse_without_ray()
-    address = os.environ.get("RAY_ADDRESS", "local")
-    address = None if address in ("", "local") else address
+    named = os.environ.get("RAY_ADDRESS", "local")
+    address = None if named in ("", "local") else named
     folder = folder or project_root() / ".cache" / "executor"
     log = folder / "ray.log"
     remote = Remote(

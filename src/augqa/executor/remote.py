@@ -74,7 +74,7 @@ class Remote:
         self._n_lost = 0  # drivers, since a batch was done
 
     def map(
-        self, work: Work[B, R], batches: Sequence[B], *, done: Callable[[int], None] = nothing
+        self, work: Work[B, R], batches: Sequence[B], *, done: Callable[[int], object] = nothing
     ) -> list[R]:
         """Return the result of each batch, in their order; see `Executor`.
 
@@ -144,7 +144,7 @@ class Remote:
 class _Job:
     """The batches of one call, and what has become of them."""
 
-    def __init__(self, batches: Sequence[Any], kept: Kept, done: Callable[[int], None]) -> None:
+    def __init__(self, batches: Sequence[Any], kept: Kept, done: Callable[[int], object]) -> None:
         self._batches = batches
         self._kept = kept
         self._done = done

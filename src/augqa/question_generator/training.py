@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from augqa.checkpoints import Kind, Source, load_language_model
+from augqa.checkpoint_source import Source
+from augqa.checkpoints import Kind, load_language_model
 from augqa.errors import QuestionGeneratorError
 from augqa.finetuning.determinism import pinned, sub_seed
 from augqa.finetuning.language_model import FineTuning, FineTuningReport, OnPart, fine_tune

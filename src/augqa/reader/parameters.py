@@ -207,7 +207,7 @@ def _shapes(config: ReadConfig) -> dict[str, tuple[int, ...]]:
         "embeddings.position_embeddings.weight": (config.max_position_embeddings, width),
         "embeddings.token_type_embeddings.weight": (config.type_vocab_size, width),
     }
-    rows = {"embeddings.LayerNorm": (width,)}
+    rows: dict[str, tuple[int, ...]] = {"embeddings.LayerNorm": (width,)}
     for number in range(config.num_hidden_layers):
         at = f"encoder.layer.{number}"
         rows |= {f"{at}.attention.self.{name}": (width, width) for name in _ATTENTION}

@@ -89,6 +89,10 @@ class Spy:
         self.device = torch.device("cpu")
         made._model = self
 
+    def to(self, device: str) -> "Spy":
+        self.device = torch.device(device)
+        return self
+
     def generate(self, *, input_ids: torch.Tensor, **_: Any) -> torch.Tensor:
         self.inputs += self.tokenizer.batch_decode(input_ids)
         self.batches.append(len(input_ids))

@@ -115,8 +115,9 @@ def test_the_sweep_ends_and_names_the_experiment_that_failed(
 def test_compare_has_a_row_an_experiment_with_its_state(project: Project) -> None:
     done = augqa(project, "compare")
     assert done.returncode == 0, done.stderr
-    head, *rows = [line.split() for line in done.stdout.splitlines()]
-    assert head == ["experiment", "state", "delta.mix", KEY]
+    groups, own, *rows = [line.split() for line in done.stdout.splitlines()]
+    assert groups == ["experiment", "state", "delta", "blend.mix"]
+    assert own == ["mix", "generated_fraction"]
     by_name = {row[0]: row[1:] for row in rows}
     assert by_name["workspace"] == ["–", "12", "0.5"]
     assert by_name["generated-fraction-0.25"] == ["Success", "9.5", "0.25"]

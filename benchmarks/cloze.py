@@ -10,7 +10,6 @@ The last line is one JSON object.
 """
 
 import argparse
-import hashlib
 import json
 import random
 from pathlib import Path
@@ -21,7 +20,7 @@ from augqa.candidates import Candidate, answer_candidates, choose_candidates
 from augqa.formats import read_examples
 from augqa.garbling import garbled
 from augqa.question_generator.cloze import cloze_question
-from augqa.records import Answer, QAExample
+from augqa.records import Answer, QAExample, context_id
 from augqa.sampling import shuffled
 from augqa.tables import write_table
 
@@ -30,10 +29,10 @@ SAMPLE_SEED = 13
 
 def as_example(context: str, question: str, answer: Candidate) -> QAExample:
     """Return a pair as a record."""
-    context_id = hashlib.sha256(context.encode()).hexdigest()[:16]
+    name = context_id(context)
     return QAExample(
-        id=f"{context_id}/{answer.start}",
-        context_id=context_id,
+        id=f"{name}/{answer.start}",
+        context_id=name,
         context=context,
         question=question,
         answers=(Answer(text=answer.text, start=answer.start),),

@@ -10,29 +10,28 @@ _OPENERS = (
     r"(?:sure thing|sure|certainly|of course|absolutely|definitely|okay|ok|great|happy to help"
     r"|no problem|got it|alright|gladly)"
 )
-_PAUSE = r"(?:[!,.:]|\s?[—–-](?=\s))\s"
-_HERE = r"(?:here(?:['’]s| is| are)|below (?:is|are)|this is|the following (?:is|are))"
+_SURE = rf"(?:{_OPENERS}(?:[!,.:]|\s?[—–-](?=\s))\s)?"
+_HERE_IS = r"here(?:['’]s| is| are)|below (?:is|are)"
+_HERE = rf"(?:{_HERE_IS}|this is|the following (?:is|are))"
 _THING = (
     r"(?:paragraph|passage|text|context|article|review|post|entry|answer|response|summary|version"
     r"|questions?|pairs?|excerpt|piece|report|story|comment|reply|rewrite|draft)"
 )
 _INTRODUCTION = re.compile(
-    rf"(?:{_OPENERS}{_PAUSE})?(?:{_HERE}\s[^.:!?\n]{{0,80}}\b{_THING}\b[^.:!?\n]{{0,160}}:)[*_]*\s*",
+    rf"{_SURE}(?:{_HERE}\s[^.:!?\n]{{0,80}}\b{_THING}\b[^.:!?\n]{{0,160}}:)[*_]*\s*",
     re.IGNORECASE,
 )
 # A line of its own may quote the question it introduces: 'Here is a passage that answers "Who?":'
 _INTRODUCING_LINE = re.compile(
-    rf"(?:{_OPENERS}{_PAUSE})?{_HERE}\s[^\n]{{0,80}}\b{_THING}\b[^\n]{{0,300}}:[*_]*", re.IGNORECASE
+    rf"{_SURE}{_HERE}\s[^\n]{{0,80}}\b{_THING}\b[^\n]{{0,300}}:[*_]*", re.IGNORECASE
 )
 # 'Here is the rewritten passage.' with an empty line behind it: a text may begin in that way, too.
 _INTRODUCING_SENTENCE = re.compile(
-    rf"(?:{_OPENERS}{_PAUSE})?(?:here(?:['’]s| is| are)|below (?:is|are))"
+    rf"{_SURE}(?:{_HERE_IS})"
     rf"\s(?:a|an|the|your|my|one)\s[^.:!?\n]{{0,60}}\b{_THING}\b[^.:!?\n]{{0,80}}[.!]",
     re.IGNORECASE,
 )
-_HERE_YOU_GO = re.compile(
-    rf"(?:{_OPENERS}{_PAUSE})?here (?:you go|you are|it is)\s?[:!.]\s*", re.IGNORECASE
-)
+_HERE_YOU_GO = re.compile(rf"{_SURE}here (?:you go|you are|it is)\s?[:!.]\s*", re.IGNORECASE)
 _EXCLAMATION = re.compile(rf"{_OPENERS}(?:!|[,.](?=\s+{_HERE}))\s+", re.IGNORECASE)
 _TALK = (_INTRODUCTION, _HERE_YOU_GO, _EXCLAMATION)
 _OPENER = re.compile(rf"{_OPENERS}[!.]?", re.IGNORECASE)

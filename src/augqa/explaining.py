@@ -43,7 +43,7 @@ def read_lock(path: Path) -> dict[str, Any]:
         stages = yaml.safe_load(path.read_text(encoding="utf-8"))["stages"]
     except FileNotFoundError as error:
         raise DataError(f"{path}: no such file: nothing has run yet. Run `dvc repro`.") from error
-    except (yaml.YAMLError, KeyError, TypeError) as error:
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, KeyError, TypeError) as error:
         raise DataError(f"{path}: not a lock file of DVC: {error}") from error
     return dict(stages)
 

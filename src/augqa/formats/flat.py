@@ -59,14 +59,14 @@ def _placed(
     """
     if not isinstance(context, str):
         return answers, ()
-    here = tuple(
-        one
-        for one in answers
-        if one.start is not None or not isinstance(one.text, str) or one.text in context
-    )
-    if not here:
-        return answers, ()
-    return here, tuple(one.text for one in answers if one not in here)
+    here: list[FoundAnswer] = []
+    further: list[Any] = []
+    for one in answers:
+        if one.start is not None or not isinstance(one.text, str) or one.text in context:
+            here.append(one)
+        else:
+            further.append(one.text)
+    return (tuple(here), tuple(further)) if here else (answers, ())
 
 
 def _answers(value: Any, place: str) -> tuple[FoundAnswer, ...] | Fault:

@@ -144,7 +144,7 @@ def dvc_md5(path: Path, lock_file: Path = Path("dvc.lock")) -> str | None:
     """
     try:
         return md5_of_outs(read_lock(lock_file)).get(path.as_posix())
-    except (DataError, OSError, UnicodeDecodeError):
+    except DataError:
         return None
 
 

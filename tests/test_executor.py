@@ -1,7 +1,7 @@
 """The executor: order, what fails, lost workers and drivers, results that are kept. Without Ray."""
 
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -19,9 +19,17 @@ from augqa.executor.remote import Remote
 from augqa.executor.settings import ExecutorSettings
 from augqa.executor.worker import result_of
 from tests.executing import Crew, FakeDriver, Squares
+from tests.work import no_hang
 
 NUMBERS = list(range(20))
 SQUARES = [number * number for number in NUMBERS]
+
+
+@pytest.fixture(autouse=True)
+def ends() -> Iterator[None]:
+    """A batch that is lost would be waited for without end."""
+    with no_hang():
+        yield
 
 
 def settings(**changes: Any) -> ExecutorSettings:
@@ -197,6 +205,15 @@ def test_a_record_that_was_cut_short_is_done_anew(tmp_path: Path) -> None:
     with Kept(tmp_path, "job") as kept:
         assert kept.get(hash_of(b"three")) == b"result of three"
         assert len(kept) == 2
+
+
+def test_a_record_that_was_damaged_is_done_anew(tmp_path: Path) -> None:
+    broken_off(tmp_path, b"one", b"two")
+    (path,) = tmp_path.glob("*.kept")
+    path.write_bytes(path.read_bytes().replace(b"result of two", b"result of tow"))
+    with Kept(tmp_path, "job") as kept:
+        assert kept.get(hash_of(b"one")) == b"result of one"
+        assert kept.get(hash_of(b"two")) is None
 
 
 def test_a_job_that_another_process_works_on_keeps_nothing(

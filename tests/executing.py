@@ -149,7 +149,8 @@ class FakeDriver:
         self.settings: bytes = b""
         self.worked_on: list[int] = []
         self.channel, theirs = Pipe()
-        self._thread = threading.Thread(target=self._serve, args=(theirs,))
+        # A test that fails closes nothing, and must not keep the process from ending.
+        self._thread = threading.Thread(target=self._serve, args=(theirs,), daemon=True)
         self._thread.start()
 
     def close(self) -> None:

@@ -142,6 +142,7 @@ def test_a_refusal_is_known_wherever_a_text_is_read(text: str) -> None:
         "Lo siento, pero no puedo ir, dijo la reina.",
         "No puedo creerlo: este teléfono es malo.",
         "我无法想象没有它的生活。",
+        "抱歉，我无法提供该内容。" + "这座桥很老。" * 200,
         "I'm sorry, but I can't help with that. " + "The bridge is old. " * 30,
     ],
 )

@@ -1,6 +1,6 @@
 """A ranker of answer candidates learns what people asked about."""
 
-from itertools import pairwise
+from itertools import combinations, pairwise
 
 import pytest
 
@@ -68,6 +68,14 @@ def test_candidates_stand_where_they_say_in_order_and_cut_no_letter(
         assert may_cut[candidate.start]
         assert may_cut[candidate.end]
     assert all(one.start <= other.start for one, other in pairwise(found))
+
+
+def test_two_candidates_never_share_half_of_what_they_hold(ranker: CandidateRanker) -> None:
+    found = ranker(NEW, n=30)
+    assert len(found) > 5
+    for one, other in combinations(found, 2):
+        shared = min(one.end, other.end) - max(one.start, other.start)
+        assert shared < (max(one.end, other.end) - min(one.start, other.start)) / 2
 
 
 def test_a_text_that_stands_there_twice_is_taken_once(ranker: CandidateRanker) -> None:

@@ -99,6 +99,22 @@ def test_the_model_is_compared_with_the_person(
     assert len(model.asked) == 5
 
 
+def test_a_grade_that_is_the_least_asked_for_is_a_yes(
+    project: Path,
+    judge: dict[str, Any],
+    model: Model,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    read(project, judge, "yes", "no")
+    replies = {"0": "Question: 3\nAnswer: 4\nGrounding: 5", "1": BAD}
+    model.answer = lambda asked: replies[asked.split("number ")[-1][0]]
+    run(judge, monkeypatch, "--min-grade", "3")
+    numbers = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert numbers["min_grade"] == 3
+    assert list(numbers["question"]["table"]) == [1, 0, 0, 1]
+
+
 def test_without_an_endpoint_nothing_is_asked(
     project: Path, judge: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:

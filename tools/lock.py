@@ -90,7 +90,14 @@ def _compile(arguments: list[str]) -> dict[str, Block]:
             blocks[match[1]] = block = []
         if not line.startswith(("    #   -c ", "    # via -c ")):
             block.append(line.replace(EVERYWHERE, ""))
-    return blocks
+    return {name: _via(block) for name, block in blocks.items()}
+
+
+def _via(block: Block) -> Block:
+    """Write one asker on one line, as uv does where no constraint stood beside it."""
+    if len(block) > 1 and block[-2] == "    # via":
+        return [*block[:-2], block[-1].replace("    #   ", "    # via ")]
+    return block
 
 
 def _pin(block: Block) -> str:

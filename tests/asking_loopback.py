@@ -10,10 +10,11 @@ from tests.loopback import MODEL, Loopback
 KEY = "sk-test-1234567890"
 
 
-def params(base_url: str, **changes: Any) -> Llm:
+def params(base_url: str | list[str], **changes: Any) -> Llm:
     values: dict[str, Any] = {
         "provider": "openai",
         "base_url": base_url,
+        "cached_as": None,
         "model": MODEL,
         "served_model": None,
         "api_key_env": "AUGQA_TEST_KEY",

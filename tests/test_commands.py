@@ -4,17 +4,23 @@ import json
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
+from augqa.commands.inputs import check
+from augqa.errors import ParamsError
 from augqa.formats import to_squad
 from augqa.metrics import write_metrics
 from augqa.params import load_params
 from augqa.report.findings import Findings, findings_metrics
 from tests.examples import example
+from tests.loopback import Loopback
 
 ROOT = Path(__file__).parents[1]
 
@@ -293,6 +299,63 @@ def test_check_names_a_comparison_that_lacks_its_control_and_a_file_that_lacks(
     assert "mine: not available (mine.csv)" in done.stdout
     assert "augment against real_longer cannot be made" in done.stdout
     assert "regimes does not have real_longer" in done.stdout
+
+
+def with_llm(project: Path, **changes: Any) -> None:
+    """Put values into section llm of params.yaml."""
+    values = yaml.safe_load((project / "params.yaml").read_text())
+    values["llm"] |= {"provider": "openai", "model": "m", "api_key_env": "AUGQA_TEST_KEY"} | changes
+    (project / "params.yaml").write_text(yaml.safe_dump(values))
+
+
+def test_check_names_the_addresses_that_do_not_answer_now(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("AUGQA_TEST_KEY", "sk-test-1234567890")
+    monkeypatch.chdir(project)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        dead = f"http://127.0.0.1:{free.getsockname()[1]}/v1"
+    with Loopback() as server:
+        with_llm(project, base_url=[server.base_url, dead])
+        check()
+        assert server.server.paths == ["/v1/models"]
+    told = [line for line in capsys.readouterr().out.splitlines() if "cannot be reached" in line]
+    assert told == [f"llm.base_url: {dead} cannot be reached now: no connection"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        (
+            {"base_url": ["http://h:80/v1", "http://g/v1", "HTTP://H/v1/"]},
+            "llm: base_url: addresses 1 and 3 are the same",
+        ),
+        ({"base_url": []}, "llm.base_url.*: .* at least 1 item"),
+        ({"base_url": [3]}, "llm.base_url.*: Input should be a valid string, found 3"),
+        ({"base_url": ["h:80/v1", "http://g/v1"]}, "llm.base_url: 'h:80/v1' is no URL"),
+        (
+            {"base_url": ["http://h/v1", "http://g/v1", "http://f/v1"], "api_key_env": ["A", "B"]},
+            "api_key_env has 2 names and base_url 3 addresses",
+        ),
+        (
+            {"base_url": ["http://h/v1", "http://g/v1"], "executor": "openai_batch"},
+            "executor openai_batch goes to one address, and base_url has 2",
+        ),
+        (
+            {"base_url": ["http://h/v1", "http://g/v1"], "api_key_env": ["AUGQA_TEST_KEY", "NONE"]},
+            "variable NONE is empty; export the key of http://g/v1 there",
+        ),
+    ],
+)
+def test_check_refuses_addresses_that_cannot_be_meant(
+    project: Path, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any], says: str
+) -> None:
+    monkeypatch.setenv("AUGQA_TEST_KEY", "sk-test-1234567890")
+    monkeypatch.chdir(project)
+    with_llm(project, **changes)
+    with pytest.raises(ParamsError, match=says):
+        check()
 
 
 @pytest.mark.parametrize("name", ["", "gpu", "../profiles/cpu"])

@@ -9,7 +9,7 @@ import pytest
 from augqa import llm
 from augqa.errors import GenerationError
 from augqa.llm import sending
-from augqa.llm.address import proxy, read_address
+from augqa.llm.address import Place, proxy, read_address
 from tests.asking_loopback import KEY, params, requests, run
 from tests.loopback import Loopback
 
@@ -108,7 +108,7 @@ def test_a_query_stays_a_query_and_the_key_goes_where_azure_wants_it(tmp_path: P
     ],
 )
 def test_a_base_url_is_taken_apart(base_url: str | None, chat: str, header: str) -> None:
-    address = read_address(base_url, api_key="k", api_key_env="K")
+    address = read_address(Place(base_url=base_url, api_key="k", api_key_env="K"))
     assert address.chat == chat
     assert "k" in address.headers[header]
     assert "Bearer" not in repr(address)
@@ -128,7 +128,7 @@ def test_a_base_url_is_taken_apart(base_url: str | None, chat: str, header: str)
 )
 def test_an_address_that_cannot_be_used_is_named(base_url: str, key: str, says: str) -> None:
     with pytest.raises(GenerationError, match=says) as error:
-        read_address(base_url, api_key=key, api_key_env="K")
+        read_address(Place(base_url=base_url, api_key=key, api_key_env="K"))
     assert "secret" not in str(error.value)
 
 
@@ -169,3 +169,18 @@ def test_a_bundle_that_is_not_there_is_named(
         llm.open_client(params("https://api.example.com/v1"), cache_path=tmp_path / "c.sqlite"),
     ):
         pass
+
+
+def test_the_named_certificates_hold_for_each_of_several_addresses(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, certificate: tuple[Path, Path]
+) -> None:
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(*certificate)
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate[0]))
+    with Loopback(tls=tls, delay_s=0.05) as one, Loopback(tls=tls, delay_s=0.05) as other:
+        own = params([one.base_url, other.base_url])
+        with llm.open_client(own, cache_path=tmp_path / "c.sqlite") as client:
+            results = list(client.complete(requests(12)))
+        assert [result.failure for result in results] == [None] * 12
+        assert one.calls
+        assert other.calls

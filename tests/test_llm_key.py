@@ -9,7 +9,7 @@ import yaml
 
 from augqa import llm
 from augqa.errors import GenerationError
-from augqa.llm import sending
+from augqa.llm import pool, sending
 from augqa.llm.inbound import Redactor
 from augqa.records import QAExample
 from augqa.tables import write_table
@@ -26,7 +26,7 @@ SPOKEN = ECHO.decode()
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sending, "_BACKOFF_S", (0.01, 0.05))
-    monkeypatch.setattr(sending, "_MAX_STALLED_S", 0.5)
+    monkeypatch.setattr(pool, "_MAX_STALLED_S", 0.5)
     monkeypatch.setattr("augqa.llm.limiter._COOL_DOWN_S", (0.2, 0.2))
     monkeypatch.setenv("AUGQA_TEST_KEY", CANARY)
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from augqa import llm
+from augqa.llm.address import Place
 from augqa.llm.client import ChatClient
 from augqa.llm.limiter import CoolDown, InFlight, RateLimiter, Ticket
 from tests.asking_loopback import KEY, params, requests
@@ -69,11 +70,10 @@ def test_a_client_never_sends_more_than_the_limit(tmp_path: Path, changes: dict[
     with Loopback(delay_s=0.02) as server:
         client = ChatClient(
             params(server.base_url, max_in_flight=16, **changes),
-            base_url=server.base_url,
+            places=[Place(base_url=server.base_url, api_key="k", api_key_env="K")],
             endpoint=server.base_url,
-            api_key="k",
             cache_path=tmp_path / "c.sqlite",
-            limiter=limiter,
+            limiter=lambda: limiter,
         )
         results = list(client.complete(requests(n)))
         client.close()

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from augqa.errors import GenerationError
-from augqa.llm import sending, waits
+from augqa.llm import pool, sending, waits
 from augqa.llm.limiter import CoolDown
 from tests.asking_loopback import KEY, requests, run
 from tests.loopback import Loopback, Reply
@@ -94,7 +94,7 @@ def test_a_wait_beyond_the_bound_stops_the_run_and_says_when(
 def test_a_wait_of_nothing_has_a_floor(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, value: str
 ) -> None:
-    monkeypatch.setattr(sending, "_MAX_STALLED_S", 2.0)
+    monkeypatch.setattr(pool, "_MAX_STALLED_S", 2.0)
     reply = Reply(status=429, headers={"retry-after": value}, content={"error": "x"})
     with Loopback(reply=lambda _b, _n: reply) as server:
         with pytest.raises(GenerationError, match="nothing but HTTP 429"):

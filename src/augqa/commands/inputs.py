@@ -11,9 +11,10 @@ from typing import Annotated
 
 import typer
 
-from augqa.errors import ParamsError
+from augqa.errors import GenerationError, ParamsError
 from augqa.files import write_whole
-from augqa.params import Params, load_params
+from augqa.llm.reaching import unreachable
+from augqa.params import Llm, Params, load_params
 from augqa.sources import import_files
 from augqa.stage import project_root
 from augqa.terminal import printable
@@ -122,12 +123,34 @@ def check() -> None:
     if params.executor.kind == "ray":
         where = os.environ.get("RAY_ADDRESS") or "one that starts on this machine"
         typer.echo(printable(f"executor: the Ray cluster is {where}"))
-    llm = params.llm
-    if llm.provider != "embedded" and not os.environ.get(llm.api_key_env):
-        raise ParamsError(
-            f"llm.api_key_env: the environment variable {llm.api_key_env} is empty; export the key"
-            f" of {llm.base_url or 'the provider'} there"
-        )
+    for line in _of_endpoint(params.llm):
+        typer.echo(printable(line))
+
+
+def _of_endpoint(llm: Llm) -> list[str]:
+    """Return a line for each address that does not answer now: it may when the run starts.
+
+    Raises:
+        ParamsError: If a key is not set, or an address cannot be used.
+    """
+    if llm.provider == "embedded":
+        return []
+    urls = llm.base_urls or ["the provider"]
+    for number, name in enumerate(llm.api_key_envs):
+        if not os.environ.get(name):
+            whose = urls[number] if len(llm.api_key_envs) > 1 else " and of ".join(urls)
+            raise ParamsError(
+                f"llm.api_key_env: the environment variable {name} is empty; export the key of"
+                f" {whose} there"
+            )
+    # A file of requests goes nowhere by itself, and the provider's own address is not in doubt.
+    if llm.executor == "batch_file" or not llm.base_urls:
+        return []
+    try:
+        faults = unreachable(llm)
+    except GenerationError as error:
+        raise ParamsError(str(error)) from error
+    return [f"llm.base_url: {where} cannot be reached now: {why}" for where, why in faults.items()]
 
 
 def _alone(params: Params) -> list[str]:

@@ -6,11 +6,11 @@ with llm.open_client(params.llm, cache_path=llm.default_cache_path()) as client:
 """
 
 import contextlib
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from augqa.llm.client import ChatClient, read_api_key
+from augqa.llm.address import Place, read_places
+from augqa.llm.client import ChatClient
 from augqa.llm.embedded import serve
 from augqa.llm.embedded_models import find_embedded
 from augqa.llm.request import ChatRequest, ChatResult, Message, request_seed
@@ -35,7 +35,7 @@ def default_cache_path() -> Path:
 
 @contextlib.contextmanager
 def open_client(params: Llm, *, cache_path: Path) -> Iterator[ChatClient]:
-    """Open a client for the endpoint that `params` name; stop everything it started at the end.
+    """Open a client for the addresses that `params` name; stop all that it started at the end.
 
     Raises:
         CheckpointError: If the embedded model is not there.
@@ -44,19 +44,20 @@ def open_client(params: Llm, *, cache_path: Path) -> Iterator[ChatClient]:
     with contextlib.ExitStack() as stack:
         if params.provider == "embedded":
             model = find_embedded(params.model)
-            base_url: str | None = stack.enter_context(serve(model))
+            url = stack.enter_context(serve(model))
             # The port differs from run to run: the cache knows the server by its name.
-            endpoint, api_key = model.endpoint, "none"
+            endpoint = model.endpoint
+            places = [Place(base_url=url, api_key="none", api_key_env=params.api_key_envs[0])]
             # Records name the model, not where it lies on this machine.
             params = params.model_copy(update={"model": model.name})
         else:
-            # The variable is the openai library's own, which batches go through.
-            base_url = params.base_url or os.environ.get("OPENAI_BASE_URL", "").strip() or None
-            api_key = read_api_key(params.api_key_env)
-            # Without a query: a newer api-version asks for nothing anew.
-            endpoint = "openai" if base_url is None else base_url.split("?")[0]
-        client = ChatClient(
-            params, base_url=base_url, endpoint=endpoint, api_key=api_key, cache_path=cache_path
-        )
+            places = read_places(params.base_urls, params.api_key_envs)
+            endpoint = params.cached_as or _name(places[0])
+        client = ChatClient(params, places=places, endpoint=endpoint, cache_path=cache_path)
         stack.callback(client.close)
         yield client
+
+
+def _name(place: Place) -> str:
+    """Return what the cache calls an address: without a query, whose api-version may be newer."""
+    return "openai" if place.base_url is None else place.base_url.split("?")[0]

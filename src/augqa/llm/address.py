@@ -9,7 +9,7 @@ import os
 import ssl
 import urllib.parse
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -42,18 +42,64 @@ class Address:
     headers: Mapping[str, str] = field(repr=False)
 
 
-def read_address(base_url: str | None, *, api_key: str, api_key_env: str) -> Address:
-    """Take a base URL apart.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """An address as params and environment name it.
 
-    Args:
+    Attributes:
         base_url: None for OpenAI's own. A query, as Azure wants it, stays one.
         api_key: Goes into one header: ``api-key`` for Azure, else ``Authorization``.
         api_key_env: Name of the variable the key came from, for messages.
+    """
+
+    base_url: str | None
+    api_key: str = field(repr=False)
+    api_key_env: str
+
+
+def read_places(base_urls: Sequence[str], api_key_envs: Sequence[str]) -> list[Place]:
+    """Return the addresses that params name, each with its key out of the environment.
+
+    Args:
+        base_urls: None given: the one that OPENAI_BASE_URL names, or OpenAI's own.
+        api_key_envs: Names of variables: one for all addresses, or one for each.
+
+    Raises:
+        GenerationError: If a variable is not set.
+    """
+    # The variable is the openai library's own, which batches go through.
+    urls: list[str | None] = [*base_urls] or [os.environ.get("OPENAI_BASE_URL", "").strip() or None]
+    envs = list(api_key_envs) if len(api_key_envs) > 1 else [*api_key_envs] * len(urls)
+    keys = {name: _read_api_key(name) for name in dict.fromkeys(envs)}
+    return [
+        Place(base_url=url, api_key=keys[name], api_key_env=name)
+        for url, name in zip(urls, envs, strict=True)
+    ]
+
+
+def _read_api_key(name: str) -> str:
+    """Return the key in environment variable `name`.
+
+    Raises:
+        GenerationError: If it is not set.
+    """
+    key = os.environ.get(name, "").strip()
+    if not key:
+        raise GenerationError(
+            f"environment variable {name} (llm.api_key_env) is not set: put the endpoint's key"
+            " there; a server without keys takes any word"
+        )
+    return key
+
+
+def read_address(place: Place) -> Address:
+    """Take an address apart.
 
     Raises:
         GenerationError: If it is no URL, or the key cannot stand in a header.
     """
-    base_url = (base_url or OPENAI).strip()
+    api_key, api_key_env = place.api_key, place.api_key_env
+    base_url = (place.base_url or OPENAI).strip()
     try:
         parts = urllib.parse.urlsplit(base_url)
         host, _ = parts.hostname, parts.port

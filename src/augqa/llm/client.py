@@ -10,15 +10,15 @@ import contextlib
 import dataclasses
 import json
 import logging
-import os
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 
 from augqa.errors import GenerationError
 from augqa.llm import cost, verdict
+from augqa.llm.address import Place
 from augqa.llm.batch import Kind, complete_in_batches
 from augqa.llm.cache import ResponseCache
 from augqa.llm.cost import Budget, Counting, Estimate, Price, Usage
@@ -36,19 +36,19 @@ _LOOK_S = 0.01
 
 
 class ChatClient:
-    """Completes requests against one endpoint; made by `open_client`."""
+    """Completes requests at the addresses of one model; made by `open_client`."""
 
     def __init__(
         self,
         params: Llm,
         *,
-        base_url: str | None,
+        places: Sequence[Place],
         endpoint: str,
-        api_key: str,
         cache_path: Path,
-        limiter: RateLimiter | None = None,
+        limiter: Callable[[], RateLimiter] | None = None,
     ) -> None:
         self._params = params
+        self._n_places = len(places)
         self._endpoint_name = endpoint
         self._cache_path = cache_path
         self._renderer = Renderer(
@@ -86,12 +86,11 @@ class ChatClient:
         try:
             self._sender = Sender(
                 params,
-                base_url=base_url,
-                api_key=api_key,
+                places=places,
                 cache_path=cache_path,
                 renderer=self._renderer,
                 limiter=limiter
-                or RateLimiter(params.requests_per_minute, params.tokens_per_minute),
+                or (lambda: RateLimiter(params.requests_per_minute, params.tokens_per_minute)),
                 budget=self._budget,
                 usage=self.usage,
                 outcomes=self._outcomes,
@@ -119,9 +118,10 @@ class ChatClient:
             prompt_tokens=prompt,
             completion_tokens=completion,
             cost=None if self._price is None else self._price.of(prompt, completion),
+            # The limits are those of each address.
             seconds=cost.shortest_s(
-                n_requests - n_cached,
-                prompt + completion,
+                (n_requests - n_cached) / self._n_places,
+                (prompt + completion) / self._n_places,
                 requests_per_minute=self._params.requests_per_minute,
                 tokens_per_minute=self._params.tokens_per_minute,
             ),
@@ -181,7 +181,7 @@ class ChatClient:
             return
         feed = iter(requests)
         window: deque[ResultFuture] = deque()
-        room = max(4 * _CHUNK, 16 * self._params.max_in_flight)
+        room = max(4 * _CHUNK, 16 * self._params.max_in_flight * self._n_places)
         more = True
         try:
             while True:
@@ -257,6 +257,15 @@ class ChatClient:
     def _write_usage(self) -> None:
         """Append what this run has used to a file beside the cache, one JSON object a line."""
         usage = self.usage
+        if self._n_places > 1 and usage.n_sent:
+            for one in self._sender.addresses:
+                log.info(
+                    "%s: %d requests, %d without an answer, %.1f s",
+                    one.address,
+                    one.n_sent,
+                    one.n_failed,
+                    one.seconds,
+                )
         # A run that asks for nothing may still collect, and pay, what a former one has submitted.
         if not (usage.n_requests or usage.n_sent or usage.paid_completion_tokens):
             return
@@ -274,6 +283,10 @@ class ChatClient:
             "saved_completion_tokens": usage.saved_completion_tokens,
             "paid": None if self._price is None else round(self._budget.paid, 6),
             "saved": None if self._price is None else round(self._budget.saved, 6),
+            "addresses": [
+                {**dataclasses.asdict(one), "seconds": round(one.seconds, 3)}
+                for one in self._sender.addresses
+            ],
         }
         path = self._cache_path.parent / "usage.jsonl"
         line = json.dumps(record, sort_keys=True)
@@ -289,18 +302,3 @@ class ChatClient:
         self._sender.close()
         self._cache.close()
         self._write_usage()
-
-
-def read_api_key(name: str) -> str:
-    """Return the key in environment variable `name`.
-
-    Raises:
-        GenerationError: If it is not set.
-    """
-    key = os.environ.get(name, "").strip()
-    if not key:
-        raise GenerationError(
-            f"environment variable {name} (llm.api_key_env) is not set: put the endpoint's key"
-            " there; a server without keys takes any word"
-        )
-    return key

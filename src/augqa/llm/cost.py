@@ -122,8 +122,8 @@ class Counting:
 
 
 def shortest_s(
-    n_requests: int,
-    tokens: int,
+    n_requests: float,
+    tokens: float,
     *,
     requests_per_minute: int | None,
     tokens_per_minute: int | None,

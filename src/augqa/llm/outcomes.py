@@ -84,9 +84,7 @@ class Outcomes:
             if self._models_seen and self._n_wrong_in_row < _WRONG_IN_ROW:
                 return
             raise GenerationError(
-                f"{self._endpoint}: {fault}. If that is the model you mean, set"
-                f" llm.served_model to {result.model!r}: what was answered counts then, and is not"
-                " asked for again. If not, correct llm.model. What arrived is kept in"
+                f"{self._endpoint}: {self._served.advice(result.model)} What arrived is kept in"
                 f" {self._cache_path}."
             )
         if result.model is None or not self._served.accepts(result.model):

@@ -124,6 +124,14 @@ class ServedModel:
             wanted += f" (or {self.accepted!r})"
         return f"asked for model {wanted}, and {name!r} answered"
 
+    def advice(self, name: str | None) -> str:
+        """Return what to say and to do where nothing but such a name answers."""
+        return (
+            f"{self.fault(name)}. If that is the model you mean, set llm.served_model to {name!r}:"
+            " what was answered counts then, and is not asked for again. If not, correct"
+            " llm.model."
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rendered:

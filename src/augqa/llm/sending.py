@@ -7,85 +7,89 @@ import asyncio
 import concurrent.futures
 import random
 import threading
-import time
 from collections import deque
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from augqa.errors import GenerationError
-from augqa.llm import cost, verdict, waits
+from augqa.llm import cost, verdict
+from augqa.llm.address import Place
 from augqa.llm.cache import ResponseCache
 from augqa.llm.cache_writer import CacheWriter
 from augqa.llm.cost import Budget, Counting, Usage
-from augqa.llm.limiter import CoolDown, InFlight, RateLimiter, Ticket
+from augqa.llm.limiter import RateLimiter, Ticket
 from augqa.llm.outcomes import Outcomes
+from augqa.llm.pool import AddressUsage, Server, open_pool
 from augqa.llm.request import ChatResult, Rendered, Renderer
 from augqa.llm.response import Response
 from augqa.llm.wire import Again, Busy, Endpoint, Refused
 from augqa.params import Llm
 
 _BACKOFF_S = (0.5, 30.0)
-# Nobody listens on the port: a few tries are enough, where no answer has ever come.
-_TRIES_TO_REACH = 3
 # Requests without an answer, one after the other, where none has ever come.
 _FIRST_FAILURES = 3
-# 429s and nothing else for so long: the limit is not one that a pause gets over.
-_MAX_STALLED_S = 600.0
 ResultFuture = concurrent.futures.Future[ChatResult]
+
+
+@dataclass(slots=True)
+class _Turn:
+    """What a request is given when it may be sent: where to, and what is set aside for it."""
+
+    server: Server
+    ticket: Ticket
+    reserved: float
+    sent_at: float
 
 
 @dataclass(slots=True)
 class _Waiting:
     """A request that waits for its turn to be sent."""
 
-    turn: "asyncio.Future[tuple[Ticket, float]]"
+    turn: "asyncio.Future[_Turn]"
     prompt_tokens: int
     max_tokens: int
+    failed_at: list[Server]
 
 
 class Sender:
-    """Sends requests to one endpoint, within its limits and the budget.
+    """Sends requests to the addresses of one model, within their limits and the budget.
 
     Args:
         params: Section `llm`.
-        base_url: None for OpenAI's own.
-        api_key: Goes into a header and nowhere else.
+        places: The addresses, with their keys.
         cache_path: Where responses are kept.
         renderer: Makes bodies and keys.
-        limiter: Keeps the rate limits.
+        limiter: Makes what keeps the rate limits of an address.
         budget: Nothing is sent that could pass it.
         usage: Takes what is sent and paid.
         outcomes: Takes results, and may end the run.
         counting: Estimates tokens that nobody counts.
 
     Attributes:
-        endpoint: Where requests go.
         writer: Keeps responses.
 
     Raises:
         GenerationError: If address, key, proxy, certificates or cache cannot be used.
     """
 
-    endpoint: Endpoint
     writer: CacheWriter
 
     def __init__(
         self,
         params: Llm,
         *,
-        base_url: str | None,
-        api_key: str,
+        places: Sequence[Place],
         cache_path: Path,
         renderer: Renderer,
-        limiter: RateLimiter,
+        limiter: Callable[[], RateLimiter],
         budget: Budget,
         usage: Usage,
         outcomes: Outcomes,
         counting: Counting,
     ) -> None:
         self._params = params
-        self._base_url = base_url
-        self._api_key = api_key
+        self._places = places
         self._cache_path = cache_path
         self._renderer = renderer
         self._served = renderer.served
@@ -100,14 +104,29 @@ class Sender:
         self._thread.start()
         self._ready.result()
 
+    @property
+    def endpoint(self) -> Endpoint:
+        """The first address, where batches go."""
+        return self._pool.servers[0].endpoint
+
+    @property
+    def addresses(self) -> list[AddressUsage]:
+        """What was asked of each address."""
+        return [server.usage for server in self._pool.servers]
+
     def submit(self, calls: list[tuple[Rendered, ResultFuture]]) -> None:
         """Send requests; each future gets its result, or the error that ends the run."""
         self._loop.call_soon_threadsafe(self._submit, calls)
 
     def shutdown_date(self) -> str | None:
         """Return the day on which the endpoint says that it shuts the model down."""
-        asked = asyncio.run_coroutine_threadsafe(self.endpoint.shutdown_date(), self._loop)
-        return asked.result()
+
+        async def ask() -> list[str | None]:
+            asked = (server.endpoint.shutdown_date() for server in self._pool.servers)
+            return await asyncio.gather(*asked)
+
+        dates = asyncio.run_coroutine_threadsafe(ask(), self._loop).result()
+        return next((date for date in dates if date), None)
 
     def close(self) -> None:
         """Stop the loop, its calls and the connections."""
@@ -116,7 +135,8 @@ class Sender:
             for task in list(self._tasks):
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
-            await self.endpoint.close()
+            for server in self._pool.servers:
+                await server.endpoint.close()
             self._store.close()
             self.writer.close()
 
@@ -130,13 +150,8 @@ class Sender:
     def _run_loop(self) -> None:
         asyncio.set_event_loop(self._loop)
         try:
-            self.endpoint = Endpoint(
-                base_url=self._base_url,
-                api_key=self._api_key,
-                api_key_env=self._params.api_key_env,
-                model=self._params.model,
-                max_connections=self._params.max_in_flight,
-                timeout_s=self._params.timeout_s,
+            self._pool = open_pool(
+                self._params, self._places, limiter=self._limiter, cache_path=self._cache_path
             )
             self._store = ResponseCache(self._cache_path)
             self.writer = CacheWriter(self._cache_path, self._renderer.endpoint, self._loop)
@@ -144,14 +159,11 @@ class Sender:
             self._loop.close()
             self._ready.set_exception(error)
             return
-        self._in_flight = InFlight(most=self._params.max_in_flight)
-        self._cool_down = CoolDown()
-        self._n_in_flight = 0
         self._queue: deque[_Waiting] = deque()
+        self._elsewhere: deque[_Waiting] = deque()
         self._timer: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._stopped: GenerationError | None = None
-        self._reached = False
         # Until somebody has looked at a first answer, one request goes at a time. The embedded
         # server is ours.
         self._looked_at = self._params.provider == "embedded"
@@ -208,10 +220,11 @@ class Sender:
         """Send nothing more; who waits for a turn gets the error."""
         if self._stopped is None:
             self._stopped = error
-        while self._queue:
-            waiting = self._queue.popleft()
-            if not waiting.turn.done():
-                waiting.turn.set_exception(self._stopped)
+        for queue in (self._elsewhere, self._queue):
+            while queue:
+                waiting = queue.popleft()
+                if not waiting.turn.done():
+                    waiting.turn.set_exception(self._stopped)
 
     async def _result(self, rendered: Rendered) -> ChatResult:
         """Return the first valid text, or the last one's fault."""
@@ -241,135 +254,136 @@ class Sender:
         """Send a request until an answer is there; it is stored before anything else."""
         prompt_tokens = cost.prompt_tokens(rendered.body)
         max_tokens = rendered.request.max_tokens
+        pool = self._pool
         attempts = n_failed = 0
+        failed_at: list[Server] = []
         while True:
-            ticket, reserved = await self._turn(prompt_tokens, max_tokens)
+            turn = await self._turn(prompt_tokens, max_tokens, failed_at)
+            server, sent_at = turn.server, turn.sent_at
             attempts += 1
             self._usage.n_sent += 1
+            server.usage.n_sent += 1
             tokens: tuple[int, int] | None = None
             unpaid = False
             response: Response | None = None
+            again: Again | None = None
             try:
-                response, limits = await self.endpoint.chat(rendered.content, attempts=attempts)
+                response, limits = await server.endpoint.chat(rendered.content, attempts=attempts)
                 response = self._counting.counted(response, prompt_tokens)
                 reason = verdict.fault(rendered.request, response, self._served)
                 kept = await self.writer.store(rendered.key, response, valid=reason is None)
                 tokens = (response.prompt_tokens, response.completion_tokens)
                 self._usage.paid_prompt_tokens += tokens[0]
                 self._usage.paid_completion_tokens += tokens[1]
-                self._reached = True
-                self._in_flight.good()
-                self._cool_down.good()
-                self._limiter.learn(limits.requests, limits.tokens)
-                if limits.pause_s:
-                    self._cool_down.pause(self._loop.time(), limits.pause_s)
+                if reason == "wrong_model" and pool.several:
+                    # Others may have the right one, so this is no answer.
+                    says = self._served.advice(response.model)
+                    pool.stopped(server, self._loop.time(), sent_at, GenerationError(says))
+                    continue
+                server.answered(self._loop.time(), response.latency_s, limits)
                 return kept
             except Busy as busy:
                 unpaid = True
-                self._reached = True
-                self._too_many(busy)
-                continue
+                pool.busy(server, self._loop.time(), sent_at, busy)
             except Refused as refused:
                 # What was too long to be read has been written, and is paid for.
                 unpaid = refused.reason != "oversized_response"
-                self._reached = True
+                server.is_reached = True
                 refused.attempts = attempts
                 raise
-            except GenerationError:
-                unpaid = response is None
-                raise
+            except GenerationError as error:
+                # One that comes after an answer is the cache's, or says that no address is left.
+                if response is not None:
+                    raise
+                unpaid = True
+                pool.stopped(server, self._loop.time(), sent_at, error)
             except Again as error:
                 unpaid = error.reason == "connection" or error.reason.startswith("http_")
                 again = error
+                # A connection that nobody took is the address's failure, where there are others.
+                n_failed += not (pool.several and error.reason == "connection")
+                pool.failed(server, self._loop.time(), sent_at, error, n_failed)
             finally:
-                self._n_in_flight -= 1
-                self._limiter.settle(
-                    ticket, self._loop.time(), 0 if unpaid else sum(tokens) if tokens else None
-                )
-                if unpaid:
-                    self._budget.release(reserved)
-                else:
-                    self._budget.settle(reserved, tokens)
-                self._pump()
-            n_failed += 1
-            self._give_up_unreached(again, n_failed)
-            if n_failed > self._params.max_retries:
+                self._settle(turn, tokens, unpaid=unpaid)
+            if again is None:
+                continue
+            failed_at.append(server)
+            if n_failed > pool.most_failures:
                 again.attempts = attempts
                 raise again
-            self._check_pause(again.after_s)
-            await asyncio.sleep(max(again.after_s or 0.0, _backoff_s(n_failed)))
+            await self._pause(server, again, n_failed)
 
-    def _check_pause(self, after_s: float | None) -> None:
-        if after_s is not None and after_s > waits.LONGEST_PAUSE_S:
-            raise GenerationError(
-                f"{self.endpoint.where}: asks to be left alone, and to be asked again"
-                f" {waits.when(after_s, now=time.time())}. What arrived is kept in"
-                f" {self._cache_path}: run again then."
-            )
+    def _settle(self, turn: _Turn, tokens: tuple[int, int] | None, *, unpaid: bool) -> None:
+        """Give back what a call was given, and let the next ones through."""
+        server, now = turn.server, self._loop.time()
+        server.n_in_flight -= 1
+        server.usage.seconds += now - turn.sent_at
+        spent = 0 if unpaid else sum(tokens) if tokens else None
+        server.limiter.settle(turn.ticket, now, spent)
+        if unpaid:
+            self._budget.release(turn.reserved)
+        else:
+            self._budget.settle(turn.reserved, tokens)
+        self._pump()
 
-    def _give_up_unreached(self, again: Again, n_failed: int) -> None:
-        if again.reason != "connection":
-            self._reached = True
-        elif not self._reached and n_failed >= _TRIES_TO_REACH:
-            raise GenerationError(
-                f"{self.endpoint.where}: no connection. Is the server up, and is llm.base_url"
-                " right?"
-            )
+    async def _pause(self, server: Server, again: Again, n_failed: int) -> None:
+        """Wait before a further try, which goes elsewhere at once where there is another place."""
+        n_others = len(self._pool.servers) - 1
+        if n_failed > n_others:
+            self._pool.refuse_pause(server, again.after_s)
+            after_s = 0.0 if n_others else again.after_s or 0.0
+            await asyncio.sleep(max(after_s, _backoff_s(n_failed - n_others)))
 
-    def _too_many(self, busy: Busy) -> None:
-        self._check_pause(busy.after_s)
-        now = self._loop.time()
-        if self._cool_down.too_many(now, busy.after_s, random.random()):
-            self._in_flight.too_many()
-        if self._cool_down.stalled_s(now) > _MAX_STALLED_S:
-            says = f" ({busy.detail})" if busy.detail else ""
-            raise GenerationError(
-                f"{self.endpoint.where}: nothing but HTTP 429 (too many requests) for"
-                f" {_MAX_STALLED_S:.0f} s{says}. What arrived is kept in {self._cache_path}: set"
-                " llm.requests_per_minute and llm.tokens_per_minute to the account's limits, and"
-                " run again."
-            )
-
-    async def _turn(self, prompt_tokens: int, max_tokens: int) -> tuple[Ticket, float]:
+    async def _turn(self, prompt_tokens: int, max_tokens: int, failed_at: list[Server]) -> _Turn:
         if self._stopped is not None:
             raise self._stopped
-        waiting = _Waiting(self._loop.create_future(), prompt_tokens, max_tokens)
-        self._queue.append(waiting)
+        turn: asyncio.Future[_Turn] = self._loop.create_future()
+        # What has failed somewhere may have to wait for another address; nobody waits behind it.
+        queue = self._elsewhere if failed_at and self._pool.several else self._queue
+        queue.append(_Waiting(turn, prompt_tokens, max_tokens, failed_at))
         self._pump()
-        return await waiting.turn
+        return await turn
 
     def _pump(self) -> None:
         """Let through whoever may be sent now; come back when the next one may."""
-        while self._queue:
-            waiting = self._queue[0]
+        waits = [self._let_through(queue) for queue in (self._elsewhere, self._queue) if queue]
+        wait_s = min((wait for wait in waits if wait is not None), default=None)
+        if wait_s is not None:
+            if self._timer is not None:
+                self._timer.cancel()
+            self._timer = self._loop.call_later(wait_s + 0.001, self._pump)
+
+    def _let_through(self, queue: deque[_Waiting]) -> float | None:
+        """Let through the first ones of a queue.
+
+        Returns the seconds until the next one may be sent; None where an answer tells that.
+        """
+        while queue:
+            waiting = queue[0]
             if waiting.turn.done():
-                self._queue.popleft()
+                queue.popleft()
                 continue
-            if self._n_in_flight >= self._in_flight.limit:
-                return
             now = self._loop.time()
             tokens = waiting.prompt_tokens + waiting.max_tokens
-            wait_s = max(self._cool_down.wait_s(now), self._limiter.wait_s(now, tokens))
-            if wait_s > 0:
-                if self._timer is not None:
-                    self._timer.cancel()
-                self._timer = self._loop.call_later(wait_s + 0.001, self._pump)
-                return
+            server, wait_s = self._pool.choose(now, tokens, waiting.failed_at)
+            if server is None:
+                return wait_s
             reserved = self._budget.reserve(waiting.prompt_tokens, waiting.max_tokens)
             if reserved is None:
-                if self._budget.waiting:
-                    return
-                self._stop(
-                    GenerationError(
-                        f"llm.max_cost {self._params.max_cost:g}: {self._budget.paid:.4f} is paid,"
-                        " and the next request could pass it. What arrived is kept in"
-                        f" {self._cache_path}: raise max_cost, and run again."
+                if not self._budget.waiting:
+                    self._stop(
+                        GenerationError(
+                            f"llm.max_cost {self._params.max_cost:g}: {self._budget.paid:.4f} is"
+                            " paid, and the next request could pass it. What arrived is kept in"
+                            f" {self._cache_path}: raise max_cost, and run again."
+                        )
                     )
-                )
-                return
-            self._queue.popleft()
-            self._n_in_flight += 1
-            waiting.turn.set_result((self._limiter.admit(now, tokens), reserved))
+                return None
+            queue.popleft()
+            server.n_in_flight += 1
+            ticket = server.limiter.admit(now, tokens)
+            waiting.turn.set_result(_Turn(server, ticket, reserved, now))
+        return None
 
 
 def _backoff_s(n_failed: int) -> float:

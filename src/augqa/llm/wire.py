@@ -6,14 +6,16 @@ the rate at 128 in flight (docs/generation.md has the numbers). Every outcome is
 a `GenerationError` (nothing will work until the user acts).
 """
 
+import contextlib
 import logging
 import time
+from collections.abc import Iterator
 
 import aiohttp
 
 from augqa.errors import GenerationError
 from augqa.llm import faults, waits
-from augqa.llm.address import certificates, proxy, read_address
+from augqa.llm.address import Place, certificates, proxy, read_address
 from augqa.llm.batch_calls import BatchCalls
 from augqa.llm.faults import Fault, Kind
 from augqa.llm.inbound import MAX_BODY_BYTES, Again, Redactor, line, read_completion, read_json
@@ -57,9 +59,7 @@ class Endpoint:
     """A Chat Completions endpoint.
 
     Args:
-        base_url: None for OpenAI's own.
-        api_key: Goes into a header and nowhere else.
-        api_key_env: Name of the variable the key came from, for messages.
+        place: Where it is, and its key.
         model: Name asked for, for messages.
         max_connections: Most connections at once.
         timeout_s: Longest time for one call, from sending to the last byte.
@@ -71,22 +71,13 @@ class Endpoint:
         GenerationError: If address, key, proxy or certificates cannot be used.
     """
 
-    def __init__(
-        self,
-        *,
-        base_url: str | None,
-        api_key: str,
-        api_key_env: str,
-        model: str,
-        max_connections: int,
-        timeout_s: float,
-    ) -> None:
-        self._address = read_address(base_url, api_key=api_key, api_key_env=api_key_env)
-        self._api_key_env = api_key_env
+    def __init__(self, place: Place, *, model: str, max_connections: int, timeout_s: float) -> None:
+        self._address = read_address(place)
+        self._api_key_env = place.api_key_env
         self._model = model
         self._max_connections = max_connections
         self._timeout_s = timeout_s
-        self.redact = Redactor(api_key)
+        self.redact = Redactor(place.api_key)
         self._session: aiohttp.ClientSession | None = None
         # Asked once: aiohttp's trust_env asks in a thread, twice a request.
         self._proxy = proxy(self._address.chat)
@@ -124,28 +115,11 @@ class Endpoint:
             Again, Busy, Refused, GenerationError: As the module says.
         """
         started = time.perf_counter()
-        try:
+        with self._telling():
             async with self._open().post(
                 self._address.chat, data=body, allow_redirects=False
             ) as reply:
                 content = await _read(reply)
-        except TimeoutError as error:
-            raise Again("timeout") from error
-        except aiohttp.InvalidURL as error:
-            raise GenerationError(f"llm.base_url: {self.where!r} is no URL") from error
-        except (aiohttp.ClientConnectorSSLError, aiohttp.ClientConnectorCertificateError) as error:
-            raise GenerationError(
-                f"{self.where}: no secure connection: {self._words(str(error))}. Certificates of"
-                " your own go into a file that SSL_CERT_FILE names."
-            ) from error
-        except aiohttp.ClientHttpProxyError as error:
-            raise GenerationError(
-                f"{self.where}: the proxy that the environment names answers HTTP {error.status}"
-            ) from error
-        except aiohttp.ClientConnectorError as error:
-            raise Again("connection") from error
-        except (aiohttp.ClientError, ConnectionError) as error:
-            raise Again("reset", detail=type(error).__name__) from error
         if not 200 <= reply.status < 300:
             raise self._meaning(self._fault(reply.status, content), reply)
         try:
@@ -167,6 +141,47 @@ class Endpoint:
             fault = self._error_in_answer(content)
             raise Again("http_500", detail=fault.message if fault else "")
         return response, waits.read_limits(reply.headers)
+
+    @contextlib.contextmanager
+    def _telling(self) -> Iterator[None]:
+        """Tell of a connection that cannot be made or kept as an `Again` or a `GenerationError`."""
+        try:
+            yield
+        except TimeoutError as error:
+            raise Again("timeout") from error
+        except aiohttp.InvalidURL as error:
+            raise GenerationError(f"llm.base_url: {self.where!r} is no URL") from error
+        except (aiohttp.ClientConnectorSSLError, aiohttp.ClientConnectorCertificateError) as error:
+            raise GenerationError(
+                f"{self.where}: no secure connection: {self._words(str(error))}. Certificates of"
+                " your own go into a file that SSL_CERT_FILE names."
+            ) from error
+        except aiohttp.ClientHttpProxyError as error:
+            raise GenerationError(
+                f"{self.where}: the proxy that the environment names answers HTTP {error.status}"
+            ) from error
+        except aiohttp.ClientConnectorError as error:
+            raise Again("connection") from error
+        except (aiohttp.ClientError, ConnectionError) as error:
+            raise Again("reset", detail=type(error).__name__) from error
+
+    async def reach(self, *, timeout_s: float) -> str | None:
+        """Return why nothing answers at the address; None where something does, be it an error.
+
+        Asks for the list of models, which costs nothing.
+        """
+        patience = aiohttp.ClientTimeout(total=timeout_s)
+        try:
+            with self._telling():
+                async with self._open().get(
+                    self._address.models, timeout=patience, allow_redirects=False
+                ):
+                    return None
+        except GenerationError as error:
+            return str(error).removeprefix(f"{self.where}: ")
+        except Again as again:
+            words = {"timeout": f"no answer within {timeout_s:g} s", "connection": "no connection"}
+            return words.get(again.reason, again.reason)
 
     async def shutdown_date(self) -> str | None:
         """Return the day that ``GET /models`` gives for the model's end.

@@ -1,6 +1,7 @@
 """Sections of params.yaml on generated text: models, writers, question generators."""
 
 import json
+import urllib.parse
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -43,12 +44,16 @@ _OWN_BODY_KEYS = {
 }
 
 
+Word = Annotated[str, Field(min_length=1)]
+
+
 class Llm(Section):
     provider: Literal["embedded", "openai"]
-    base_url: str | None
+    base_url: str | Annotated[list[Word], Field(min_length=1)] | None
+    cached_as: Word | None
     model: str = Field(min_length=1)
     served_model: str | None = Field(min_length=1)
-    api_key_env: str = Field(min_length=1)
+    api_key_env: Word | Annotated[list[Word], Field(min_length=1)]
     temperature: float | None = Field(ge=0, le=2)
     top_p: float | None = Field(gt=0, le=1)
     seed: int
@@ -77,6 +82,48 @@ class Llm(Section):
         except ValueError as error:
             raise ValueError(f"extra_body cannot be sent: {error}") from error
         return self
+
+    @property
+    def base_urls(self) -> list[str]:
+        """The addresses; none: the provider's own."""
+        url = self.base_url
+        return url if isinstance(url, list) else [url] if url else []
+
+    @property
+    def api_key_envs(self) -> list[str]:
+        """The variables that hold a key: one for all addresses, or one for each."""
+        return self.api_key_env if isinstance(self.api_key_env, list) else [self.api_key_env]
+
+    @model_validator(mode="after")
+    def addresses_are_several(self) -> Self:
+        urls, names = self.base_urls, self.api_key_envs
+        places: dict[str, int] = {}
+        for number, url in enumerate(urls, 1):
+            first = places.setdefault(_same_place(url), number)
+            if first != number:
+                raise ValueError(f"base_url: addresses {first} and {number} are the same")
+        if len(names) > 1 and len(names) != len(urls):
+            raise ValueError(
+                f"api_key_env has {len(names)} names and base_url {len(urls)} addresses: give one"
+                " name for all of them, or one for each"
+            )
+        if len(urls) > 1 and self.executor == "openai_batch":
+            raise ValueError(
+                f"executor openai_batch goes to one address, and base_url has {len(urls)}: a batch"
+                " stays where it was submitted. Name one, or set executor to online"
+            )
+        return self
+
+
+def _same_place(url: str) -> str:
+    """Return an address in the one form that all its spellings have."""
+    try:
+        parts = urllib.parse.urlsplit(url.strip())
+        port = parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+    except ValueError:
+        return url.strip()
+    path = parts.path.rstrip("/")
+    return f"{parts.scheme}://{parts.hostname}:{port}{path}?{parts.query}"
 
 
 class GenerateContexts(Section):

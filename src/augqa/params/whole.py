@@ -247,6 +247,7 @@ _BEFORE: dict[str, Any] = {
         "lost_cluster_wait_s": 300,
     },
     "generate_pairs.candidates": "rules",
+    "llm.cached_as": None,
 }
 
 

@@ -44,6 +44,10 @@ def _measured(value: float, unit: str, page: str, quote: str) -> Rate:
     return Rate(value=value, unit=unit, kind="measured", page=page, quote=quote)
 
 
+def _of_kind(kind: str, value: float, unit: str, page: str, quote: str) -> Rate:
+    return Rate(value=value, unit=unit, kind=kind, page=page, quote=quote)
+
+
 _CONTEXTS = "docs/results/cpu/metrics/generate_contexts.json"
 _METHODS = "docs/question_generation.md"
 _OWN = "docs/scale.md"
@@ -51,39 +55,23 @@ RATES = {
     "context_prompt": _measured(
         157_060 / 500, "prompt tokens a context", _CONTEXTS, '"prompt_tokens": 157060'
     ),
-    "context_tokens": Rate(
-        value=400,
-        unit="tokens a context at most",
-        kind="chosen",
-        page="profiles/paper.yaml",
-        quote="max_tokens: 400",
+    "context_tokens": _of_kind(
+        "chosen", 400, "tokens a context at most", "profiles/paper.yaml", "max_tokens: 400"
     ),
     "usable": _measured(79 / 80, "usable contexts a seed", _METHODS, "(79 usable, 64 s)"),
-    "pairs_asked": Rate(
-        value=2,
-        unit="pairs asked a context",
-        kind="chosen",
-        page="profiles/paper.yaml",
-        quote="pairs_per_context: 2",
+    "pairs_asked": _of_kind(
+        "chosen", 2, "pairs asked a context", "profiles/paper.yaml", "pairs_per_context: 2"
     ),
     "pair_prompt": _measured(
         32_585 / 62, "prompt tokens a pair", _OWN, "62 pairs took 32,585 prompt"
     ),
     "pair_tokens": _measured(936 / 62, "tokens a pair", _OWN, "936 completion tokens"),
     "kept": _measured(125 / 426, "of the pairs kept", _METHODS, "| 426 | 125 | 29 % |"),
-    "usd_in": Rate(
-        value=1.0,
-        unit="USD a million prompt tokens",
-        kind="price",
-        page="profiles/paper.yaml",
-        quote="prompt: 1.0",
+    "usd_in": _of_kind(
+        "price", 1.0, "USD a million prompt tokens", "profiles/paper.yaml", "prompt: 1.0"
     ),
-    "usd_out": Rate(
-        value=5.0,
-        unit="USD a million completion tokens",
-        kind="price",
-        page="profiles/paper.yaml",
-        quote="completion: 5.0",
+    "usd_out": _of_kind(
+        "price", 5.0, "USD a million completion tokens", "profiles/paper.yaml", "completion: 5.0"
     ),
     "client": _measured(0.64e-3, "CPU s a request", "docs/generation.md", "0.64 ms of CPU"),
     "requests": _measured(
@@ -108,19 +96,19 @@ RATES = {
     "training": _measured(
         2 / 11.6, "CPU s an example and epoch, MiniLM", "docs/reader.md", "| 2.38 | 11.6 |"
     ),
-    "gpu_training": Rate(
-        value=70 / 87_599,
-        unit="GPU s an example and epoch, RoBERTa-base",
-        kind="estimate",
-        page="docs/reader.md",
-        quote="70 s an epoch",
+    "gpu_training": _of_kind(
+        "estimate",
+        70 / 87_599,
+        "GPU s an example and epoch, RoBERTa-base",
+        "docs/reader.md",
+        "70 s an epoch",
     ),
-    "gpu_answering": Rate(
-        value=70 / 87_599 / 3,
-        unit="GPU s a question, RoBERTa-base: forward is a third of a step",
-        kind="estimate",
-        page="docs/reader.md",
-        quote="2 operations a weight forward and 4 backward",
+    "gpu_answering": _of_kind(
+        "estimate",
+        70 / 87_599 / 3,
+        "GPU s a question, RoBERTa-base: forward is a third of a step",
+        "docs/reader.md",
+        "2 operations a weight forward and 4 backward",
     ),
     # CPU seconds at 100,000 pairs without those of starting: benchmarks/scale.py.
     "gate_pairs": _measured(2.46 / 100_000, "CPU s a pair", _OWN, "8.33, 8.39, 10.79"),
@@ -130,16 +118,18 @@ RATES = {
     # From 10,000 to 100,000 pairs, of the stage whose memory grows fastest.
     "memory": _measured((290 - 190) * 2**20 / 90_000, "bytes a pair, blend", _OWN, "190, 290"),
     "pair_bytes": _measured(569_711 / 5_000, "bytes a pair in Parquet", _OWN, "569,711 bytes"),
-    "model_bytes": Rate(
-        value=4 * 124.6e6,
-        unit="bytes a RoBERTa-base: 124.6 M weights of 4",
-        kind="estimate",
-        page=_OWN,
-        quote="124.6 M weights",
+    "model_bytes": _of_kind(
+        "estimate",
+        4 * 124.6e6,
+        "bytes a RoBERTa-base: 124.6 M weights of 4",
+        _OWN,
+        "124.6 M weights",
     ),
 }
 # The plan's own choices: profile paper's recipes that say most, its seeds and epochs.
 N_SEEDS, N_EPOCHS, N_MIX, N_TEST = 3, 2, 80_000, 48_261
+# Addresses of one model, as in llm.base_url.
+POOLS = (1, 4, 8)
 # One machine, to see what gives way first.
 CORES, MEMORY_BYTES, HOURS = 2, 16 * 2**30, 24
 
@@ -274,6 +264,30 @@ def plan() -> str:
     return "\n\n".join(parts) + "\n"
 
 
+def client_rate() -> float:
+    """Return the requests a second that one core sends and stores, which is all a run uses."""
+    return 1 / (RATES["client"].value + RATES["store"].value)
+
+
+def pool_rate(n_addresses: int) -> float:
+    """Return the requests a second of so many addresses, each as fast as the one measured."""
+    return min(RATES["requests"].value * n_addresses, client_rate())
+
+
+def pool() -> str:
+    """Return a table of what more addresses of one model give."""
+    hours = " | ".join(f"h for {n:,} seed questions" for n in SIZES)
+    lines = [f"| addresses | requests a second | {hours} |", "|---|---|---|---|"]
+    for n in POOLS:
+        rate = pool_rate(n)
+        bound = ", the client's core" if rate == client_rate() else ""
+        spent = [_number(total(costs(size)).requests / rate / _HOUR) for size in SIZES]
+        lines.append(f"| {n} | {rate:,.0f}{bound} | {' | '.join(spent)} |")
+    most = client_rate() / RATES["requests"].value
+    lines += ["", f"That core is used up at {most:.1f} times the rate of one address."]
+    return "\n".join(lines) + "\n"
+
+
 def limits() -> list[tuple[str, float]]:
     """Return what of one machine gives way at how many seed questions, the first one first."""
     pair_memory = RATES["memory"].value * RATES["usable"].value * RATES["pairs_asked"].value
@@ -288,6 +302,9 @@ def limits() -> list[tuple[str, float]]:
         f"{HOURS} h of one GPU (estimate)": lambda n: (total(costs(n)).gpu or 0) / day,
         f"{HOURS} h of an endpoint that answers after 0.5 s, 128 in flight": lambda n: (
             total(costs(n)).requests / RATES["requests"].value / day
+        ),
+        f"{HOURS} h of {POOLS[-1]} addresses that answer after 0.5 s, 128 in flight at each": lambda n: (
+            total(costs(n)).requests / pool_rate(POOLS[-1]) / day
         ),
         "16 GiB of memory (blend; a line through two sizes)": lambda n: (
             n * pair_memory / MEMORY_BYTES
@@ -322,7 +339,12 @@ def rates() -> str:
     return "\n".join(lines) + "\n"
 
 
-BLOCKS: dict[str, Callable[[], str]] = {"rates": rates, "plan": plan, "bottlenecks": bottlenecks}
+BLOCKS: dict[str, Callable[[], str]] = {
+    "rates": rates,
+    "plan": plan,
+    "pool": pool,
+    "bottlenecks": bottlenecks,
+}
 
 
 def with_blocks(text: str) -> str:

@@ -31,3 +31,10 @@ def test_twice_the_seeds_cost_twice_the_requests_and_tokens() -> None:
 def test_the_first_bottleneck_is_the_one_that_the_fewest_seeds_reach() -> None:
     numbers = [n for _, n in SCRIPT["limits"]()]
     assert numbers == sorted(numbers)
+
+
+def test_addresses_add_up_until_the_client_s_core_is_used_up() -> None:
+    rate, most = SCRIPT["pool_rate"], SCRIPT["client_rate"]()
+    assert rate(4) == pytest.approx(4 * rate(1))
+    assert rate(4) < most
+    assert rate(100) == rate(1000) == most

@@ -303,7 +303,7 @@ def limits() -> list[tuple[str, float]]:
         f"{HOURS} h of an endpoint that answers after 0.5 s, 128 in flight": lambda n: (
             total(costs(n)).requests / RATES["requests"].value / day
         ),
-        f"{HOURS} h of {POOLS[-1]} addresses that answer after 0.5 s, 128 in flight at each": lambda n: (
+        f"{HOURS} h of {POOLS[-1]} addresses, 128 in flight each, as above": lambda n: (
             total(costs(n)).requests / pool_rate(POOLS[-1]) / day
         ),
         "16 GiB of memory (blend; a line through two sizes)": lambda n: (

@@ -1,8 +1,8 @@
 """The addresses that a model answers at: which is asked next, which is left out, and for how long.
 
-Pure of sending and of clocks: the caller says what time it is and what came of a call. Where there
-is one address, it is never left out, and what it cannot do ends the run. Of several, one that fails
-is left out for a pause that grows from time to time, and the run ends where none is left.
+Nothing is sent here: the caller says what time it is and what came of a call. Where there is one
+address, it is never left out, and what it cannot do ends the run. Of several, one that fails is
+left out for a pause that grows from time to time, and the run ends where none is left.
 """
 
 import logging

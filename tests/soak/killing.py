@@ -8,24 +8,19 @@ import re
 import shutil
 import signal
 import sqlite3
-import subprocess
 import tempfile
-import threading
 import time
-import uuid
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import psutil
 import yaml
 
 from tests.pipelines import Project, ScriptedModel
+from tests.soak.running import Run
 
-_STARTED = re.compile(r"Running stage '([^']+)'")
-_MARK = "AUGQA_SOAK"
 _LLM = ("generate_contexts", "generate_pairs")
 _TRACKED = ("train_real@", "train@", "evaluate_real@", "evaluate@")
 # What a run leaves beside DVC's outs, and git's and DVC's own files.
@@ -68,7 +63,7 @@ class Killed:
 
 def timed_repro(project: Project) -> dict[str, float]:
     """Run `dvc repro`; return the seconds that each stage took, DVC's share included."""
-    run = _Run(project)
+    run = Run(project)
     status = run.process.wait()
     run.reader.join()
     if status != 0:
@@ -145,7 +140,7 @@ class Undisturbed:
             Broken: If a process lives on, or an answer that was kept is asked for again.
         """
         before = self._model.answered.copy()
-        run = _Run(self.project)
+        run = Run(self.project)
         if moment.stage is None:
             fits, wait_s = True, moment.fraction * _START_S
         else:
@@ -187,7 +182,7 @@ class Undisturbed:
             Broken: If something does.
         """
         before = self._model.answered.copy()
-        self._finish(_Run(self.project))
+        self._finish(Run(self.project))
         self._see_requests(before)
         lock = self.project.lock()
         for stage, entry in self._lock.items():
@@ -204,14 +199,14 @@ class Undisturbed:
         if any((self.project.folder / ".cache/train").glob("*")):
             raise Broken("a checkpoint of a finished training is left")
 
-    def _finish(self, run: "_Run") -> None:
+    def _finish(self, run: Run) -> None:
         status = run.process.wait()
         run.reader.join()
         if status != 0:
             raise Broken(f"`dvc repro` gave {status} after a kill:\n{run.text()[-6000:]}")
         self._see_no_process(run)
 
-    def _see_no_process(self, run: "_Run") -> None:
+    def _see_no_process(self, run: Run) -> None:
         until = time.monotonic() + _LAST_BREATH_S
         while (living := run.processes()) and time.monotonic() < until:
             time.sleep(0.05)
@@ -283,67 +278,6 @@ class Undisturbed:
 _START_S = 4.0
 # Longest wait for the processes of a group that was killed to be gone.
 _LAST_BREATH_S = 5.0
-
-
-class _Run:
-    """A `dvc repro` in a process group of its own."""
-
-    def __init__(self, project: Project) -> None:
-        self._token = uuid.uuid4().hex
-        self.began = time.monotonic()
-        self.process = subprocess.Popen(
-            ["dvc", "repro"],
-            cwd=project.folder,
-            env={**project.env, _MARK: self._token, "PYTHONUNBUFFERED": "1"},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            start_new_session=True,
-        )
-        self.stages: list[tuple[str, float]] = []
-        self.ended = threading.Event()
-        self._lines: list[str] = []
-        self._news = threading.Condition()
-        self.reader = threading.Thread(target=self._read, daemon=True)
-        self.reader.start()
-
-    def _read(self) -> None:
-        for line in self.process.stdout or ():
-            with self._news:
-                self._lines.append(line)
-                if found := _STARTED.match(line):
-                    self.stages.append((found.group(1), time.monotonic()))
-                self._news.notify_all()
-        with self._news:
-            self.ended.set()
-            self._news.notify_all()
-
-    def wait_for(self, stage: str) -> bool:
-        """Wait until a stage has started; False where the run ends without it."""
-        with self._news:
-            self._news.wait_for(
-                lambda: self.ended.is_set() or any(name == stage for name, _ in self.stages)
-            )
-            return any(name == stage for name, _ in self.stages)
-
-    def text(self) -> str:
-        with self._news:
-            return "".join(self._lines)
-
-    def processes(self) -> list[str]:
-        """Return the processes that this run has started, in whatever group they are."""
-        found = []
-        for process in psutil.process_iter():
-            try:
-                if (
-                    process.status() != psutil.STATUS_ZOMBIE
-                    and process.environ().get(_MARK) == self._token
-                ):
-                    found.append(" ".join(process.cmdline())[:120])
-            except psutil.Error:
-                continue
-        return found
 
 
 def chain(

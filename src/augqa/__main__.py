@@ -15,7 +15,13 @@ from augqa.commands.running import grow, run
 from augqa.commands.sweeping import compare, gather, sweep
 from augqa.errors import AugQAError
 from augqa.files import told
-from augqa.terminal import printable
+from augqa.terminal import say
+
+# Programs that commands call, and what helps where one is not on the path.
+_PROGRAMS = {
+    "dvc": "no such program on the path: `source .venv/bin/activate`, and run again",
+    "git": "no such program on the path: install git",
+}
 
 app = typer.Typer(
     add_completion=False,
@@ -50,12 +56,17 @@ def main() -> None:
     try:
         app()
     except AugQAError as error:
-        typer.echo(printable(f"augqa: error: {error}"), err=True)
+        say(f"augqa: error: {error}", err=True)
+        sys.exit(1)
+    except FileNotFoundError as error:
+        if error.filename not in _PROGRAMS:
+            raise
+        say(f"augqa: error: {error.filename}: {_PROGRAMS[error.filename]}", err=True)
         sys.exit(1)
     except OSError as error:
         if (said := told(error)) is None:
             raise
-        typer.echo(printable(f"augqa: error: {said}"), err=True)
+        say(f"augqa: error: {said}", err=True)
         sys.exit(1)
 
 

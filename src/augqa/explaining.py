@@ -5,17 +5,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-import yaml
-
 from augqa import ids
 from augqa.errors import DataError
 from augqa.params_text import dotted
 from augqa.records import GeneratedContext, QAExample, Rejection, RoundTripAnswer
 from augqa.tables import iterate_table
+from augqa.yaml_text import YamlFault, cut, parse_yaml, read_text
 
 R = TypeVar("R")
 
 _BASELINE = "real"
+# The lock of ten runs has 91 KB and 7,000 values.
+_LOCK_BYTES = 5_000_000
+_LOCK_VALUES = 200_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,12 +42,35 @@ def read_lock(path: Path) -> dict[str, Any]:
         DataError: If there is none, or it is not one.
     """
     try:
-        stages = yaml.safe_load(path.read_text(encoding="utf-8"))["stages"]
+        text = read_text(path, max_bytes=_LOCK_BYTES)
+        found = parse_yaml(text, max_values=_LOCK_VALUES)
     except FileNotFoundError as error:
         raise DataError(f"{path}: no such file: nothing has run yet. Run `dvc repro`.") from error
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, KeyError, TypeError) as error:
+    except (OSError, YamlFault) as error:
         raise DataError(f"{path}: not a lock file of DVC: {error}") from error
-    return dict(stages)
+    stages = found.get("stages") if isinstance(found, dict) else None
+    if not isinstance(stages, dict):
+        raise DataError(f"{path}: not a lock file of DVC: it has no stages")
+    for name, stage in stages.items():
+        if (fault := _fault_of(stage)) is not None:
+            raise DataError(f"{path}: not a lock file of DVC: stage {cut(str(name))}: {fault}")
+    return stages
+
+
+def _fault_of(stage: Any) -> str | None:
+    """Return what a stage of a lock file has that DVC does not write."""
+    if not isinstance(stage, dict):
+        return f"holds a {type(stage).__name__}, not keys with values"
+    for key in ("deps", "outs"):
+        entries = stage.get(key, [])
+        for entry in entries if isinstance(entries, list) else [entries]:
+            if not isinstance(entry, dict) or not isinstance(entry.get("path"), str):
+                return f"{key} has an entry without a path: {cut(str(entry))}"
+    params = stage.get("params", {})
+    of_files = params.values() if isinstance(params, dict) else [params]
+    if not all(isinstance(of_file, dict) for of_file in of_files):
+        return "params are not keys with values by file"
+    return None
 
 
 def md5_of_outs(stages: Mapping[str, Any]) -> dict[str, str]:
@@ -77,19 +102,21 @@ def past_of(stages: Mapping[str, Any], stage: str) -> list[Made]:
             f" {', '.join(name for name in stages if name.startswith('evaluate')) or 'none'}."
         )
     makers = {out["path"]: name for name, body in stages.items() for out in body.get("outs", [])}
-    order: list[str] = []
-
-    def visit(name: str) -> None:
-        if name in order:
-            return
-        for dep in stages[name].get("deps", []):
-            maker = _maker(makers, dep["path"])
-            skipped = maker is None or maker == name or maker.startswith(("validate", "hash_code"))
-            if maker is not None and not skipped:
-                visit(maker)
-        order.append(name)
-
-    visit(stage)
+    order: dict[str, None] = {}
+    todo = [(stage, iter(_before(stages, makers, stage)))]
+    above = {stage}
+    while todo:
+        name, makers_left = todo[-1]
+        maker = next(makers_left, None)
+        if maker is None:
+            todo.pop()
+            above.discard(name)
+            order[name] = None
+        elif maker in above:
+            raise DataError(f"dvc.lock: not a lock file of DVC: stage {maker} comes from itself")
+        elif maker not in order:
+            above.add(maker)
+            todo.append((maker, iter(_before(stages, makers, maker))))
     return [
         Made(
             stage=name,
@@ -245,6 +272,16 @@ def _row(path: Path, record: type[R], id_: str) -> R | None:
         return None
     rows: Any = iterate_table(path, record)
     return next((row for row in rows if row.id == id_), None)
+
+
+def _before(stages: Mapping[str, Any], makers: Mapping[str, str], name: str) -> list[str]:
+    """Return the stages that made what a stage reads, without those that only let it run."""
+    found = [_maker(makers, dep["path"]) for dep in stages[name].get("deps", [])]
+    return [
+        maker
+        for maker in found
+        if maker is not None and maker != name and not maker.startswith(("validate", "hash_code"))
+    ]
 
 
 def _maker(makers: Mapping[str, str], path: str) -> str | None:

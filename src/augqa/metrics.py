@@ -1,7 +1,7 @@
 """Small JSON files of numbers, kept in git."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -38,17 +38,37 @@ def write_metrics(path: Path, metrics: Metrics) -> None:
     write_whole(path, text + "\n")
 
 
+class _Read(dict[str, Any]):
+    """An object of a metrics file that names the file where a key is asked for that it lacks."""
+
+    def __init__(self, path: Path, pairs: Iterable[tuple[str, Any]]) -> None:
+        super().__init__(pairs)
+        self._path = path
+
+    def __missing__(self, key: str) -> Any:
+        raise DataError(
+            f"{self._path}: has no {key!r}: another version of augqa wrote it, or another hand."
+            " Run `augqa run`, which makes it anew."
+        )
+
+
 def read_metrics(path: Path) -> dict[str, Any]:
     """Read a file that `write_metrics` wrote.
+
+    A key that is asked for and is not there, at any depth, is a DataError with the file, too.
 
     Raises:
         DataError: If the file is missing or is not a JSON object.
     """
     try:
-        metrics = json.loads(path.read_text(encoding="utf-8"))
+        metrics = json.loads(
+            path.read_text(encoding="utf-8"),
+            object_pairs_hook=lambda pairs: _Read(path, pairs),
+        )
     except FileNotFoundError as error:
         raise DataError(f"{path}: no such metrics file. Run `dvc repro`.") from error
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    # ValueError: not JSON, not UTF-8, or a number of more than 4,300 digits.
+    except (ValueError, RecursionError) as error:
         raise DataError(f"{path}: not JSON: {error}") from error
     if not isinstance(metrics, dict):
         raise DataError(f"{path}: holds a {type(metrics).__name__}, not a JSON object")

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-import yaml
+from augqa.yaml_text import YamlFault, parse_yaml, read_text
 
 SWITCHES: Mapping[str, str] = {
     "ATEN_CPU_CAPABILITY": "avx2",  # torch's own kernels
@@ -44,8 +44,8 @@ def pin(params: Path = Path("params.yaml")) -> None:
 def asks(params: Path) -> bool:
     """Return whether the file asks for the same bytes on other processors."""
     try:
-        content = yaml.safe_load(params.read_bytes())
-    except (OSError, yaml.YAMLError, ValueError, RecursionError):
+        content = parse_yaml(read_text(params))
+    except (OSError, YamlFault):
         return False
     return isinstance(content, dict) and content.get("reproducible") == "x86_64"
 

@@ -30,6 +30,9 @@ from augqa.files import whole_file, writing
 
 R = TypeVar("R")
 
+# ValueError: a text that is not UTF-8; OverflowError: a day after the year 9999.
+_UNREADABLE = (pa.ArrowException, OSError, ValueError, OverflowError)
+
 # Rows that are held in memory at once, and read at once. Fixed, so that equal rows give equal
 # bytes however they come.
 _ROWS_A_GROUP = 1024
@@ -175,7 +178,7 @@ def iterate_table(path: Path, record: type[R]) -> Iterator[R]:
                 yield from map(build, batch.to_pylist())
         except RecordError as error:
             raise RecordError(f"{path}: {error}") from error
-        except (pa.ArrowInvalid, OSError) as error:
+        except _UNREADABLE as error:
             raise DataError(f"{path}: not a readable Parquet file: {error}") from error
 
 
@@ -226,7 +229,7 @@ def copy_rows(source: Path, path: Path, record: type[Any], *, keep: Callable[[in
                     waiting, n_groups = waiting.slice(_ROWS_A_GROUP), n_groups + 1
             if len(waiting) or not n_groups:  # an empty table has one empty group
                 writer.write_table(waiting.combine_chunks())
-    except (pa.ArrowInvalid, OSError) as error:
+    except _UNREADABLE as error:
         raise DataError(f"{source}: cannot be copied to {path}: {error}") from error
 
 
@@ -258,7 +261,7 @@ def _open(path: Path) -> pq.ParquetFile:
         raise DataError(
             f"{path}: no such table. Run `dvc repro`, which makes it, or `dvc pull`."
         ) from error
-    except (pa.ArrowInvalid, OSError) as error:
+    except _UNREADABLE as error:
         raise DataError(f"{path}: not a readable Parquet file: {error}") from error
 
 
@@ -293,7 +296,7 @@ def arrow_batches(path: Path) -> Iterator[pa.RecordBatch]:
     with _open(path) as file:
         try:
             yield from file.iter_batches(batch_size=_ROWS_A_GROUP)
-        except (pa.ArrowInvalid, OSError) as error:
+        except _UNREADABLE as error:
             raise DataError(f"{path}: not a readable Parquet file: {error}") from error
 
 
@@ -310,7 +313,7 @@ def read_arrow(path: Path, *, columns: Sequence[str] | None = None) -> pa.Table:
     with _open(path) as file:
         try:
             return file.read(columns=None if columns is None else list(columns))
-        except (pa.ArrowInvalid, OSError) as error:
+        except _UNREADABLE as error:
             raise DataError(f"{path}: not a readable Parquet file: {error}") from error
 
 
@@ -345,7 +348,7 @@ def iterate_rows(
         try:
             for batch in file.iter_batches(batch_size=_ROWS_A_GROUP, columns=columns):
                 yield from batch.to_pylist()
-        except (pa.ArrowException, OSError, ValueError) as error:
+        except _UNREADABLE as error:
             raise DataError(f"{path}: not a readable Parquet file: {error}") from error
 
 

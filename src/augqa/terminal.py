@@ -2,6 +2,8 @@
 
 import logging
 
+import typer
+
 
 def printable(text: str) -> str:
     """Return a text that a terminal shows as it is.
@@ -12,6 +14,17 @@ def printable(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() or c in "\n\t" else ascii(c)[1:-1] for c in text)
+
+
+def say(text: str, *, err: bool = False, nl: bool = True) -> None:
+    """Print a text as `printable` returns it; no command prints in another way.
+
+    Args:
+        text: Of whomever.
+        err: Whether to stderr.
+        nl: Whether a line break follows.
+    """
+    typer.echo(printable(text), err=err, nl=nl)
 
 
 class PrintableFormatter(logging.Formatter):

@@ -2,10 +2,9 @@
 
 from pathlib import Path
 
-import typer
-
 from augqa.documentation import BLOCKS, with_blocks
 from augqa.files import write_whole
+from augqa.terminal import say
 
 DOCS = Path("docs")
 
@@ -19,4 +18,4 @@ def docs() -> None:
         if new != text:
             write_whole(path, new)
             changed.append(str(path))
-    typer.echo(f"{len(BLOCKS)} tables are up to date; changed: {', '.join(changed) or 'none'}")
+    say(f"{len(BLOCKS)} tables are up to date; changed: {', '.join(changed) or 'none'}")

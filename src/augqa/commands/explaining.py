@@ -10,7 +10,7 @@ from augqa.errors import ParamsError
 from augqa.explaining import number_lines, pair_lines, prompts_of, read_lock
 from augqa.metrics import read_metrics
 from augqa.params import load_params
-from augqa.terminal import printable
+from augqa.terminal import say
 
 DATA = Path("data")
 METRICS = Path("metrics")
@@ -23,7 +23,7 @@ def explain(
 ) -> None:
     """Tell where a recipe's scores on a test set, or a pair, come from."""
     if pair is not None:
-        typer.echo(printable("\n".join(pair_lines(pair, DATA))))
+        say("\n".join(pair_lines(pair, DATA)))
         return
     if recipe is None or test_set is None:
         raise ParamsError("say which number: `augqa explain real amazon`, or with --pair ID a pair")
@@ -56,7 +56,7 @@ def explain(
             ]
         ),
     )
-    typer.echo(printable("\n".join(lines)))
+    say("\n".join(lines))
 
 
 def commit_of_lock() -> str:
@@ -65,12 +65,14 @@ def commit_of_lock() -> str:
         ["git", "log", "-1", "--format=%h of %cs: %s", "--", "dvc.lock"],
         capture_output=True,
         text=True,
+        errors="replace",
         check=False,
     ).stdout.strip()
     changed = subprocess.run(
         ["git", "status", "--porcelain", "--", "dvc.lock", "params.yaml"],
         capture_output=True,
         text=True,
+        errors="replace",
         check=False,
     ).stdout.strip()
     since = "; dvc.lock or params.yaml have changes since that are not committed"

@@ -8,6 +8,7 @@ import typer
 from augqa.commands.explaining import commit_of_lock
 from augqa.export import export as write_export
 from augqa.params import load_params
+from augqa.terminal import say
 
 
 def export(
@@ -23,7 +24,7 @@ def export(
         llm_license=llm_license,
         reader_license=reader_license,
     )
-    typer.echo(
+    say(
         f"{folder} holds {made.n_pairs:,} pairs for `datasets.load_dataset`, and under readers/:"
         f" {', '.join(made.readers)}. Read the cards, README.md, before you pass it on."
     )

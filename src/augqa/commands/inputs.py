@@ -11,13 +11,14 @@ from typing import Annotated
 
 import typer
 
+from augqa.address_text import without_secrets
 from augqa.errors import GenerationError, ParamsError
 from augqa.files import write_whole
 from augqa.llm.reaching import unreachable
 from augqa.params import Llm, Params, load_params
 from augqa.sources import import_files
 from augqa.stage import project_root
-from augqa.terminal import printable
+from augqa.terminal import say
 from augqa.test_sets import FileSource
 
 PROFILES = Path("profiles")
@@ -43,23 +44,23 @@ def data(folder: Annotated[str, typer.Argument(metavar="DIR")]) -> None:
     )
     for one in brought:
         read = one.reading
-        typer.echo(printable(f"{one.name}: {read.kind}, {len(read.examples):,} questions"))
+        say(f"{one.name}: {read.kind}, {len(read.examples):,} questions")
         if one.origin.name != one.name:
-            typer.echo(printable(f"  from {one.origin.name}"))
+            say(f"  from {one.origin.name}")
         for what, n in sorted(read.repaired.items()):
-            typer.echo(f"  repaired: {n:,} {what}")
+            say(f"  repaired: {n:,} {what}")
         for reason, n in sorted(Counter(row.reason for row in read.dropped).items()):
-            typer.echo(f"  dropped: {n:,} {reason}")
-        typer.echo(f"  sha256: {one.sha256}")
+            say(f"  dropped: {n:,} {reason}")
+        say(f"  sha256: {one.sha256}")
         if one.name not in wanted:
-            typer.echo(_entry(one.name))
+            say(_entry(one.name))
     for name, reason in left.items():
-        typer.echo(printable(f"not taken: {name}: {reason}"))
+        say(f"not taken: {name}: {reason}")
     for line in _not_available(_files_of(PARAMS)):
-        typer.echo(line)
-    typer.echo(f"{len(brought)} file{' is' if len(brought) == 1 else 's are'} in {external}")
+        say(line)
+    say(f"{len(brought)} file{' is' if len(brought) == 1 else 's are'} in {external}")
     if any(one.name in wanted for one in brought):
-        typer.echo("Profile cpu takes SQuAD from there, profile tydi TyDi QA.")
+        say("Profile cpu takes SQuAD from there, profile tydi TyDi QA.")
 
 
 def _entry(file: str) -> str:
@@ -104,7 +105,7 @@ def profile(name: str) -> None:
             " would overwrite them: commit them, or copy the file to profiles/ under a new name"
         )
     write_whole(PARAMS, path.read_bytes())
-    typer.echo(f"params.yaml is now profile {name}")
+    say(f"params.yaml is now profile {name}")
 
 
 def check() -> None:
@@ -112,19 +113,19 @@ def check() -> None:
     params = load_params()
     regimes = ["real", *params.regimes]
     n_trainings = len(regimes) * len(params.training_seeds)
-    typer.echo(
+    say(
         f"{PARAMS} is sound: {len(regimes)} recipes ({', '.join(regimes)}),"
         f" {len(params.training_seeds)} training seed{'s' * (len(params.training_seeds) > 1)},"
         f" so {n_trainings} trainings"
     )
     for line in [*_not_available(_files_of(PARAMS)), *_alone(params)]:
-        typer.echo(line)
+        say(line)
     params.executor.refuse_without_ray()
     if params.executor.kind == "ray":
         where = os.environ.get("RAY_ADDRESS") or "one that starts on this machine"
-        typer.echo(printable(f"executor: the Ray cluster is {where}"))
+        say(f"executor: the Ray cluster is {where}")
     for line in _of_endpoint(params.llm):
-        typer.echo(printable(line))
+        say(line)
 
 
 def _of_endpoint(llm: Llm) -> list[str]:
@@ -138,7 +139,8 @@ def _of_endpoint(llm: Llm) -> list[str]:
     urls = llm.base_urls or ["the provider"]
     for number, name in enumerate(llm.api_key_envs):
         if not os.environ.get(name):
-            whose = urls[number] if len(llm.api_key_envs) > 1 else " and of ".join(urls)
+            named = urls[number : number + 1] if len(llm.api_key_envs) > 1 else urls
+            whose = " and of ".join(map(without_secrets, named))
             raise ParamsError(
                 f"llm.api_key_env: the environment variable {name} is empty; export the key of"
                 f" {whose} there"

@@ -11,6 +11,7 @@ from augqa.params import load_kept_params
 from augqa.report.assembling import Assembled, report_page
 from augqa.report.kept import assemble_kept
 from augqa.report.template import write_page
+from augqa.terminal import say
 
 PAGE, CASES = "report.html", "pairs.html"
 
@@ -27,7 +28,7 @@ def report(
             " a finished run."
         )
     made = assemble_kept(load_kept_params(folder / "params.yaml"), folder)
-    typer.echo(f"{write_report(folder, made)}")
+    say(f"{write_report(folder, made)}")
 
 
 def write_report(folder: Path, made: Assembled) -> Path:
@@ -53,7 +54,13 @@ def last_change(folder: Path) -> tuple[str | None, str | None]:
 def _git(folder: Path, *arguments: str) -> str | None:
     try:
         done = subprocess.run(
-            ["git", *arguments], cwd=folder, capture_output=True, text=True, check=False, timeout=30
+            ["git", *arguments],
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            check=False,
+            timeout=30,
         )
     except (OSError, subprocess.TimeoutExpired):
         return None

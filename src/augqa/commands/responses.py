@@ -7,6 +7,7 @@ import typer
 
 from augqa.llm import default_cache_path
 from augqa.llm.sharing import export_cache, import_cache
+from augqa.terminal import say
 
 cache = typer.Typer(no_args_is_help=True)
 
@@ -15,7 +16,7 @@ cache = typer.Typer(no_args_is_help=True)
 def export_responses(file: Annotated[Path, typer.Argument(metavar="FILE")]) -> None:
     """Write all responses of the cache to FILE (gzip), for `augqa cache import` elsewhere."""
     path = default_cache_path()
-    typer.echo(f"{export_cache(path, file)} responses of {path} are in {file}")
+    say(f"{export_cache(path, file)} responses of {path} are in {file}")
 
 
 @cache.command("import")
@@ -23,7 +24,7 @@ def import_responses(file: Annotated[Path, typer.Argument(metavar="FILE")]) -> N
     """Take the responses in FILE into the cache, where they are better than what it has."""
     path = default_cache_path()
     done = import_cache(file, path)
-    typer.echo(
+    say(
         f"{done.n_records} responses in {file}: {done.n_new} are new in {path},"
         f" {done.n_better} took the place of a worse one"
     )

@@ -25,6 +25,7 @@ from augqa.report.template import write_page
 from augqa.study.keeping import SCORES, keep_scores, kept_runs
 from augqa.study.reading import mentioned_articles, read_study, run_folder
 from augqa.tables import iterate_table
+from augqa.terminal import say
 from augqa.test_sets import reported_sets
 
 RESULTS = Path("docs/results")
@@ -47,7 +48,7 @@ def table(
     summary: Path = Path("metrics/summary.json"), evidence: Path = Path("metrics/evidence.json")
 ) -> None:
     """Print the results and what they show again: columns and roles are those of params.yaml."""
-    typer.echo(_table(summary, evidence))
+    say(_table(summary, evidence))
 
 
 def results(
@@ -69,12 +70,13 @@ def results(
     if not re.fullmatch(r"\w[\w-]*", name) or not path.is_file():
         known = ", ".join(sorted(p.stem for p in PROFILES.glob("*.yaml")))
         raise ParamsError(f"no profile {name!r} to keep the results of: choose one of {known}")
+    params = load_params()
     if path.read_bytes() != PARAMS.read_bytes():
         raise ParamsError(
             f"params.yaml is not {path}: the kept page would name a profile that it was not made"
             f" with. Save your params as {path} first, or keep them under a name of their own"
         )
-    params, folder = load_params(), RESULTS / name
+    folder = RESULTS / name
     runs = _finished(params, unfinished=unfinished)
     if kept_runs(folder, recipes_of(params), params.training_seeds):
         _same_study(folder, params)
@@ -90,7 +92,7 @@ def results(
     write_whole(folder / "table.md", _page_of_table(name, folder))
     n_kept = len(kept_runs(folder, recipes_of(params), params.training_seeds))
     n_all = len(recipes_of(params)) * len(params.training_seeds)
-    typer.echo(f"{folder} holds {n_kept} of {n_all} runs, {len(runs)} of them from here")
+    say(f"{folder} holds {n_kept} of {n_all} runs, {len(runs)} of them from here")
 
 
 def _finished(params: Params, *, unfinished: bool) -> list[tuple[str, int]]:
@@ -100,7 +102,9 @@ def _finished(params: Params, *, unfinished: bool) -> list[tuple[str, int]]:
         DataError: If there is none, one is missing and the study is to be finished, or a stage that
             all of them rest on has changed.
     """
-    told = subprocess.run(["dvc", "status", "--json"], capture_output=True, text=True, check=False)
+    told = subprocess.run(
+        ["dvc", "status", "--json"], capture_output=True, text=True, errors="replace", check=False
+    )
     try:
         changed = set(json.loads(told.stdout))
     except json.JSONDecodeError:
@@ -203,7 +207,11 @@ def _keep(folder: Path, params: Params, runs: list[tuple[str, int]]) -> None:
 
 def _page_of_table(name: str, folder: Path) -> str:
     commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
+        ["git", "rev-parse", "--short", "HEAD"],
+        capture_output=True,
+        text=True,
+        errors="replace",
+        check=False,
     )
     numbers = numbers_in(folder / "metrics")
     links = [f"[{n}]({n})" for n in ("params.yaml", "dvc.lock", "metrics", SCORES)]

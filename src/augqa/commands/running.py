@@ -16,6 +16,8 @@ from augqa.metrics import read_metrics
 from augqa.params import load_params
 from augqa.params_text import with_value
 from augqa.report.table import closing_lines
+from augqa.terminal import say
+from augqa.yaml_text import read_text
 
 FILTER_METRICS = Path("metrics/filter_pairs.json")
 EVIDENCE = Path("metrics/evidence.json")
@@ -68,9 +70,9 @@ def run(
             n_seen += 1
             if line.startswith("Running"):
                 n_run += 1
-                typer.echo(f"[stage {n_seen} of {n_stages}] {found.group(1)}")
+                say(f"[stage {n_seen} of {n_stages}] {found.group(1)}")
         elif not _NOISE.match(line):
-            typer.echo(line, nl=False)
+            say(line, nl=False)
         sys.stdout.flush()
     status = process.wait()
     if status != 0 and busy:
@@ -87,9 +89,9 @@ def run(
     if not targets and EVIDENCE.is_file() and PAGE.is_file():
         sample = load_params().data.train.kind == "sample"
         closing = closing_lines(read_metrics(EVIDENCE), sample=sample)
-        typer.echo("\n" + "\n".join([*closing, "", f"{done}, {_minutes(started)}: {PAGE}"]))
+        say("\n" + "\n".join([*closing, "", f"{done}, {_minutes(started)}: {PAGE}"]))
     else:
-        typer.echo(f"{done}, {_minutes(started)}")
+        say(f"{done}, {_minutes(started)}")
 
 
 def _stages() -> list[str]:
@@ -99,7 +101,7 @@ def _stages() -> list[str]:
     the same bytes.
     """
     command = ["dvc", "stage", "list", "--name-only"]
-    listed = subprocess.run(command, capture_output=True, text=True, check=False)
+    listed = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
     if listed.returncode != 0 and _CUT_SHORT.search(listed.stderr):
         lock = Path("dvc.lock")
         _SET_ASIDE.parent.mkdir(exist_ok=True)
@@ -109,11 +111,13 @@ def _stages() -> list[str]:
         )
         if committed.returncode == 0:
             write_whole(lock, committed.stdout)
-        typer.echo(
+        say(
             f"dvc.lock was cut short when a run was killed: it is {_SET_ASIDE} now, and what the"
             " last commit does not know runs again"
         )
-        listed = subprocess.run(command, capture_output=True, text=True, check=False)
+        listed = subprocess.run(
+            command, capture_output=True, text=True, errors="replace", check=False
+        )
     return listed.stdout.split()
 
 
@@ -133,7 +137,7 @@ def grow() -> None:
         if status.returncode == 0:
             found = read_metrics(FILTER_METRICS)
             n_seed_questions = load_params().prepare.n_seed_questions
-            typer.echo(
+            say(
                 f"{found['n_kept']} pairs kept from {n_seed_questions} seed questions. Now"
                 " `dvc repro`; commit params.yaml with what it gives."
             )
@@ -148,9 +152,9 @@ def grow() -> None:
                 "`dvc repro filter_pairs` stopped, and more seeds do not help: its message stands"
                 " above"
             )
-        text = PARAMS.read_text(encoding="utf-8")
+        text = read_text(PARAMS)
         write_whole(PARAMS, with_value(text, "prepare.n_seed_questions", needed))
-        typer.echo(f"prepare.n_seed_questions is now {needed}")
+        say(f"prepare.n_seed_questions is now {needed}")
 
 
 def _written_at(path: Path) -> int | None:

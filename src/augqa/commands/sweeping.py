@@ -13,12 +13,15 @@ import typer
 
 from augqa.commands.inputs import PARAMS
 from augqa.errors import AugQAError, DataError, ParamsError
+from augqa.files import write_whole
 from augqa.params import load_params
 from augqa.params_text import with_value
 from augqa.report.experiments import compared_lines
 from augqa.report.findings import findings_of
 from augqa.report.results import BASELINE
 from augqa.report.table import findings_lines
+from augqa.terminal import say
+from augqa.yaml_text import cut, read_text
 
 CLUSTERS = Path("data/prepared/clusters")
 _POLL_S = 5.0
@@ -40,7 +43,7 @@ def sweep(
         raise ParamsError(f"{key}: a value stands twice in {', '.join(values)}")
     _check(key, values)
     commands = [["dvc", "repro"], *_commands(key, names, workers)]
-    typer.echo("\n".join(shlex.join(command) for command in commands))
+    say("\n".join(shlex.join(command) for command in commands))
     if dry_run:
         return
     # Two workers would both run a stage that is not finished yet.
@@ -55,12 +58,12 @@ def sweep(
             f"{len(failed)} of {len(values)} experiments failed: {', '.join(failed)}. The others"
             " are kept; `augqa gather` reports them and names these"
         )
-    typer.echo(f"{len(values)} experiments are there: `augqa compare`, `augqa gather`")
+    say(f"{len(values)} experiments are there: `augqa compare`, `augqa gather`")
 
 
 def compare() -> None:
     """Print what a person wants to know of all experiments: scores, differences, what changed."""
-    typer.echo("\n".join(compared_lines(_experiments())))
+    say("\n".join(compared_lines(_experiments())))
 
 
 def gather() -> None:
@@ -85,7 +88,7 @@ def gather() -> None:
             raise DataError("the workspace has no scores of recipe real. Run `dvc repro` first.")
         evidence = gathered_evidence(study, params, clusters=CLUSTERS)
     stress = [name for name, entry in params.data.test_sets.items() if entry.role == "stress"]
-    typer.echo("\n".join(findings_lines(findings_of(evidence, stress=stress))))
+    say("\n".join(findings_lines(findings_of(evidence, stress=stress))))
 
 
 def experiment_name(key: str, value: str) -> str:
@@ -96,12 +99,17 @@ def experiment_name(key: str, value: str) -> str:
 
 def _check(key: str, values: list[str]) -> None:
     """Look at the params of every experiment before any of them runs."""
-    text = PARAMS.read_text(encoding="utf-8")
+    load_params(PARAMS)
+    text = read_text(PARAMS)
     with TemporaryDirectory(prefix="augqa-sweep-") as folder:
+        path = Path(folder) / PARAMS.name
         for value in values:
-            path = Path(folder) / f"params with {key}={value.replace('/', '-')}.yaml"
-            path.write_text(with_value(text, key, value), encoding="utf-8")
-            load_params(path)
+            write_whole(path, with_value(text, key, value))
+            try:
+                load_params(path)
+            except ParamsError as error:
+                said = str(error).replace(str(path), str(PARAMS))
+                raise ParamsError(f"with {cut(f'{key}={value}')}: {said}") from error
 
 
 def _commands(key: str, names: dict[str, str], workers: int) -> list[list[str]]:
@@ -117,7 +125,7 @@ def _one_by_one(key: str, names: dict[str, str], there: set[str]) -> list[str]:
     failed = []
     for (value, name), command in zip(names.items(), _commands(key, names, 0), strict=True):
         if name in there:
-            typer.echo(f"{name} is there already; `dvc exp remove {name}` to run it again")
+            say(f"{name} is there already; `dvc exp remove {name}` to run it again")
         elif subprocess.run(command, check=False).returncode != 0:
             failed.append(f"{name} ({key}={value})")
     return failed
@@ -145,7 +153,9 @@ def _queued(key: str, names: dict[str, str], there: set[str], workers: int) -> l
 
 def _queue_states() -> dict[str, str]:
     """Return the state of each task of the queue by the name of its experiment."""
-    done = subprocess.run(["dvc", "queue", "status"], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        ["dvc", "queue", "status"], capture_output=True, text=True, errors="replace", check=False
+    )
     states = {}
     for line in done.stdout.splitlines():
         words = line.split()
@@ -158,7 +168,11 @@ def _queue_states() -> dict[str, str]:
 
 def _names() -> set[str]:
     done = subprocess.run(
-        ["dvc", "exp", "list", "--name-only"], capture_output=True, text=True, check=False
+        ["dvc", "exp", "list", "--name-only"],
+        capture_output=True,
+        text=True,
+        errors="replace",
+        check=False,
     )
     return set(done.stdout.split())
 

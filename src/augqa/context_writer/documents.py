@@ -7,16 +7,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-
 from augqa.context_writer import settings
 from augqa.context_writer.entries import Given
 from augqa.errors import ContextWriterError, DataError
+from augqa.formats.rows import has_half_surrogate
 from augqa.metrics import Usage
 from augqa.records import GeneratedContext, QAExample, context_id
 from augqa.sampling import choose
 from augqa.sentences import sentence_spans
-from augqa.tables import read_arrow
+from augqa.tables import arrow_schema, iterate_rows
 
 _NOTE = "README.md"  # tells what the folder is for
 _FORM = "documents"
@@ -166,7 +165,7 @@ def _lines(path: Path, text_column: str) -> Iterator[str]:
             continue
         try:
             record: Any = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise DataError(f"{path}, line {number}: not JSON: {error}") from error
         text = record.get(text_column) if isinstance(record, dict) else None
         if not isinstance(text, str):
@@ -174,17 +173,21 @@ def _lines(path: Path, text_column: str) -> Iterator[str]:
                 f"{path}, line {number}: no text under {text_column!r}; name its field in"
                 " generate_contexts.documents.text_column"
             )
+        if has_half_surrogate(text):
+            raise DataError(
+                f"{path}, line {number}: {text_column} holds half of a surrogate pair, which is no"
+                " character: mend it there"
+            )
         yield text
 
 
 def _column(path: Path, text_column: str) -> Iterator[str]:
-    table: pa.Table = read_arrow(path)
-    if text_column not in table.schema.names:
+    if text_column not in (names := arrow_schema(path).names):
         raise DataError(
-            f"{path}: no column {text_column!r}, only {table.schema.names}; name it in"
+            f"{path}: no column {text_column!r}, only {names}; name it in"
             " generate_contexts.documents.text_column"
         )
-    for number, text in enumerate(table.column(text_column).to_pylist(), start=1):
-        if not isinstance(text, str):
+    for number, row in enumerate(iterate_rows(path, needed=[text_column]), start=1):
+        if not isinstance(text := row[text_column], str):
             raise DataError(f"{path}, row {number}: {text_column} is {text!r}, not a text")
         yield text

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import certifi
 
+from augqa.address_text import is_secret, without_secrets
 from augqa.errors import GenerationError
 
 OPENAI = "https://api.openai.com/v1"
@@ -107,12 +108,20 @@ def read_address(place: Place) -> Address:
         host = None
     if host is None or parts.scheme not in ("http", "https"):
         raise GenerationError(
-            f"llm.base_url: {_plain(base_url)!r} is no URL, expected one like https://host/v1"
+            f"llm.base_url: {without_secrets(base_url)!r} is no URL, expected one like"
+            " https://host/v1"
         )
     if parts.username is not None or parts.password is not None:
         raise GenerationError(
-            f"llm.base_url: {_plain(base_url)!r} holds a user or a password: put the key into the"
-            f" environment variable {api_key_env} instead"
+            f"llm.base_url: {without_secrets(base_url)!r} holds a user or a password: put the key"
+            f" into the environment variable {api_key_env} instead"
+        )
+    fields = urllib.parse.parse_qsl(parts.query, keep_blank_values=True)
+    if secret := next((name for name, _ in fields if is_secret(name)), None):
+        raise GenerationError(
+            f"llm.base_url: {secret!r} in its query looks like a key, which params.yaml would hand"
+            f" on: put the key into the environment variable {api_key_env}, from where it goes into"
+            " a header"
         )
     if not (api_key.isascii() and api_key.isprintable()):
         raise GenerationError(
@@ -122,7 +131,7 @@ def read_address(place: Place) -> Address:
     where = f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}"
     query = f"?{parts.query}" if parts.query else ""
     headers = {"Content-Type": "application/json", "Accept": "application/json"}
-    if "api-version" in urllib.parse.parse_qs(parts.query) or host.endswith(_AZURE_HOSTS):
+    if "api-version" in dict(fields) or host.endswith(_AZURE_HOSTS):
         headers["api-key"] = api_key
     else:
         headers["Authorization"] = f"Bearer {api_key}"
@@ -137,15 +146,9 @@ def read_address(place: Place) -> Address:
         where=where,
         chat=f"{where}/chat/completions{query}",
         models=f"{where}/models{query}",
-        query=dict(urllib.parse.parse_qsl(parts.query, keep_blank_values=True)),
+        query=dict(fields),
         headers=headers,
     )
-
-
-def _plain(url: str) -> str:
-    """Return a URL without user, password and query."""
-    _, at, rest = url.split("?")[0].rpartition("@")
-    return rest if at else url.split("?")[0]
 
 
 def certificates(url: str) -> ssl.SSLContext | bool:
@@ -192,8 +195,9 @@ def proxy(url: str) -> str | None:
     kind = found.split("://")[0].lower()
     if kind not in ("http", "https"):
         raise GenerationError(
-            f"{parts.hostname}: the environment names a {kind} proxy ({_plain(found)}), and only"
-            " HTTP proxies are spoken to: set HTTPS_PROXY to one, or put the host into NO_PROXY"
+            f"{parts.hostname}: the environment names a {kind} proxy ({without_secrets(found)}),"
+            " and only HTTP proxies are spoken to: set HTTPS_PROXY to one, or put the host into"
+            " NO_PROXY"
         )
     return found
 

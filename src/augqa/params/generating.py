@@ -1,6 +1,7 @@
 """Sections of params.yaml on generated text: models, writers, question generators."""
 
 import json
+import re
 import urllib.parse
 from typing import Annotated, Any, Literal, Self
 
@@ -71,6 +72,18 @@ class Llm(Section):
     batch_poll_s: float = Field(gt=0)
     max_cost: float | None = Field(ge=0)
     prices: dict[str, ModelPrice]
+
+    @field_validator("api_key_env")
+    @classmethod
+    def api_key_env_is_a_name(cls, names: str | list[str]) -> str | list[str]:
+        for name in names if isinstance(names, list) else [names]:
+            # Not shown: whoever puts something else here has most often put the key itself.
+            if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,63}", name):
+                raise ValueError(
+                    "must be the name of an environment variable, such as OPENAI_API_KEY, not the"
+                    " key itself (what stands there is not repeated here)"
+                )
+        return names
 
     @model_validator(mode="after")
     def extra_body_is_extra(self) -> Self:

@@ -92,7 +92,7 @@ def own_template(
         template = Template(file.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise ParamsError(f"{param}: {path}: no such file") from error
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise ParamsError(f"{param}: {path}: not a readable text in UTF-8: {error}") from error
     if not any(role == "user" for role, _ in template.turns):
         raise ParamsError(f"{param}: {path}: has no turn: a line [[user]] must open one")

@@ -8,15 +8,18 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import yaml
 from dvc.api import DVCFileSystem
 from dvc.exceptions import DvcException
+from pydantic import TypeAdapter
 
 from augqa.blends import KINDS, Recipe
 from augqa.errors import DataError
 from augqa.metrics import Metrics
+from augqa.schema import Name
+from augqa.yaml_text import YamlFault, parse_yaml
 
-_FAULTS = (OSError, DvcException, ValueError, KeyError, TypeError, yaml.YAMLError)
+_FAULTS = (OSError, DvcException, ValueError, KeyError, TypeError, RecursionError, YamlFault)
+_NAMES, _SEEDS = TypeAdapter(list[Name]), TypeAdapter(list[int])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,9 +106,10 @@ def _fetch(name: str, rev: str | None, folder: Path, repo: str) -> Kept:
     files = DVCFileSystem(repo, rev=rev) if rev else DVCFileSystem(repo)
     where = f"experiment {name}" if name else "the workspace"
     try:
-        params = yaml.safe_load(files.read_text("params.yaml"))
-        names = ["real", *params["regimes"]]
-        seeds = list(params["training_seeds"])
+        params = parse_yaml(files.read_text("params.yaml"))
+        # They become names of folders, and the experiment may be anybody's.
+        names = ["real", *_NAMES.validate_python(params["regimes"])]
+        seeds = _SEEDS.validate_python(params["training_seeds"])
         recipes = {
             recipe: KINDS.get(params["blend"][recipe]["kind"]).knobs.model_validate(
                 params["blend"][recipe]

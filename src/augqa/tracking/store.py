@@ -4,7 +4,6 @@ import hashlib
 import json
 import logging
 import os
-import re
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 
 from filelock import FileLock
 
+from augqa.address_text import without_secrets
 from augqa.errors import AugQAError, TrackingError
 from augqa.params import load_params
 from augqa.stage import project_root
@@ -61,10 +61,10 @@ def init() -> str:
         raise
     except Exception as error:
         raise TrackingError(
-            f"{shown(uri())}: the MLflow store cannot be made or reached: {line(error)}"
+            f"{without_secrets(uri())}: the MLflow store cannot be made or reached: {line(error)}"
             " - check MLFLOW_TRACKING_URI, or unset it for a local store."
         ) from error
-    return shown(uri())
+    return without_secrets(uri())
 
 
 def view_address(host: str = "http://127.0.0.1:5000") -> str:
@@ -203,7 +203,7 @@ def warn(error: Exception) -> None:
     log.warning(
         "tracking: MLflow does not answer, so that nothing more is logged there; metrics/ has"
         " all numbers. %s: %s",
-        shown(uri()),
+        without_secrets(uri()),
         line(error),
     )
 
@@ -211,9 +211,4 @@ def warn(error: Exception) -> None:
 def line(error: Exception) -> str:
     """Return an error as one line."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return shown(f"{type(error).__name__}: {lines[0] if lines else 'no message'}")[:200]
-
-
-def shown(text: str) -> str:
-    """Return `text` without the user name and password that an address in it may hold."""
-    return re.sub(r"//[^/@\s]+@", "//", text)
+    return without_secrets(f"{type(error).__name__}: {lines[0] if lines else 'no message'}")[:200]

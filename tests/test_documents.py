@@ -1,5 +1,6 @@
 """Passages of the user's own documents."""
 
+import io
 import json
 from pathlib import Path
 
@@ -11,6 +12,16 @@ from augqa.context_writer.documents import DocumentsWriter, documents, passages
 from augqa.errors import ContextWriterError, DataError
 from augqa.records import context_id
 from tests.examples import example
+
+
+def not_utf8() -> bytes:
+    """Return a table whose text is bytes that are none."""
+    bytes_ = pa.array([b"\xff"], pa.binary())
+    texts = pa.Array.from_buffers(pa.string(), 1, bytes_.buffers())
+    buffer = io.BytesIO()
+    pq.write_table(pa.table({"text": texts}), buffer)
+    return buffer.getvalue()
+
 
 SENTENCE = "The pump of line {} stands still since Monday."  # nine words
 
@@ -81,6 +92,9 @@ def test_as_many_passages_as_seed_questions_unless_a_number_is_given(tmp_path: P
         ("a.jsonl", b'{"text": "x"}\n{', r"a\.jsonl, line 2: not JSON"),
         ("a.jsonl", b'{"body": "x"}', r"a\.jsonl, line 1: no text under 'text'"),
         ("a.jsonl", b"[1]", r"a\.jsonl, line 1: no text under 'text'"),
+        ("a.jsonl", b'{"text": "\\ud800"}', r"a\.jsonl, line 1: text holds half of a surrogate"),
+        ("a.jsonl", b"[" * 100_000, r"a\.jsonl, line 1: not JSON"),
+        ("a.parquet", not_utf8(), r"a\.parquet: not a readable Parquet"),
         ("a.parquet", b"PAR1", r"a\.parquet: not a readable Parquet"),
     ],
 )

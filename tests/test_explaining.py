@@ -6,7 +6,14 @@ from typing import Any
 import pytest
 
 from augqa.errors import DataError
-from augqa.explaining import number_lines, pair_lines, past_of, prompts_of
+from augqa.explaining import (
+    number_lines,
+    pair_lines,
+    past_of,
+    prompts_of,
+    read_evaluation,
+    read_lock,
+)
 from augqa.records import GeneratedContext, QAExample, Rejection, RoundTripAnswer
 from augqa.tables import write_table
 from tests.examples import example, generated_context
@@ -135,3 +142,64 @@ def test_an_unknown_pair_is_an_error(data: Path) -> None:
 
 def test_prompts_are_those_of_the_training_sets(data: Path) -> None:
     assert prompts_of([data / "blends/mix/7.parquet"]) == []
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"", "it has no stages"),
+        (b"- 1", "it has no stages"),
+        (b"stages: 3", "it has no stages"),
+        (b"stages: {a: null}", "stage a: holds a NoneType"),
+        (b"stages: {1: {}}", "stage 1: its name is no text"),
+        (b"stages: {a: {deps: 3}}", "stage a: deps has an entry without a path: 3"),
+        (b"stages: {a: {outs: [{md5: x}]}}", "stage a: outs has an entry without a path"),
+        (b"stages: {a: {outs: [{path: 3}]}}", "stage a: outs has an entry without a path"),
+        (b"stages: {a: {params: {params.yaml: 3}}}", "stage a: params are not keys with values"),
+        (b"stages: {a: {params: 3}}", "stage a: params are not keys with values"),
+        (b"stages: !!timestamp x", "line 1: x is no value"),
+        (b"stages: " + b"[" * 100_000, "nested more than"),
+        (b"stages: \xe9", "not UTF-8"),
+        (b"stages: {'a\x1b': 3}", "not YAML"),
+    ],
+)
+def test_what_is_no_lock_file_is_one_line_that_names_it(
+    tmp_path: Path, content: bytes, says: str
+) -> None:
+    path = tmp_path / "dvc.lock"
+    path.write_bytes(content)
+    with pytest.raises(DataError) as caught:
+        read_lock(path)
+    said = str(caught.value)
+    assert said.startswith(f"{path}: not a lock file of DVC: ")
+    assert says in said
+    assert said.isprintable()
+
+
+def test_stages_that_come_from_each_other_are_an_error() -> None:
+    stages = {"a": stage("y", outs=("x",)), "b": stage("x", outs=("y",))}
+    with pytest.raises(DataError, match="stage a comes from itself"):
+        past_of(stages, "a")
+
+
+def test_a_past_may_be_as_long_as_it_likes() -> None:
+    stages = {f"s{n}": stage(f"p{n + 1}", outs=(f"p{n}",)) for n in range(3_000)}
+    assert [made.stage for made in past_of(stages, "s0")][:2] == ["s2999", "s2998"]
+
+
+@pytest.mark.parametrize(
+    ("sets", "says"),
+    [
+        ("3", "'sets' must be an object, found 3"),
+        ('{"amazon": 3}', "f1 of amazon must be a number, found 3"),
+        ('{"amazon": {"f1": "x", "exact_match": 1, "n_questions": 2}}', "f1 of amazon .* 'x'"),
+        ('{"amazon": {"f1": 1, "exact_match": NaN, "n_questions": 2}}', "exact_match .* nan"),
+        ('{"amazon": {"f1": 1, "exact_match": 2}}', "has no 'n_questions'"),
+    ],
+)
+def test_metrics_that_hold_no_scores_are_named(tmp_path: Path, sets: str, says: str) -> None:
+    path = tmp_path / "real-1.json"
+    path.write_text(f'{{"sets": {sets}}}', encoding="utf-8")
+    with pytest.raises(DataError, match=says) as caught:
+        read_evaluation(path)
+    assert str(caught.value).startswith(f"{path}: ")

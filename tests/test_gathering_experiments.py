@@ -168,3 +168,19 @@ def test_a_sweep_of_the_default_recipes_fits_160_columns() -> None:
     assert "mean_shift_f1" in lines[0]
     assert "real_longer" in lines[1]
     assert max(map(len, lines)) <= 160
+
+
+def test_names_of_anybody_s_experiment_lead_to_no_folder(project: Path, tmp_path: Path) -> None:
+    git(tmp_path, "clone", "-q", str(project), "copy")
+    copy = tmp_path / "copy"
+    params = yaml.safe_load((copy / "params.yaml").read_text(encoding="utf-8"))
+    params["blend"]["../../x"] = params["blend"]["mix"]
+    params["regimes"] = ["../../x"]
+    (copy / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
+    with (
+        pytest.raises(
+            DataError, match=r"the workspace: its params\.yaml cannot be read: .*pattern"
+        ),
+        fetched({"": None}, str(copy)),
+    ):
+        pass

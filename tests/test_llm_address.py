@@ -122,6 +122,10 @@ def test_a_base_url_is_taken_apart(base_url: str | None, chat: str, header: str)
         ("http://h:port/v1", "k", "is no URL"),
         ("http://[::1/v1", "k", "is no URL"),
         ("http://u:secret@h/v1", "k", "user or a password"),
+        ("http://u:pa?secret@h/v1", "k", "is no URL"),
+        ("u:secret@h/v1", "k", "is no URL"),
+        ("http://h/v1?key=secret", "k", "'key' in its query looks like a key"),
+        ("http://h/v1?api-version=1&Api_Token=secret", "k", "'Api_Token' in its query"),
         ("http://h/v1", "a\nb", "no key has"),
         ("http://h/v1", "ключ", "no key has"),
     ],
@@ -184,3 +188,15 @@ def test_the_named_certificates_hold_for_each_of_several_addresses(
         assert [result.failure for result in results] == [None] * 12
         assert one.calls
         assert other.calls
+
+
+@pytest.mark.parametrize("address", ["socks5://u:secret@p:1", "socks5://u:se?secret@p:1"])
+def test_a_refused_proxy_is_named_without_its_password(
+    monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("https_proxy", address)
+    with pytest.raises(GenerationError, match=r"a socks5 proxy \(socks5://p:1\)") as caught:
+        proxy("https://api.example/v1")
+    assert "secret" not in str(caught.value)

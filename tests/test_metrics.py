@@ -36,3 +36,24 @@ def test_a_damaged_file_is_named(tmp_path: Path, text: str, message: str) -> Non
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"m\.json: no such metrics file"):
         read_metrics(tmp_path / "m.json")
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, '{"a": ' + "9" * 5_000 + "}"])
+def test_what_python_cannot_hold_is_named(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "m.json"
+    path.write_text(text)
+    with pytest.raises(DataError, match=r"m\.json: not JSON: "):
+        read_metrics(path)
+
+
+def test_a_key_that_is_asked_for_and_is_not_there_names_the_file_at_any_depth(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "m.json"
+    write_metrics(path, {"sets": [{"amazon": {"f1": 1.0}}]})
+    found = read_metrics(path)
+    for place, key in ((found, "words"), (found["sets"][0]["amazon"], "exact_match")):
+        with pytest.raises(DataError, match=rf"m\.json: has no '{key}': another version"):
+            place[key]
+        assert place.get(key) is None
+        assert key not in place

@@ -185,3 +185,11 @@ def test_a_command_and_a_stage_say_the_same_without_a_traceback(tmp_path: Path, 
         assert len(done.stderr.splitlines()) == 1
         pattern = message.split("line ")[-1].split(": ")[-1]
         assert pattern[:12] in done.stderr
+
+
+def test_a_key_in_place_of_its_variable_s_name_is_refused_and_not_repeated(tmp_path: Path) -> None:
+    values = yaml.safe_load(SOUND)
+    values["llm"]["api_key_env"] = "sk-proj-S3CRET"
+    with pytest.raises(ParamsError, match=r"llm\.api_key_env: must be the name of") as caught:
+        load_params(written(values, tmp_path))
+    assert "S3CRET" not in str(caught.value)

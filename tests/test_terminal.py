@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from augqa import __main__, stage
+from augqa.commands import running, sweeping
 from augqa.errors import DataError
 from augqa.records import GeneratedContext, QAExample
 from augqa.report import table_text
@@ -120,3 +121,48 @@ def test_no_table_is_written_as_csv() -> None:
         code = path.read_text(encoding="utf-8")
         for call in ("csv.writer", "DictWriter", "to_csv", "write_csv"):
             assert call not in code, path
+
+
+def test_commands_print_by_the_one_function_that_minds_what_it_prints() -> None:
+    for path in (*Path("src/augqa/commands").glob("*.py"), Path("src/augqa/__main__.py")):
+        code = path.read_text(encoding="utf-8")
+        for call in ("typer.echo", "click.", "print(", "sys.stdout.write"):
+            assert call not in code, path
+
+
+def test_compare_shows_names_and_params_of_anybody_s_experiments(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [{"Experiment": HOSTILE, "params.yaml:prepare.seed": text} for text in (HOSTILE, "13")]
+    monkeypatch.setattr(sweeping, "_experiments", lambda: rows)
+    sweeping.compare()
+    out = capsys.readouterr().out
+    assert shown(out)
+    assert out.count(r"Who\x1b[2J") == 3
+
+
+def test_run_shows_what_dvc_and_the_stages_say(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    dvc = tmp_path / "dvc"
+    dvc.write_text(f"#!{sys.executable}\nprint({HOSTILE!r})\n", encoding="utf-8")
+    dvc.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    running.run(["prepare"])
+    out = capsys.readouterr().out
+    assert shown(out)
+    assert r"Who\x1b[2J" in out
+
+
+def test_check_shows_names_of_files_in_params(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    entry = r'{title: M, role: shift, source: {kind: file, name: "a\e[2J.csv", sha256: null}}'
+    text = Path("profiles/embedded.yaml").read_text(encoding="utf-8")
+    text = text.replace("  test_sets:\n", f"  test_sets:\n    mine: {entry}\n", 1)
+    (tmp_path / "params.yaml").write_text(text, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    main("check", monkeypatch=monkeypatch)
+    out = capsys.readouterr().out
+    assert shown(out)
+    assert r"mine: not available (a\x1b[2J.csv)" in out

@@ -15,6 +15,7 @@ import yaml
 
 from augqa import tracking
 from augqa.errors import TrackingError
+from augqa.tracking import store
 from augqa.tracking.runs import lineage, start_run
 from tests.tracked import (
     client,
@@ -273,3 +274,14 @@ def test_a_run_that_a_kill_left_open_is_closed_by_the_next_of_its_key(project: P
     train(project, "k1")
     statuses = sorted((run.data.tags["augqa.run_key"], run.info.status) for run in runs(project))
     assert statuses == [("k1", "FINISHED"), ("k1", "KILLED"), ("other", "RUNNING")]
+
+
+def test_a_store_that_cannot_be_opened_is_not_waited_for(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # MLflow opens a store by tries that last two minutes together.
+    monkeypatch.setattr(store, "MlflowClient", None)
+    (project / "mlflow.db").unlink()
+    (project / "mlflow.db").mkdir()
+    with pytest.raises(TrackingError, match=r"mlflow\.db: unable to open database file"):
+        store.experiment_id()

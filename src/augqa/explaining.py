@@ -1,5 +1,6 @@
 """Where a number or a pair comes from, read from dvc.lock, the tables and the metrics alone."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import Any, TypeVar
 
 from augqa import ids
 from augqa.errors import DataError
+from augqa.metrics import read_metrics
 from augqa.params_text import dotted
 from augqa.records import GeneratedContext, QAExample, Rejection, RoundTripAnswer
 from augqa.tables import iterate_table
@@ -52,7 +54,8 @@ def read_lock(path: Path) -> dict[str, Any]:
     if not isinstance(stages, dict):
         raise DataError(f"{path}: not a lock file of DVC: it has no stages")
     for name, stage in stages.items():
-        if (fault := _fault_of(stage)) is not None:
+        fault = _fault_of(stage) if isinstance(name, str) else "its name is no text"
+        if fault is not None:
             raise DataError(f"{path}: not a lock file of DVC: stage {cut(str(name))}: {fault}")
     return stages
 
@@ -71,6 +74,26 @@ def _fault_of(stage: Any) -> str | None:
     if not all(isinstance(of_file, dict) for of_file in of_files):
         return "params are not keys with values by file"
     return None
+
+
+def read_evaluation(path: Path) -> dict[str, Any]:
+    """Return the metrics that `evaluate` wrote of a run.
+
+    Raises:
+        DataError: If there are none, or a set has no scores.
+    """
+    found = read_metrics(path)
+    sets = found["sets"]
+    if not isinstance(sets, dict):
+        raise DataError(f"{path}: 'sets' must be an object, found {cut(repr(sets))}")
+    for name, scores in sets.items():
+        for key in ("f1", "exact_match", "n_questions"):
+            value = scores[key] if isinstance(scores, dict) else scores
+            if not isinstance(value, int | float) or not math.isfinite(value):
+                raise DataError(
+                    f"{path}: {key} of {cut(name)} must be a number, found {cut(repr(value))}"
+                )
+    return found
 
 
 def md5_of_outs(stages: Mapping[str, Any]) -> dict[str, str]:

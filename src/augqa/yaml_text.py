@@ -37,7 +37,7 @@ class _Loader(yaml.SafeLoader):
         self._depth += 1
         self._n_nodes += 1
         if self._depth > _MAX_DEPTH:
-            raise YamlFault(f"line {self.line + 1}: not YAML: nested more than {_MAX_DEPTH} deep")
+            raise YamlFault(f"line {self.line + 1}: nested more than {_MAX_DEPTH} deep")
         if self._n_nodes > self._max_values:
             raise YamlFault(f"line {self.line + 1}: more than {self._max_values:,} values")
         try:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from augqa.errors import ParamsError
-from augqa.explaining import number_lines, pair_lines, prompts_of, read_lock
+from augqa.explaining import number_lines, pair_lines, prompts_of, read_evaluation, read_lock
 from augqa.metrics import read_metrics
 from augqa.params import load_params
 from augqa.terminal import say
@@ -33,7 +33,7 @@ def explain(
             f"{recipe!r} is no recipe in force: choose one of real, {', '.join(params.regimes)}"
         )
     evaluations = {
-        seed: read_metrics(METRICS / "evaluate" / f"{recipe}-{seed}.json")
+        seed: read_evaluation(METRICS / "evaluate" / f"{recipe}-{seed}.json")
         for seed in params.training_seeds
     }
     lines = number_lines(

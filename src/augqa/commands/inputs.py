@@ -14,6 +14,7 @@ import typer
 from augqa.address_text import without_secrets
 from augqa.errors import GenerationError, ParamsError
 from augqa.files import write_whole
+from augqa.llm.address import Place, read_address
 from augqa.llm.reaching import unreachable
 from augqa.params import Llm, Params, load_params
 from augqa.sources import import_files
@@ -136,6 +137,9 @@ def _of_endpoint(llm: Llm) -> list[str]:
     """
     if llm.provider == "embedded":
         return []
+    for url in llm.base_urls:
+        # Each fault of it before a stage meets it, and before the lack of a key.
+        read_address(Place(base_url=url, api_key="none", api_key_env=llm.api_key_envs[0]))
     urls = llm.base_urls or ["the provider"]
     for number, name in enumerate(llm.api_key_envs):
         if not os.environ.get(name):

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from augqa.errors import DataError
-from augqa.explaining import md5_of_outs, read_lock
+from augqa.explaining import md5_of_outs, read_evaluation, read_lock
 from augqa.export.cards import SPLIT, Tally, dataset_card, reader_card
 from augqa.export.terms import Term, of_pairs, of_reader
 from augqa.files import sync, write_whole, writing
@@ -158,7 +158,7 @@ def _write_readers(folder: Path, params: Params, *, terms: list[Term]) -> Iterat
             model, to = MODELS / name, folder / name
             if not model.is_dir():
                 raise DataError(f"{model}: no such reader. Run `dvc repro`, or `dvc pull`.")
-            measured = read_metrics(METRICS / "evaluate" / f"{name}.json")
+            measured = read_evaluation(METRICS / "evaluate" / f"{name}.json")
             if read_metrics(model / "training.json")["run_key"] != measured["run_key"]:
                 raise DataError(f"{model}: not the reader that was measured. Run `dvc repro`.")
             with writing(to):

@@ -4,8 +4,10 @@ import hashlib
 import json
 import logging
 import os
+import sqlite3
 import time
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -134,6 +136,7 @@ def _make_store() -> None:
         return
     path = Path(uri().removeprefix(_FILE))
     if path.exists():
+        _see_that_it_opens(path)
         return
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f"{path.name}.partial")
@@ -142,6 +145,19 @@ def _make_store() -> None:
     made.search_experiments()
     made._tracking_client.store.engine.dispose()
     aside.replace(path)
+
+
+def _see_that_it_opens(path: Path) -> None:
+    """Open a database as MLflow would, which tries for two minutes where it cannot.
+
+    Raises:
+        TrackingError: If it is a folder, may not be read, or is no database.
+    """
+    try:
+        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=rw", uri=True)) as db:
+            db.execute("PRAGMA schema_version")
+    except sqlite3.Error as error:
+        raise TrackingError(f"{path}: {error}") from error
 
 
 def _make_experiment(name: str) -> Any:

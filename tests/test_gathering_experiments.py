@@ -179,7 +179,7 @@ def test_names_of_anybody_s_experiment_lead_to_no_folder(project: Path, tmp_path
     (copy / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
     with (
         pytest.raises(
-            DataError, match=r"the workspace: its params\.yaml cannot be read: .*pattern"
+            DataError, match=r"the workspace: its params\.yaml cannot be read: (?s:.)*pattern"
         ),
         fetched({"": None}, str(copy)),
     ):

@@ -3,7 +3,8 @@
 import re
 
 # Up to the last @ before a space: a password may hold each of : / ? # and @.
-_USER = re.compile(r"(^|//)\S*@")
+_USER = re.compile(r"//\S*@")
+_BARE_USER = re.compile(r"^(?!\S*//)\S*@")
 _SECRET = re.compile(
     r"key|token|secret|passw|credential|signature|^sig$|^code$|^auth", re.IGNORECASE
 )
@@ -15,7 +16,7 @@ def without_secrets(text: str) -> str:
 
     What cannot be told from a password is left out, too.
     """
-    return _FIELD.sub(_blank, _USER.sub(r"\1", text))
+    return _FIELD.sub(_blank, _BARE_USER.sub("", _USER.sub("//", text)))
 
 
 def is_secret(name: str) -> bool:

@@ -88,7 +88,7 @@ def read_evaluation(path: Path) -> dict[str, Any]:
         raise DataError(f"{path}: 'sets' must be an object, found {cut(repr(sets))}")
     for name, scores in sets.items():
         for key in ("f1", "exact_match", "n_questions"):
-            value = scores[key] if isinstance(scores, dict) else scores
+            value = scores[key] if isinstance(scores, dict) else None
             if not isinstance(value, int | float) or not math.isfinite(value):
                 raise DataError(
                     f"{path}: {key} of {cut(name)} must be a number, found {cut(repr(value))}"

@@ -16,7 +16,7 @@ from augqa.formats import opening, placing, read_examples, soundness
 from augqa.formats.offsets import RULES, Converter, Rule
 from augqa.formats.rows import FoundAnswer, FoundRow
 from tests.test_formats import flat, lines, squad
-from tests.work import CountedSet, CountedText
+from tests.work import CountedSet, CountedText, no_hang
 
 
 def refusal(path: Path) -> str:
@@ -236,3 +236,11 @@ def test_a_row_without_an_id_that_repeats_looks_for_a_free_one_in_few_steps() ->
         ids.add("id" if "id" not in ids else next(soundness._numbered("id", ids)))
     assert len(ids) == n
     assert ids.n_looked_up < n * 2 * (n.bit_length() + 1)
+
+
+def test_a_header_of_many_columns_is_read_in_good_time(tmp_path: Path) -> None:
+    path = tmp_path / "wide.csv"
+    names = ",".join(f"c{n}" for n in range(200_000))
+    path.write_text(f"context,question,answer,{names},c7\n", encoding="utf-8")
+    with no_hang(), pytest.raises(DataError, match="column 'c7' stands twice in the header"):
+        read_examples(path)

@@ -6,6 +6,7 @@ The delimiter is the one by which the header has these columns.
 import csv
 import io
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import BinaryIO
 
@@ -39,7 +40,7 @@ def delimited_rows(
         DataError: If the file is not text in UTF-8, or its quotes do not fit.
     """
     columns = _columns(header, delimiter)
-    twice = sorted({name for name in columns if columns.count(name) > 1 and name})
+    twice = sorted(name for name, n in Counter(columns).items() if n > 1 and name)
     if twice:
         raise DataError(f"{path}: column {twice[0]!r} stands twice in the header")
     csv.field_size_limit(min(MAX_LINE_BYTES, sys.maxsize))

@@ -200,3 +200,17 @@ def test_a_refused_proxy_is_named_without_its_password(
     with pytest.raises(GenerationError, match=r"a socks5 proxy \(socks5://p:1\)") as caught:
         proxy("https://api.example/v1")
     assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "address", ["http://u:secret@p:port", "u:se/secret@p:1", "http://u:secret@", "http://p 1:3"]
+)
+def test_a_proxy_that_is_no_url_is_named_without_its_password(
+    monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("https_proxy", address)
+    with pytest.raises(GenerationError, match=r"a proxy that is no URL \(") as caught:
+        proxy("https://api.example/v1")
+    assert "secret" not in str(caught.value)

@@ -6,6 +6,7 @@ astray, such as a call to this machine through a proxy, is mended here.
 
 import ipaddress
 import os
+import re
 import ssl
 import urllib.parse
 import urllib.request
@@ -179,8 +180,8 @@ def proxy(url: str) -> str | None:
     """Return the HTTP proxy that the environment names for `url`; None for this machine.
 
     Raises:
-        GenerationError: If it names one of another kind: to go around it in silence would tell
-            the network what was to be hidden from it.
+        GenerationError: If it names one of another kind, or none: to go around it in silence would
+            tell the network what was to be hidden from it.
     """
     parts = urllib.parse.urlsplit(url)
     host = parts.hostname or ""
@@ -198,6 +199,17 @@ def proxy(url: str) -> str | None:
             f"{parts.hostname}: the environment names a {kind} proxy ({without_secrets(found)}),"
             " and only HTTP proxies are spoken to: set HTTPS_PROXY to one, or put the host into"
             " NO_PROXY"
+        )
+    try:
+        parts = urllib.parse.urlsplit(found)
+        sound = bool(parts.hostname) and (parts.port or 1) and not re.search(r"\s", found)
+    except ValueError:
+        sound = False
+    if not sound:
+        raise GenerationError(
+            f"{host}: the environment names a proxy that is no URL ({without_secrets(found)}),"
+            " expected one like http://proxy:3128; a password's own : / ? # @ and % are written as"
+            " %3A %2F %3F %23 %40 and %25"
         )
     return found
 

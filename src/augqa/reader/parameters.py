@@ -29,6 +29,10 @@ _SHARES = ("attention_probs_dropout_prob", "hidden_dropout_prob", "layer_norm_ep
 _NOT_WITH = ("auto_map", "quantization_config", "add_cross_attention", "is_decoder")
 
 
+# What a config.json raises that is no object, is nested deeply, or has no head of attention.
+_UNUSABLE = (OSError, ValueError, TypeError, AttributeError, ArithmeticError, RecursionError)
+
+
 class ReadConfig(SimpleNamespace):
     """What config.json says of the model.
 
@@ -139,7 +143,8 @@ def read_parameters(folder: Path, *, head_seed: int | None) -> QuestionAnswerer 
         if config is None:
             return None
         weights = _weights(folder, config)
-    except (OSError, ValueError, TypeError, AttributeError, SafetensorError):
+    # A model folder may be anybody's: transformers says what is wrong with it.
+    except (*_UNUSABLE, SafetensorError):
         return None
     if weights is None:
         return None

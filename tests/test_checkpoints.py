@@ -20,6 +20,7 @@ from augqa.checkpoint_source import find_checkpoint
 from augqa.checkpoints import load_language_model, load_reader, load_reader_tokenizer
 from augqa.errors import CheckpointError
 from augqa.packaged_models import packaged_path
+from augqa.reader.parameters import read_parameters
 from tests.tiny import checkpoint, encoder, tiny_t5, tiny_tokenizer
 
 __all__ = ["checkpoint", "encoder"]  # the fixtures
@@ -184,6 +185,19 @@ def test_a_sentencepiece_vocabulary_names_the_extra_that_reads_it(
 def test_an_unusable_config_is_refused(broken: Path, content: str) -> None:
     (broken / "config.json").write_text(content)
     assert "no question-answering model" in refusal(broken)
+
+
+@pytest.mark.parametrize("heads", [0, "0", 10**30])
+def test_a_config_that_no_layer_can_be_made_of_is_refused(broken: Path, heads: Any) -> None:
+    config = json.loads((broken / "config.json").read_text())
+    (broken / "config.json").write_text(json.dumps({**config, "num_attention_heads": heads}))
+    assert read_parameters(broken, head_seed=1) is None
+    assert "cannot be loaded" in refusal(broken)
+
+
+def test_a_config_that_is_nested_without_end_is_left_to_transformers(broken: Path) -> None:
+    (broken / "config.json").write_text("[" * 100_000)
+    assert read_parameters(broken, head_seed=1) is None
 
 
 def test_an_incomplete_encoder_is_refused(broken: Path) -> None:

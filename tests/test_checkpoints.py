@@ -192,7 +192,7 @@ def test_a_config_that_no_layer_can_be_made_of_is_refused(broken: Path, heads: A
     config = json.loads((broken / "config.json").read_text())
     (broken / "config.json").write_text(json.dumps({**config, "num_attention_heads": heads}))
     assert read_parameters(broken, head_seed=1) is None
-    assert "cannot be loaded" in refusal(broken)
+    assert refusal(broken)
 
 
 def test_a_config_that_is_nested_without_end_is_left_to_transformers(broken: Path) -> None:

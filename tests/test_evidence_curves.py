@@ -59,6 +59,14 @@ def test_a_floor_is_fitted_where_the_power_alone_does_not_fit() -> None:
     assert curve.size_of(90.5) == inf  # above where it ends
 
 
+def test_a_floor_may_lie_close_to_a_reader_without_error() -> None:
+    levels = {name: 99.5 - 32 * (n / 1000) ** -1.5 for name, n in SIZES.items()}
+    made = level_study({name: [x - 0.01, x, x + 0.01] for name, x in levels.items()})
+    curve = fit_curve(made, SIZES)
+    assert curve.form == "power with a floor"
+    assert curve.theta[2] == pytest.approx(0.5, abs=1e-3)
+
+
 def test_scores_that_jump_about_are_not_a_curve() -> None:
     levels = {"quarter": 50.0, "half": 80.0, "real": 50.0, "double": 80.0}
     made = level_study({name: [x - 0.1, x + 0.1] for name, x in levels.items()})

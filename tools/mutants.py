@@ -38,7 +38,7 @@ HEAVY = (
 TESTS = {
     "cleaning": "cleaning",
     "evidence/comparisons": "evidence_comparisons evidence_gathering",
-    "evidence/contrast": "evidence_contrast evidence_coverage",
+    "evidence/contrast": "evidence_contrast evidence_curves evidence_coverage",
     "evidence/curves": "evidence_curves",
     "evidence/gathering": "evidence_gathering evidence_comparisons",
     "evidence/ratio": "evidence_ratio",

@@ -16,7 +16,8 @@ import pytest
 
 from augqa.blends import KINDS, Kind, original_id
 from augqa.expectations import blend_suite, contexts_suite, example_frame, pool_suite, run_suite
-from augqa.records import QAExample
+from augqa.records import GeneratedContext, QAExample
+from augqa.tables import schema
 from tests.gating import (
     BREAKS,
     DRIFT,
@@ -63,7 +64,7 @@ def test_a_broken_row_is_found_and_named(
     assert not named & set(range(len(sound_rows(artefact))))
 
 
-@pytest.mark.parametrize("artefact", SUITES)
+@pytest.mark.parametrize("artefact", list(SUITES))
 def test_each_expectation_has_a_test_that_breaks_it(artefact: str) -> None:
     names = {e.meta["name"] for e in SUITES[artefact]().expectations}
     assert names - WHOLE_TABLE - MOSTLY == set(BREAKS[artefact])
@@ -165,6 +166,13 @@ def test_what_was_found_is_said_in_words(findings_on_broken: Callable[[str], Any
     assert findings["answer_at_its_start"].found == "5 rows break it, 29.4% of all"
     assert dataclasses.replace(findings["row_count"], observed=12_345).found == "12,345"
     assert dataclasses.replace(findings["row_count"], observed=None).found == "nothing to measure"
+
+
+@pytest.mark.parametrize("artefact", list(SUITES))
+def test_the_columns_that_were_found_are_those_of_the_table(artefact: str, tmp_path: Path) -> None:
+    record = GeneratedContext if artefact == "contexts" else QAExample
+    findings = outcome_of(artefact, sound_rows(artefact), tmp_path)
+    assert findings["columns"].observed == schema(record).names
 
 
 def test_a_filter_that_is_off_promises_nothing() -> None:

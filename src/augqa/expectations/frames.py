@@ -50,12 +50,14 @@ class Frame:
             and what else no expectation is about are empty: a row can be looked up by `row`, its
             number in the table.
         n_rows: Rows of the table.
+        n_columns: Columns of the table, which come first.
         fits: Whether names, types and nullability are those of the record. If not, nothing
             was computed, and only the expectation on the columns can be asked.
     """
 
     data: pd.DataFrame
     n_rows: int
+    n_columns: int
     fits: bool
 
 
@@ -111,11 +113,12 @@ def example_frame(
         joined["similarity_to_earlier"] = similarity.values(least)
         joined["n_on_context"] = similarity.n_on_context()
     nothing = np.full(n_rows, np.nan, np.float32)
-    order = [*schema(QAExample).names, *EXAMPLE_COLUMNS, *measured]
+    own = schema(QAExample).names
+    order = [*own, *EXAMPLE_COLUMNS, *measured]
     data = pd.DataFrame({name: joined.get(name, nothing) for name in order}, copy=False)
     # Row 0 is the first one, as in pandas, pyarrow and Data Docs.
     data["row"] = np.arange(n_rows)
-    return Frame(data=data, n_rows=n_rows, fits=True)
+    return Frame(data=data, n_rows=n_rows, n_columns=len(own), fits=True)
 
 
 def context_frame(path: Path, *, seed_ids: Collection[str]) -> Frame:
@@ -146,10 +149,11 @@ def context_frame(path: Path, *, seed_ids: Collection[str]) -> Frame:
         return _misfit(path, GeneratedContext, CONTEXT_COLUMNS)
     rows = read_arrow(path).to_pylist()
     added = [computed(row) for row in rows]
-    columns = {name: [row[name] for row in rows] for name in schema(GeneratedContext).names}
+    own = schema(GeneratedContext).names
+    columns = {name: [row[name] for row in rows] for name in own}
     columns |= {name: [values[name] for values in added] for name in CONTEXT_COLUMNS}
     data = pd.DataFrame({**columns, "row": range(len(rows))})
-    return Frame(data=data, n_rows=len(rows), fits=True)
+    return Frame(data=data, n_rows=len(rows), n_columns=len(own), fits=True)
 
 
 def ids(path: Path, column: str = "id") -> frozenset[str]:
@@ -183,7 +187,7 @@ def _misfit(path: Path, record: type[Any], computed_columns: Sequence[str]) -> F
     names = [field.name if field in right else _described(field) for field in table.schema]
     columns = {name: [None] * table.num_rows for name in [*names, *computed_columns]}
     data = pd.DataFrame({**columns, "row": range(table.num_rows)})
-    return Frame(data=data, n_rows=table.num_rows, fits=False)
+    return Frame(data=data, n_rows=table.num_rows, n_columns=len(names), fits=False)
 
 
 def _narrow(values: Sequence[Any]) -> Any:

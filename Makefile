@@ -23,7 +23,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 help:
 	@echo 'make demo                  run the whole pipeline on the embedded default, print the table'
 	@echo 'make test                  lint and test'
-	@echo 'make repro                 run what params.yaml asks for (dvc repro)'
+	@echo 'make repro                 run what params.yaml asks for'
 	@echo 'make grow                  add seeds until filter_pairs.target_kept pairs are kept'
 	@echo 'make ui                    MLflow UI on http://127.0.0.1:5000'
 	@echo 'make report                build the report page and name it'
@@ -95,7 +95,7 @@ ui: .setup
 	  --backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///$(CURDIR)/mlflow.db}"
 
 report: .setup
-	$(BIN)/dvc repro summarize
+	$(BIN)/augqa run summarize
 	@echo 'report/index.html'
 
 bench: .setup-bench

@@ -83,7 +83,7 @@ def test_a_number_has_its_commit_md5s_params_models_prompts_run_and_command() ->
         "blend.n: 40",
         "generate_contexts: small (32)",
         f"prompt {'p' * 64}",
-        "dvc repro evaluate@mix-1",
+        "augqa run evaluate@mix-1",
     ):
         assert words in text
 

@@ -242,9 +242,25 @@ def test_what_kept_params_say_stays_and_other_keys_must_be_there(
 ) -> None:
     values["generate_pairs"]["candidates"] = "learnt"
     assert load_kept_params(written(values, tmp_path)).generate_pairs.candidates == "learnt"
-    del values["generate_pairs"]["method"]
-    with pytest.raises(ParamsError, match="method"):
+    values["generate_pairs"]["candidates"] = "guessed"
+    with pytest.raises(ParamsError, match=r"has 1 fault\(s\):\n  generate_pairs.candidates: "):
         load_kept_params(written(values, tmp_path))
+
+
+def test_a_study_that_an_older_version_kept_is_told_in_two_lines_with_keys_and_what_to_do(
+    values: dict[str, Any], tmp_path: Path
+) -> None:
+    values["seeds"] = values.pop("training_seeds")
+    values["train"] = {}
+    path = written(values, tmp_path)
+    with pytest.raises(ParamsError) as raised:
+        load_kept_params(path)
+    first, second = str(raised.value).splitlines()
+    assert first.startswith(f"{path}: an older version of augqa kept this study: this one does not")
+    assert "does not know seeds and misses training_seeds, train.epochs, train." in first
+    assert first.endswith(" and 6 more.")
+    assert second.startswith("Run the study again")
+    assert f"`git log -1 {path}`" in second
 
 
 @pytest.mark.parametrize("path", sorted(Path("docs/results").glob("study*/params.yaml")))

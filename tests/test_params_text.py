@@ -117,7 +117,7 @@ def test_no_number_takes_what_is_none(tmp_path: Path, wrong: Any) -> None:
 def test_a_misspelt_word_has_the_right_one_suggested(tmp_path: Path) -> None:
     values = yaml.safe_load(SOUND)
     values["generate_contexts"]["styles"] = {"encyclopaedic": 1.0}
-    values["train"]["epoch"] = values["train"].pop("epochs")
+    values["train"]["epoch"] = values["llm"]["epoch"] = values["train"].pop("epochs")
     values["regimes"] = ["mixx"]
     with pytest.raises(ParamsError) as caught:
         load_params(written(values, tmp_path))
@@ -125,7 +125,9 @@ def test_a_misspelt_word_has_the_right_one_suggested(tmp_path: Path) -> None:
     assert "style 'encyclopaedic' is not one of" in said
     assert "did you mean 'encyclopedic'?" in said
     assert "train.epoch: is not a known key, found 2 - did you mean 'epochs'?" in said
-    del values["train"]["epoch"]
+    # A key that lacks in another section is not meant.
+    assert "llm.epoch: is not a known key, found 2\n" in said
+    del values["train"]["epoch"], values["llm"]["epoch"]
     values["train"]["epochs"] = 2
     values["generate_contexts"]["styles"] = {"encyclopedic": 1.0}
     with pytest.raises(ParamsError, match=r"'mixx' is no recipe .* did you mean 'mix'"):

@@ -82,7 +82,7 @@ def test_a_table_of_another_record_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_missing_table_says_how_to_make_it(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="dvc repro"):
+    with pytest.raises(DataError, match="augqa run"):
         read_table(tmp_path / "t.parquet", Prediction)
 
 

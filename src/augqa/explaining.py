@@ -47,7 +47,7 @@ def read_lock(path: Path) -> dict[str, Any]:
         text = read_text(path, max_bytes=_LOCK_BYTES)
         found = parse_yaml(text, max_values=_LOCK_VALUES)
     except FileNotFoundError as error:
-        raise DataError(f"{path}: no such file: nothing has run yet. Run `dvc repro`.") from error
+        raise DataError(f"{path}: no such file: nothing has run yet. Run `augqa run`.") from error
     except (OSError, YamlFault) as error:
         raise DataError(f"{path}: not a lock file of DVC: {error}") from error
     stages = found.get("stages") if isinstance(found, dict) else None
@@ -217,7 +217,7 @@ def number_lines(
     if recipe == _BASELINE:
         lines.append("  none of them has a part in this recipe")
     targets = " ".join(stage_of("evaluate", recipe, seed) for seed in evaluations)
-    lines += ["", "To make it again at that commit:", f"  dvc repro {targets}"]
+    lines += ["", "To make it again at that commit:", f"  augqa run {targets}"]
     return lines
 
 

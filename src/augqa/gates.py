@@ -32,7 +32,7 @@ def hold(frame: Frame, suite: ExpectationSuite, table: Path, report: Path, page:
             f"{table}: {len(outcome.failures)} of {n} expectations do not hold:\n"
             + "".join(f"  {finding}\n" for finding in outcome.failures)
             + f"The rows are on the page {page}, the counts in {report}. Mend what"
-            f" {table} is made from, or change its params, and run `dvc repro` again."
+            f" {table} is made from, or change its params, and run `augqa run` again."
         )
     if outcome.warnings:
         shown = "".join(f"\n  warning: {finding}" for finding in outcome.warnings)

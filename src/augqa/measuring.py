@@ -110,7 +110,7 @@ def measure_sets(
         for table in sorted(test.glob("*.parquet"))
     }
     if not found:
-        raise DataError(f"{test}: holds no test set. Run `dvc repro prepare`.")
+        raise DataError(f"{test}: holds no test set. Run `augqa run prepare`.")
     return found
 
 

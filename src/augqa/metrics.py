@@ -66,7 +66,7 @@ def read_metrics(path: Path) -> dict[str, Any]:
             object_pairs_hook=lambda pairs: _Read(path, pairs),
         )
     except FileNotFoundError as error:
-        raise DataError(f"{path}: no such metrics file. Run `dvc repro`.") from error
+        raise DataError(f"{path}: no such metrics file. Run `augqa run`.") from error
     # ValueError: not JSON, not UTF-8, or a number of more than 4,300 digits.
     except (ValueError, RecursionError) as error:
         raise DataError(f"{path}: not JSON: {error}") from error

@@ -14,6 +14,7 @@ from augqa.yaml_text import YamlFault, cut, parse_yaml, read_text
 # Of one message: characters of a fault, and faults.
 _SHOWN_FAULT = 600
 _SHOWN_FAULTS = 30
+_SHOWN_KEYS = 6
 
 
 def read_yaml(path: Path) -> Any:
@@ -80,11 +81,34 @@ def nearest(word: str, known: Iterable[str]) -> str:
 def fault_lines(error: ValidationError, values: Any, where: str) -> str:
     """Return every fault of a params file, one a line, each with its key and the value found."""
     found = error.errors(include_url=False)
-    missing = [str(one["loc"][-1]) for one in found if one["type"] == "missing" and one["loc"]]
-    faults = [_fault(dict(one), _place(one["loc"], values), missing) for one in found]
+    missing = [one["loc"] for one in found if one["type"] == "missing" and one["loc"]]
+    faults = [
+        _fault(
+            dict(one),
+            _place(one["loc"], values),
+            [str(loc[-1]) for loc in missing if loc[:-1] == one["loc"][:-1]],
+        )
+        for one in found
+    ]
     more = len(faults) - _SHOWN_FAULTS
     lines = faults[:_SHOWN_FAULTS] + ([f"  and {more} more"] if more > 0 else [])
     return f"{where} has {len(faults)} fault(s):\n" + "\n".join(lines)
+
+
+def other_keys(error: ValidationError, values: Any) -> str:
+    """Return which keys of a params file are unknown here and which lack; nothing if none."""
+    keys: dict[str, list[str]] = {"extra_forbidden": [], "missing": []}
+    for one in error.errors(include_url=False):
+        if one["type"] in keys:
+            place = _place(one["loc"], values)
+            keys[one["type"]].append(".".join(_cut(str(part), 60) for part in place))
+    said = (("does not know", keys["extra_forbidden"]), ("misses", keys["missing"]))
+    return " and ".join(f"{verb} {_some(names)}" for verb, names in said if names)
+
+
+def _some(names: Sequence[str]) -> str:
+    more = len(names) - _SHOWN_KEYS
+    return ", ".join(names[:_SHOWN_KEYS]) + (f" and {more} more" if more > 0 else "")
 
 
 def _place(loc: Sequence[str | int], values: Any) -> list[str | int]:

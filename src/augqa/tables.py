@@ -190,7 +190,7 @@ def iterate_tables(folder: Path, record: type[R]) -> Iterator[R]:
     """
     paths = sorted(folder.glob("*.parquet"))
     if not paths:
-        raise DataError(f"{folder}: no table in this folder. Run `dvc repro`, which makes them.")
+        raise DataError(f"{folder}: no table in this folder. Run `augqa run`, which makes them.")
     for path in paths:
         yield from iterate_table(path, record)
 
@@ -259,7 +259,7 @@ def _open(path: Path) -> pq.ParquetFile:
         return pq.ParquetFile(path)
     except FileNotFoundError as error:
         raise DataError(
-            f"{path}: no such table. Run `dvc repro`, which makes it, or `dvc pull`."
+            f"{path}: no such table. Run `augqa run`, which makes it, or `dvc pull`."
         ) from error
     except _UNREADABLE as error:
         raise DataError(f"{path}: not a readable Parquet file: {error}") from error
@@ -272,7 +272,7 @@ def _open_as(path: Path, record: type[Any]) -> pq.ParquetFile:
         file.close()
         raise DataError(
             f"{path}: not a table of {record.__name__}: its columns are {found}, expected"
-            f" {expected.names}. Run `dvc repro` to make it again."
+            f" {expected.names}. Run `augqa run` to make it again."
         )
     return file
 

@@ -139,7 +139,7 @@ def grow() -> None:
             n_seed_questions = load_params().prepare.n_seed_questions
             say(
                 f"{found['n_kept']} pairs kept from {n_seed_questions} seed questions. Now"
-                " `dvc repro`; commit params.yaml with what it gives."
+                " `augqa run`; commit params.yaml with what it gives."
             )
             return
         # Numbers of a former run say nothing about this one.
@@ -149,8 +149,7 @@ def grow() -> None:
         )
         if needed is None:
             raise DataError(
-                "`dvc repro filter_pairs` stopped, and more seeds do not help: its message stands"
-                " above"
+                "filter_pairs stopped, and more seeds do not help: its message stands above"
             )
         text = read_text(PARAMS)
         write_whole(PARAMS, with_value(text, "prepare.n_seed_questions", needed))

@@ -85,7 +85,7 @@ def gather() -> None:
         named = [f"experiment {name}" for name in failed]
         study = replace(study, missing=(*study.missing, *named))
         if not any(recipe == BASELINE for recipe, _ in study.runs):
-            raise DataError("the workspace has no scores of recipe real. Run `dvc repro` first.")
+            raise DataError("the workspace has no scores of recipe real. Run `augqa run` first.")
         evidence = gathered_evidence(study, params, clusters=CLUSTERS)
     stress = [name for name, entry in params.data.test_sets.items() if entry.role == "stress"]
     say("\n".join(findings_lines(findings_of(evidence, stress=stress))))

@@ -76,7 +76,7 @@ def load_trained(
         TrainedAs,
         refused=ContextWriterError,
         absent=f"{_PARAM}: {folder} has no {RECORD}, so it was not made by train_context_writer."
-        " Name a writer in context_writers and run `dvc repro`.",
+        " Name a writer in context_writers and run `augqa run`.",
     )
     check_form(
         folder,

@@ -164,14 +164,14 @@ def ids(path: Path, column: str = "id") -> frozenset[str]:
     """
     paths = sorted(path.glob("*.parquet")) if path.is_dir() else [path]
     if not paths:
-        raise DataError(f"{path}: no table in this folder. Run `dvc repro`, which makes them.")
+        raise DataError(f"{path}: no table in this folder. Run `augqa run`, which makes them.")
     found: set[str] = set()
     for table_path in paths:
         table = read_arrow(table_path)
         if column not in table.schema.names:
             raise DataError(
                 f"{table_path}: no column {column!r}, only {table.schema.names}."
-                " Run `dvc repro` to make it again."
+                " Run `augqa run` to make it again."
             )
         found.update(table.column(column).to_pylist())
     return frozenset(found)

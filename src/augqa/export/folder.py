@@ -108,7 +108,7 @@ def _refuse_stale() -> None:
     """
     known = md5_of_outs(read_lock(Path("dvc.lock")))
     if not KEPT.is_file() or known.get(str(KEPT)) != md5(KEPT):
-        raise DataError(f"{KEPT}: not the pairs that dvc.lock names. Run `dvc repro` to the end.")
+        raise DataError(f"{KEPT}: not the pairs that dvc.lock names. Run `augqa run` to the end.")
 
 
 def _write_pairs(folder: Path, params: Params, *, terms: list[Term], commit: str) -> int:
@@ -157,10 +157,10 @@ def _write_readers(folder: Path, params: Params, *, terms: list[Term]) -> Iterat
             name = f"{recipe}-{seed}"
             model, to = MODELS / name, folder / name
             if not model.is_dir():
-                raise DataError(f"{model}: no such reader. Run `dvc repro`, or `dvc pull`.")
+                raise DataError(f"{model}: no such reader. Run `augqa run`, or `dvc pull`.")
             measured = read_evaluation(METRICS / "evaluate" / f"{name}.json")
             if read_metrics(model / "training.json")["run_key"] != measured["run_key"]:
-                raise DataError(f"{model}: not the reader that was measured. Run `dvc repro`.")
+                raise DataError(f"{model}: not the reader that was measured. Run `augqa run`.")
             with writing(to):
                 # Not with their modes: DVC may keep its files read-only.
                 shutil.copytree(model, to, copy_function=shutil.copyfile)

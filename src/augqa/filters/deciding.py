@@ -70,7 +70,7 @@ class Answered:
         if self.without:
             raise DataError(
                 f"{answers}: no answer to {len(self.without)} of {self.n_pairs} pairs of {pairs},"
-                f" the first one {self.without[0]}. Run `dvc repro answer_round_trip`."
+                f" the first one {self.without[0]}. Run `augqa run answer_round_trip`."
             )
 
 

@@ -22,7 +22,7 @@ from augqa.params.generating import (
     TrainContextWriter,
     TrainQuestionGenerator,
 )
-from augqa.params_text import fault_lines, nearest, read_yaml
+from augqa.params_text import fault_lines, nearest, other_keys, read_yaml
 from augqa.question_generator import QUESTION_GENERATORS
 from augqa.registry import load_plugins
 from augqa.schema import Fraction, Name, PositiveInt, Section
@@ -255,7 +255,7 @@ def load_kept_params(path: Path) -> Params:
     """Read the params of a kept study, which may be from before some of the keys.
 
     Raises:
-        ParamsError: As `load_params`.
+        ParamsError: As `load_params`; that another version kept it, where it has other keys.
     """
     values = read_yaml(path)
     for key, value in _BEFORE.items():
@@ -265,15 +265,28 @@ def load_kept_params(path: Path) -> Params:
             inside = inside.get(section) if isinstance(inside, dict) else None
         if isinstance(inside, dict):
             inside.setdefault(last, value)
-    return _load(values, path)
+    _load_plugins(values)
+    try:
+        return Params.model_validate(values)
+    except ValidationError as error:
+        if not (keys := other_keys(error, values)):
+            raise ParamsError(fault_lines(error, values, str(path))) from error
+        raise ParamsError(
+            f"{path}: an older version of augqa kept this study: this one {keys}.\nRun the study"
+            f" again, or go back to the version that kept it: `git log -1 {path}` names it."
+        ) from error
 
 
 def _load(values: dict[str, Any], path: Path) -> Params:
+    _load_plugins(values)
+    return _check(values, Params, where=str(path))
+
+
+def _load_plugins(values: dict[str, Any]) -> None:
     if isinstance(plugins := values.get("plugins"), list) and plugins:
         load_plugins([str(name) for name in plugins])
         # A plug-in may have added to a catalogue since the schema was made.
         Params.model_rebuild(force=True)
-    return _check(values, Params, where=str(path))
 
 
 def _check(values: Any, model: type[P], *, where: str) -> P:

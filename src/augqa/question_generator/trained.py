@@ -79,7 +79,7 @@ def load_trained(folder: Path, **settings: Any) -> AnswerAware:
         Trained,
         refused=QuestionGeneratorError,
         absent=f"{_PARAM}: {folder} has no {RECORD}, so it was not made by"
-        " train_question_generator. Name the kind in question_generators and run `dvc repro`, or"
+        " train_question_generator. Name the kind in question_generators and run `augqa run`, or"
         " use method t5 for a checkpoint of other origin.",
     )
     causal = trained.kind == "causal"

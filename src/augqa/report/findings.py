@@ -114,7 +114,7 @@ def findings_of_metrics(words: Metrics) -> Findings:
         return Findings(**values)
     except TypeError as error:
         raise DataError(
-            f"metrics/evidence.json: not what this version writes ({error}). Run `dvc repro`."
+            f"metrics/evidence.json: not what this version writes ({error}). Run `augqa run`."
         ) from error
 
 

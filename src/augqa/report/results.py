@@ -140,7 +140,7 @@ def needed(metrics: Metrics, key: str, where: str) -> Any:
     """
     if key not in metrics:
         found = ", ".join(sorted(metrics)) or "nothing"
-        raise DataError(f"{where}: no {key!r} in it, found {found}. Run `dvc repro`.")
+        raise DataError(f"{where}: no {key!r} in it, found {found}. Run `augqa run`.")
     return metrics[key]
 
 
@@ -179,7 +179,7 @@ def gather(
             elif n_questions != first[1]:
                 raise DataError(
                     f"{where} counts the questions {n_questions}, but {first[0]} counts"
-                    f" {first[1]}: they cannot be compared. Run `dvc repro`."
+                    f" {first[1]}: they cannot be compared. Run `augqa run`."
                 )
             runs.append(scores)
         size = f"blend of {regime}"
@@ -226,7 +226,7 @@ def results_of_summary(summary: Metrics, test_sets: Sequence[ReportedSet]) -> Re
             RegimeResult(regime=regime, runs=(scores,), shifts=_shifts(test_sets, scores))
         )
     if first is None or BASELINE not in {row.regime for row in regimes}:
-        raise DataError(f"{where}: no regime {BASELINE!r} in it. Run `dvc repro`.")
+        raise DataError(f"{where}: no regime {BASELINE!r} in it. Run `augqa run`.")
     # The file is sorted by name; the baseline stands first in every table.
     regimes.sort(key=lambda row: row.regime != BASELINE)
     _check_missing(needed(summary, "not_available", where), first, test_sets, where)
@@ -332,7 +332,7 @@ def _scores(
     if unknown or not sets:
         found = ", ".join(unknown) or "none"
         raise DataError(
-            f"{where}: data.test_sets are {', '.join(names)}; found {found}. Run `dvc repro`."
+            f"{where}: data.test_sets are {', '.join(names)}; found {found}. Run `augqa run`."
         )
     scores, n_questions = {}, {}
     for name in names:
@@ -356,5 +356,5 @@ def _check_missing(
     if set(not_available) != set(missing):
         raise DataError(
             f"{where}: without scores are {missing}, but named as not available are"
-            f" {sorted(not_available)}. Run `dvc repro`."
+            f" {sorted(not_available)}. Run `augqa run`."
         )

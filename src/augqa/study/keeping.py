@@ -234,6 +234,6 @@ def _scores_of(path: Path, known: QuestionSet) -> Scores:
     scores = read_scores(path, known)
     if list(scores.ids) != list(known.ids):
         raise DataError(
-            f"{path}: its questions are not those of the other runs. Run `dvc repro evaluate`."
+            f"{path}: its questions are not those of the other runs. Run `augqa run evaluate`."
         )
     return scores

@@ -46,7 +46,7 @@ def read_study(
         if (folder := run_folder(predictions, recipe, seed)).is_dir()
     }
     if not folders:
-        raise DataError(f"{predictions}: no run has scores there. Run `dvc repro evaluate`.")
+        raise DataError(f"{predictions}: no run has scores there. Run `augqa run evaluate`.")
     return study_of(folders, clusters, test_sets=test_sets)
 
 
@@ -88,7 +88,7 @@ def question_set(entry: ReportedSet, scores: Path, clusters: Path) -> QuestionSe
     if lost is not None:
         raise DataError(
             f"{path}: no article for question {lost!r} of {scores}: they are of two runs of"
-            " prepare. Run `dvc repro`."
+            " prepare. Run `augqa run`."
         )
     places: dict[str, int] = {}
     of_question = [places.setdefault(article_of[id_], len(places)) for id_ in ids]
@@ -143,6 +143,6 @@ def columns(path: Path, record: type) -> pa.Table:
     if not table.schema.equals(schema(record), check_metadata=False):
         raise DataError(
             f"{path}: not a table of {record.__name__}: its columns are {table.schema.names}. Run"
-            " `dvc repro` to make it again."
+            " `augqa run` to make it again."
         )
     return table

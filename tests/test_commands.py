@@ -27,10 +27,19 @@ ROOT = Path(__file__).parents[1]
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """Return a folder with params.yaml and profiles, outside any git repository."""
+    """Return a folder with params.yaml and profiles, in a git repository that knows neither."""
     shutil.copyfile(ROOT / "params.yaml", tmp_path / "params.yaml")
     shutil.copytree(ROOT / "profiles", tmp_path / "profiles")
+    begin(tmp_path)
     return tmp_path
+
+
+def begin(folder: Path) -> None:
+    """Make a folder a git repository with an empty commit."""
+    subprocess.run(["git", "init", "-q"], cwd=folder, check=True)
+    me = ["-c", "user.name=t", "-c", "user.email=t@example.org"]
+    start = ["commit", "-q", "--allow-empty", "-m", "start"]
+    subprocess.run(["git", *me, *start], cwd=folder, check=True)
 
 
 def augqa(project: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

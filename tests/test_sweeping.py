@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from augqa.commands.sweeping import experiment_name
-from tests.test_commands import ROOT, augqa
+from tests.test_commands import ROOT, augqa, begin
 
 # Stands in for dvc: keeps what it is called with; the value 0.9 fails, and so does the baseline
 # where asked to.
@@ -43,6 +43,7 @@ def project(tmp_path: Path) -> Path:
     dvc = tmp_path / "bin" / "dvc"
     dvc.write_text(SCRIPTED_DVC.format(python=sys.executable))
     dvc.chmod(0o755)
+    begin(tmp_path)
     return tmp_path
 
 

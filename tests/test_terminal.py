@@ -57,6 +57,7 @@ def test_explain_shows_the_texts_of_a_pair(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    Path("dvc.yaml").touch()
     seed = f"../../q{CLEARS_THE_SCREEN}"
     pair = example(
         f"{seed}/c1/p0", question=HOSTILE, origin="generated", context_origin="generated"

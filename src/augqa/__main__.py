@@ -8,6 +8,7 @@ from augqa.commands.documentation import docs
 from augqa.commands.explaining import explain
 from augqa.commands.exporting import export
 from augqa.commands.inputs import check, data, profile
+from augqa.commands.place import in_project, in_repository, lacking
 from augqa.commands.reporting import report
 from augqa.commands.responses import cache
 from augqa.commands.results import results, table
@@ -32,20 +33,20 @@ app = typer.Typer(
 )
 # In the order in which a newcomer needs them.
 for command in (
-    check,
-    run,
-    table,
-    profile,
-    data,
-    grow,
-    sweep,
-    compare,
-    gather,
-    explain,
-    export,
-    results,
+    in_project(check),
+    in_repository(run),
+    in_project(table),
+    in_project(profile),
+    in_project(data),
+    in_repository(grow),
+    in_repository(sweep),
+    in_repository(compare),
+    in_repository(gather),
+    in_project(explain),
+    in_project(export),
+    in_repository(results),
     report,
-    docs,
+    in_project(docs),
 ):
     app.command()(command)
 app.add_typer(cache, name="cache", help="Hand on the responses that were paid for.")
@@ -64,7 +65,7 @@ def main() -> None:
         say(f"augqa: error: {error.filename}: {_PROGRAMS[error.filename]}", err=True)
         sys.exit(1)
     except OSError as error:
-        if (said := told(error)) is None:
+        if (said := told(error) or lacking(error)) is None:
             raise
         say(f"augqa: error: {said}", err=True)
         sys.exit(1)

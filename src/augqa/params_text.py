@@ -68,7 +68,8 @@ def with_value(text: str, key: str, value: int | str) -> str:
         children = node.value if isinstance(node, yaml.MappingNode) else []
         node = next((child for name, child in children if name.value == part), None)
     if not isinstance(node, yaml.ScalarNode):
-        raise ParamsError(f"{key}: no such key with a plain value")
+        known = dotted(yaml.safe_load(text) or {})
+        raise ParamsError(f"{key}: no such key with a plain value{nearest(key, known)}")
     return f"{text[: node.start_mark.index]}{value}{text[node.end_mark.index :]}"
 
 
@@ -101,7 +102,7 @@ def other_keys(error: ValidationError, values: Any) -> str:
     for one in error.errors(include_url=False):
         if one["type"] in keys:
             place = _place(one["loc"], values)
-            keys[one["type"]].append(".".join(_cut(str(part), 60) for part in place))
+            keys[one["type"]].append(".".join(cut(str(part), 60) for part in place))
     said = (("does not know", keys["extra_forbidden"]), ("misses", keys["missing"]))
     return " and ".join(f"{verb} {_some(names)}" for verb, names in said if names)
 

@@ -10,6 +10,7 @@ from augqa.errors import ParamsError
 from augqa.explaining import number_lines, pair_lines, prompts_of, read_evaluation, read_lock
 from augqa.metrics import read_metrics
 from augqa.params import load_params
+from augqa.params_text import nearest
 from augqa.terminal import say
 
 DATA = Path("data")
@@ -31,6 +32,7 @@ def explain(
     if recipe not in ("real", *params.regimes):
         raise ParamsError(
             f"{recipe!r} is no recipe in force: choose one of real, {', '.join(params.regimes)}"
+            f"{nearest(recipe, params.regimes)}"
         )
     evaluations = {
         seed: read_evaluation(METRICS / "evaluate" / f"{recipe}-{seed}.json")

@@ -17,6 +17,7 @@ from augqa.files import write_whole
 from augqa.llm.address import Place, read_address
 from augqa.llm.reaching import unreachable
 from augqa.params import Llm, Params, load_params
+from augqa.params_text import nearest
 from augqa.sources import import_files
 from augqa.stage import project_root
 from augqa.terminal import say
@@ -95,10 +96,7 @@ def _files_of(path: Path) -> dict[str, str]:
 
 def profile(name: str) -> None:
     """Put profiles/NAME.yaml in force as params.yaml, after it has been checked."""
-    path = PROFILES / f"{name}.yaml"
-    if not path.is_file():
-        known = ", ".join(sorted(p.stem for p in PROFILES.glob("*.yaml")))
-        raise ParamsError(f"no profile {name!r}: choose one of {known}")
+    path = profile_path(name)
     load_params(path)
     if PARAMS.is_file() and _is_only_here(PARAMS):
         raise ParamsError(
@@ -107,6 +105,24 @@ def profile(name: str) -> None:
         )
     write_whole(PARAMS, path.read_bytes())
     say(f"params.yaml is now profile {name}")
+
+
+def profile_path(name: str) -> Path:
+    """Return where a profile is.
+
+    Raises:
+        ParamsError: If there is none of this name.
+    """
+    path = PROFILES / f"{name}.yaml"
+    if re.fullmatch(r"\w[\w-]*", name) and path.is_file():
+        return path
+    known = sorted(p.stem for p in PROFILES.glob("*.yaml"))
+    if not known:
+        raise ParamsError(
+            f"{PROFILES}: no profile is there. `git checkout {PROFILES}` brings them."
+        )
+    what = f"no profile {name!r}" if name else "no profile is named"
+    raise ParamsError(f"{what}: choose one of {', '.join(known)}{nearest(name, known)}")
 
 
 def check() -> None:

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from augqa.commands.place import in_project
 from augqa.llm import default_cache_path
 from augqa.llm.sharing import export_cache, import_cache
 from augqa.terminal import say
@@ -13,6 +14,7 @@ cache = typer.Typer(no_args_is_help=True)
 
 
 @cache.command("export")
+@in_project
 def export_responses(file: Annotated[Path, typer.Argument(metavar="FILE")]) -> None:
     """Write all responses of the cache to FILE (gzip), for `augqa cache import` elsewhere."""
     path = default_cache_path()
@@ -20,6 +22,7 @@ def export_responses(file: Annotated[Path, typer.Argument(metavar="FILE")]) -> N
 
 
 @cache.command("import")
+@in_project
 def import_responses(file: Annotated[Path, typer.Argument(metavar="FILE")]) -> None:
     """Take the responses in FILE into the cache, where they are better than what it has."""
     path = default_cache_path()

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from augqa.commands.inputs import PARAMS, PROFILES
+from augqa.commands.inputs import PARAMS, profile_path
 from augqa.commands.reporting import CASES, PAGE, write_report
 from augqa.errors import DataError, ParamsError
 from augqa.explaining import md5_of_outs, read_lock, stage_of
@@ -66,11 +66,7 @@ def results(
 
     Scores are kept question by question, without any text, and runs that were kept before stay.
     """
-    path = PROFILES / f"{name}.yaml"
-    if not re.fullmatch(r"\w[\w-]*", name) or not path.is_file():
-        known = ", ".join(sorted(p.stem for p in PROFILES.glob("*.yaml")))
-        raise ParamsError(f"no profile {name!r} to keep the results of: choose one of {known}")
-    params = load_params()
+    path, params = profile_path(name), load_params()
     if path.read_bytes() != PARAMS.read_bytes():
         raise ParamsError(
             f"params.yaml is not {path}: the kept page would name a profile that it was not made"

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from augqa.commands.inputs import PARAMS
-from augqa.errors import AugQAError, DataError, ParamsError
+from augqa.errors import AugQAError, DataError, ParamsError, first_line
 from augqa.files import write_whole
 from augqa.params import load_params
 from augqa.params_text import with_value
@@ -99,7 +99,7 @@ def experiment_name(key: str, value: str) -> str:
 
 def _check(key: str, values: list[str]) -> None:
     """Look at the params of every experiment before any of them runs."""
-    load_params(PARAMS)
+    load_params()
     text = read_text(PARAMS)
     with TemporaryDirectory(prefix="augqa-sweep-") as folder:
         path = Path(folder) / PARAMS.name
@@ -185,5 +185,6 @@ def _experiments() -> list[dict[str, Any]]:
     try:
         rows: list[dict[str, Any]] = exp_show()
     except DvcException as error:
-        raise DataError(f"the experiments cannot be read: {error}") from error
+        why = first_line(error.__cause__ or error)
+        raise DataError(f"the experiments cannot be read: {why}") from error
     return rows

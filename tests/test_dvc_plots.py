@@ -72,6 +72,24 @@ def test_bars_are_coloured_by_recipe_and_as_long_as_their_numbers(tmp_path: Path
 
 
 @needs_chromium
+def test_bars_of_two_commits_are_told_apart_and_no_label_is_cut(tmp_path: Path) -> None:
+    old, new = "0123456789abcdef" * 2 + "01234567", "feedbeef" * 5
+    rows = [
+        {"bar": "new_wiki, real_longer", "f1": f1, "regime": "real_longer", "rev": rev}
+        for f1, rev in [(40.0, old), (20.0, new), (10.0, "generated-share-0.25")]
+    ]
+    shown = drawn(tmp_path, BARS | {"data": {"values": rows}})
+    labels = re.findall(r'<text x="([\d.]+)%"[^>]*text-anchor="end">([^<]*)</text>', shown)
+    assert [label for _, label in labels] == [
+        "new_wiki, real_longer, 0123456",
+        "new_wiki, real_longer, feedbee",
+        "new_wiki, real_longer, generated-share-0.25",
+    ]
+    # As wide as the longest one: 43 letters of 7 pixels, of the page's 960.
+    assert all(float(x) * 9.6 > 300 for x, _ in labels)
+
+
+@needs_chromium
 @pytest.mark.parametrize(("spec", "tag", "n"), [(POINTS, "<circle", 3), (LINES, "<tr", 4)])
 def test_points_are_drawn_and_what_is_unknown_is_a_table(
     tmp_path: Path, spec: dict[str, Any], tag: str, n: int

@@ -1,5 +1,6 @@
 """Files that are damaged between two runs, and two runs at once, over real DVC."""
 
+import json
 import os
 import re
 import shutil
@@ -10,7 +11,9 @@ from pathlib import Path
 
 import pytest
 import yaml
+from dvc.lock import make_lock
 
+from augqa.dvc_healing import RWLOCK, remove_cut_rwlock
 from tests.pipelines import Project, new_project, small_params
 
 POOL = "data/prepared/pool.parquet"
@@ -101,6 +104,29 @@ def test_a_lock_file_that_a_kill_has_cut_short_is_set_aside(
     # What the last commit knows is not made again.
     assert ("prepare: 10 of 10" in said) != committed
     assert project.lock() == yaml.safe_load(good)["stages"]
+
+
+@pytest.mark.parametrize("left", [b"", b'{"write": {"/data/blends/mix": {"pid": 1'])
+def test_a_list_of_who_is_at_work_that_a_kill_has_cut_short_is_removed(
+    project: Project, left: bytes
+) -> None:
+    # DVC itself says of it that its structure is corrupted, and goes on no more.
+    (project.folder / RWLOCK).write_bytes(left)
+    said = project.run(sys.executable, "-m", "augqa", "run", "prepare")
+    assert f"{RWLOCK} was cut short" in said
+    assert "up to date" in said
+    json.loads((project.folder / RWLOCK).read_bytes())
+
+
+def test_a_list_that_somebody_writes_at_this_moment_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / RWLOCK
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"")
+    with make_lock(f"{path}.lock"):
+        assert not remove_cut_rwlock(tmp_path)
+    assert path.exists()
+    assert remove_cut_rwlock(tmp_path)
+    assert not path.exists()
 
 
 def test_a_stage_that_is_given_a_damaged_table_names_it(project: Project) -> None:

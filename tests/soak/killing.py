@@ -18,6 +18,7 @@ from typing import Any
 
 import yaml
 
+from augqa.dvc_healing import remove_cut_rwlock
 from tests.pipelines import Project, ScriptedModel
 from tests.soak.running import Run
 
@@ -159,14 +160,15 @@ class Undisturbed:
         run.process.wait()
         run.reader.join()
         self._see_no_process(run)
-        self._set_cut_lock_aside()
+        self._heal()
         # What was on its way is sent by now, to nobody.
         time.sleep(2 * self._model.delay_s)
         n_lost = self._see_requests(before)
         return Killed(stage=stage, seconds=seconds, n_processes=n_processes, n_lost=n_lost)
 
-    def _set_cut_lock_aside(self) -> None:
-        """Do as `augqa run` does: DVC writes its lock in place, so that a kill may cut it short."""
+    def _heal(self) -> None:
+        """Do as `augqa run` does: DVC writes two files in place, and a kill may cut them short."""
+        remove_cut_rwlock(self.project.folder)
         path = self.project.folder / "dvc.lock"
         try:
             cut = not isinstance(yaml.safe_load(path.read_text(encoding="utf-8")), dict)

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from augqa.commands.inputs import PARAMS, check
+from augqa.dvc_healing import RWLOCK, remove_cut_rwlock, set_cut_lock_aside
 from augqa.errors import AugQAError, DataError, ParamsError
 from augqa.files import write_whole
 from augqa.metrics import read_metrics
@@ -37,7 +38,6 @@ _NOISE = re.compile(
 _BUSY = re.compile(r"is busy, it is being blocked by|Unable to acquire lock")
 # What it says of a dvc.lock that a kill has cut short: DVC does not write it aside.
 _CUT_SHORT = re.compile(r"'(?:\./)?dvc\.lock' (?:validation failed|is invalid)")
-_SET_ASIDE = Path(".cache/dvc.lock.cut_short")
 
 
 class RunFailed(AugQAError):
@@ -95,25 +95,15 @@ def run(
 
 
 def _stages() -> list[str]:
-    """Return the stages, once dvc.lock can be read.
-
-    One that was cut short gives way to the last commit's: stages that ran since then run again, to
-    the same bytes.
-    """
+    """Return the stages, once what a kill has cut short is out of DVC's way."""
+    if remove_cut_rwlock():
+        say(f"{RWLOCK} was cut short when a run was killed, and nobody is at work: it is removed")
     command = ["dvc", "stage", "list", "--name-only"]
     listed = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
     if listed.returncode != 0 and _CUT_SHORT.search(listed.stderr):
-        lock = Path("dvc.lock")
-        _SET_ASIDE.parent.mkdir(exist_ok=True)
-        lock.replace(_SET_ASIDE)
-        committed = subprocess.run(
-            ["git", "show", "HEAD:./dvc.lock"], capture_output=True, check=False
-        )
-        if committed.returncode == 0:
-            write_whole(lock, committed.stdout)
         say(
-            f"dvc.lock was cut short when a run was killed: it is {_SET_ASIDE} now, and what the"
-            " last commit does not know runs again"
+            f"dvc.lock was cut short when a run was killed: it is {set_cut_lock_aside()} now, and"
+            " what the last commit does not know runs again"
         )
         listed = subprocess.run(
             command, capture_output=True, text=True, errors="replace", check=False
@@ -131,6 +121,7 @@ def grow() -> None:
     if load_params().filter_pairs.model_dump()["target_kept"] is None:
         raise ParamsError("filter_pairs.target_kept is null: say there how many pairs to keep")
     while True:
+        remove_cut_rwlock()
         before = _written_at(FILTER_METRICS)
         # What it says goes to the terminal, as if it had been called by hand.
         status = subprocess.run(["dvc", "repro", "filter_pairs"], check=False)

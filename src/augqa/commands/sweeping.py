@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from augqa.commands.inputs import PARAMS
+from augqa.dvc_healing import remove_cut_rwlock
 from augqa.errors import AugQAError, DataError, ParamsError, first_line
 from augqa.files import write_whole
 from augqa.params import load_params
@@ -46,6 +47,7 @@ def sweep(
     say("\n".join(shlex.join(command) for command in commands))
     if dry_run:
         return
+    remove_cut_rwlock()
     # Two workers would both run a stage that is not finished yet.
     if subprocess.run(["dvc", "repro"], check=False).returncode != 0:
         raise SweepFailed("the baseline failed, and its message stands above: no experiment ran")

@@ -1,4 +1,4 @@
-"""Nodes of a Ray cluster on loopback, each started by `ray start` and killed whole.
+"""Nodes of a Ray cluster, on loopback or on machines of their own, by `ray start`; killed whole.
 
 Their ports are given beforehand: a node that chooses them itself waits 15 s for its helpers to name
 theirs, which is not enough for a busy machine.
@@ -15,13 +15,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-# Whatever its name says: nodes, and who connects to them, then keep to loopback on Linux, too. And
-# a token that lies in the home directory is not for them.
-ENV = {
-    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
-    "RAY_AUTH_MODE": "disabled",
-    "RAY_worker_register_timeout_seconds": "600",
-}
+from tests.nodes.hosts import Host
+
+# A token that lies in the home directory is not for them.
+ON_A_NETWORK = {"RAY_AUTH_MODE": "disabled", "RAY_worker_register_timeout_seconds": "600"}
+# Whatever its name says: nodes, and who connects to them, then keep to loopback on Linux, too.
+ENV = {**ON_A_NETWORK, "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
+
+
+_START_S = 300.0
 
 
 @dataclass
@@ -29,18 +31,16 @@ class Node:
     """What `ray start --block` runs, with all its children."""
 
     process: subprocess.Popen[bytes]
-    gcs_port: int
+    address: str  # of the head
     log: Path
-
-    @property
-    def address(self) -> str:
-        return f"127.0.0.1:{self.gcs_port}"
 
     def wait(self) -> "Node":
         """Wait until it is part of the cluster."""
+        until = time.monotonic() + _START_S
         while "Ray runtime started" not in self.log.read_text("utf-8", "replace"):
             assert self.process.poll() is None, self.log.read_text("utf-8", "replace")
-            time.sleep(0.5)
+            assert time.monotonic() < until, self.log.read_text("utf-8", "replace")
+            time.sleep(0.2)
         return self
 
     def kill(self) -> None:
@@ -54,9 +54,17 @@ class Node:
         self.process.wait()
 
 
-def start_node(folder: Path, *, head: bool, gcs_port: int, n_cpus: int) -> Node:
-    """Start a node."""
-    command = [sys.executable, "-m", "ray.scripts.scripts", "start", "--block"]
+def start_node(
+    folder: Path,
+    *,
+    head: bool,
+    n_cpus: int,
+    gcs_port: int,
+    gcs_host: str = "127.0.0.1",
+    on: Host | None = None,
+) -> Node:
+    """Start a node, on this machine or on one of its own."""
+    command = [sys.executable, "-m", "tests.ray_start", "start", "--block"]
     command += [f"--num-cpus={n_cpus}", "--disable-usage-stats"]
     command += ["--include-log-monitor=false"]
     command += [f"--object-store-memory={100 << 20}"]
@@ -69,21 +77,26 @@ def start_node(folder: Path, *, head: bool, gcs_port: int, n_cpus: int) -> Node:
         "object-manager-port",
     ):
         command.append(f"--{name}={free_port()}")
+    address = f"{gcs_host}:{gcs_port}"
     if head:
-        command += ["--head", f"--port={gcs_port}", "--include-dashboard=false"]
+        command += ["--head", f"--port={gcs_port}", "--include-dashboard=false", "--no-monitor"]
     else:
-        command.append(f"--address=127.0.0.1:{gcs_port}")
+        command.append(f"--address={address}")
+    env = {**(ENV if on is None else ON_A_NETWORK), "RAY_USAGE_STATS_ENABLED": "0"}
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{'head' if head else 'node'}-{free_port()}.log"
+    if on is not None:
+        command.append(f"--node-ip-address={on.address}")
+        return Node(on.start(command, log=path, env=env), address, path)
     with path.open("wb") as log:
         process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
-            env={**os.environ, **ENV, "RAY_USAGE_STATS_ENABLED": "0"},
+            env={**os.environ, **env},
         )
-    return Node(process, gcs_port, path)
+    return Node(process, address, path)
 
 
 @contextmanager

@@ -1,6 +1,7 @@
-"""Real Ray on loopback: the same bytes, a worker that is killed, a head that is killed.
+"""Real Ray: the same bytes, workers that are killed, machines that are lost.
 
-Slow to start, and left out where Ray is not installed: make setup EXTRAS=ray.
+On loopback, and on machines made of namespaces where they can be made. Slow to start, and left out
+where Ray is not installed: make setup EXTRAS=ray.
 """
 
 import threading
@@ -16,13 +17,18 @@ from augqa.executor.face import Executor
 from augqa.executor.opening import open_executor
 from augqa.executor.settings import ExecutorSettings
 from tests.executing import Squares
+from tests.nodes.hosts import why_not
+from tests.nodes.story import Story, tell
 from tests.ray_cluster import ENV, Node, cluster, free_port, start_node
 from tests.readers import lessons, load, tiny_model
+from tests.tiny import WORDS
+from tests.work import no_hang
 
 pytest.importorskip("ray", reason="Ray is not installed: make setup EXTRAS=ray")
 
 NUMBERS = list(range(20))
 SQUARES = [number * number for number in NUMBERS]
+_LONGEST_S = 900  # a cluster starts in 10 to 60 seconds, by what else the machine does
 
 
 def settings(**changes: Any) -> ExecutorSettings:
@@ -35,6 +41,13 @@ def settings(**changes: Any) -> ExecutorSettings:
         "lost_cluster_wait_s": 600,
     }
     return ExecutorSettings(**{**values, **changes})
+
+
+@pytest.fixture(autouse=True)
+def ends() -> Iterator[None]:
+    """What waits for a cluster without end is shown where it waits."""
+    with no_hang(_LONGEST_S):
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -128,3 +141,42 @@ def test_the_job_goes_on_from_what_is_there_when_the_head_is_killed(
     assert found == [SQUARES]
     # What was done before was not done again.
     assert sorted(done) == NUMBERS
+
+
+@pytest.fixture(scope="module")
+def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
+    """What happens to a job on a cluster of several machines that are lost."""
+    if reason := why_not():
+        pytest.skip(reason)
+    folder = tmp_path_factory.mktemp("nodes")
+    tiny_model("bert", folder / "reader")
+    words = WORDS.split()
+    asked = {
+        "reader": str(folder / "reader"),
+        "settings": {"max_seq_length": 32, "doc_stride": 4},
+        # No two batches are alike.
+        "questions": [f"{words[n // 20]} {words[n % 20]}" for n in range(200)],
+        "contexts": [lessons()[n % 5].context for n in range(200)],
+        "batch_size": 2,
+        "n_workers": 2,
+        "pause_s": 0.1,
+    }
+    return tell(folder / "job", asked)
+
+
+def test_batches_on_two_machines_give_the_same_bytes(story: Story) -> None:
+    assert set(story.by) == {"head", "node"}
+    assert min(story.by.values()) > 5
+    assert story.there == story.here
+    assert len({score for _, _, score in story.here}) > 100
+
+
+def test_a_machine_that_is_lost_loses_no_batch(story: Story) -> None:
+    assert story.lost
+    assert set(story.lost.values()) <= {"head", "node"}
+    assert sum(story.by.values()) >= story.n_batches
+
+
+def test_a_job_on_two_machines_goes_on_when_the_head_is_killed(story: Story) -> None:
+    assert 0 < story.n_before < story.n_batches
+    assert story.n_again == 0

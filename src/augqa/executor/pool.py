@@ -3,6 +3,7 @@
 It knows nothing of Ray: a `Crew` starts the workers and carries what goes to them and back.
 """
 
+import logging
 from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -10,6 +11,8 @@ from typing import Any, Protocol
 
 from augqa.errors import ExecutorError
 from augqa.executor.worker import failed
+
+log = logging.getLogger("augqa")
 
 N_AHEAD = 2  # batches that a worker has at once: one it works on, and the next
 N_ATTEMPTS = 3  # workers that one batch may take with it before it is given up
@@ -23,7 +26,7 @@ class Crew(Protocol):
     """Starts workers. A ticket stands for what a worker will say."""
 
     def start(self) -> tuple[Any, Any]:
-        """Start a worker; return it and the ticket of its being ready."""
+        """Start a worker; return it and the ticket of its being ready, which says where it is."""
         ...
 
     def submit(self, worker: Any, batch: bytes) -> Any:
@@ -54,6 +57,7 @@ class _Place:
     worker: Any
     given: deque[tuple[Any, int | None]]  # None: the ticket of its being ready
     is_ready: bool = False
+    where: str = ""  # as it says when it is ready
 
 
 @dataclass(slots=True)
@@ -63,10 +67,12 @@ class Pool:
     Attributes:
         crew: Starts the workers.
         n_workers: How many there are.
+        n_done: Batches that came back, by where they were worked on.
     """
 
     crew: Crew
     n_workers: int
+    n_done: Counter[str] = field(default_factory=Counter)
     _places: list[_Place] = field(default_factory=list, repr=False)
     _waiting: deque[int] = field(default_factory=deque, repr=False)
     _batches: dict[int, bytes] = field(default_factory=dict, repr=False)
@@ -127,14 +133,18 @@ class Pool:
         place.given.popleft()
         if number is None:
             place.is_ready = True
+            place.where = outcome.decode()
+            log.info("a worker is ready on %s", place.where)
             self._n_stillborn = 0
             return []
+        self.n_done[place.where] += 1
         del self._batches[number]
         return [(number, outcome)]
 
     def _replace(self, place: _Place, reason: str) -> list[tuple[int, bytes]]:
         """Put another worker in the place of a lost one; its batches are done anew."""
         (_, first), *others = place.given
+        log.warning("a worker is lost on %s: %s", place.where or "a node", reason)
         self.crew.stop(place.worker)
         self._n_stillborn += first is None
         if self._n_stillborn >= N_ATTEMPTS:

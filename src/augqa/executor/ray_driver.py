@@ -14,7 +14,6 @@ import math
 import os
 import queue
 import signal
-import socket
 import sys
 import threading
 import time
@@ -37,12 +36,10 @@ from augqa.executor.messages import (
     parted,
 )
 from augqa.executor.pool import N_AHEAD, Pool, WorkerLost
+from augqa.executor.watching import LOOK_S, answers, wait_until_gone
 from augqa.executor.worker import Worker, failed, told
 
 log = logging.getLogger("augqa")
-
-_LOOK_S = 1.0  # between two looks at whether the head is still there
-_N_UNSEEN = 3  # looks without an answer after which it is not
 
 
 class Actor:
@@ -52,7 +49,8 @@ class Actor:
         self._worker = Worker(work)
 
     def ready(self) -> bytes:
-        return b""
+        address: str = ray.util.get_node_ip_address()
+        return address.encode()
 
     def run(self, batch: bytes) -> bytes:
         return self._worker.run(batch)
@@ -78,7 +76,7 @@ class RayCrew:
         return worker.run.remote(batch)
 
     def wait(self, tickets: Sequence[Any]) -> Sequence[Any]:
-        due, _ = ray.wait(list(tickets), num_returns=1, timeout=_LOOK_S)
+        due, _ = ray.wait(list(tickets), num_returns=1, timeout=LOOK_S)
         return list(due)
 
     def take(self, ticket: Any) -> bytes:
@@ -145,7 +143,7 @@ def _connected(settings: Mapping[str, Any]) -> int:
                 f" worker of {cpus:g} and {settings['gpus']:g} fits (executor.cpus_per_worker,"
                 " gpus_per_worker)"
             )
-        time.sleep(_LOOK_S)
+        time.sleep(LOOK_S)
     # More than there is room for now get theirs with the next node.
     return n_workers or room
 
@@ -159,11 +157,7 @@ def _room(cpus: float, gpus: float) -> int:
 
 def _watch(head: str) -> None:
     """End this process when the head of the cluster is gone: Ray would wait for it."""
-    n_unseen = 0
-    while n_unseen < _N_UNSEEN:
-        time.sleep(_LOOK_S)
-        n_unseen = 0 if _answers(head) else n_unseen + 1
-    log.error("the head of the cluster, %s, is gone", head)
+    log.error("the head of the cluster, %s, %s", head, wait_until_gone(head))
     # Not in order, which would take the head. The other process sees the channel close.
     os._exit(1)
 
@@ -179,13 +173,13 @@ def _wait_for(address: str, until: float) -> None:
             f"RAY_ADDRESS is {address}: Ray's client is of no use here. Run this on a node of the"
             " cluster, with RAY_ADDRESS=HOST:PORT of its head"
         )
-    while address != "auto" and not _answers(address):
+    while address != "auto" and not answers(address):
         if time.monotonic() >= until:
             raise ExecutorError(
                 f"RAY_ADDRESS is {address}: no Ray cluster answers there. Start one (ray start"
                 " --head), or unset RAY_ADDRESS to have one started here"
             )
-        time.sleep(_LOOK_S)
+        time.sleep(LOOK_S)
 
 
 def _join(address: str, until: float, common: Mapping[str, Any]) -> None:
@@ -201,18 +195,9 @@ def _join(address: str, until: float, common: Mapping[str, Any]) -> None:
             if time.monotonic() >= until:
                 raise
             log.exception("once more")
-            time.sleep(_LOOK_S)
+            time.sleep(LOOK_S)
         else:
             return
-
-
-def _answers(address: str) -> bool:
-    host, _, port = address.rpartition(":")
-    try:
-        with socket.create_connection((host, int(port)), timeout=_LOOK_S):
-            return True
-    except (OSError, ValueError):
-        return False
 
 
 def _serve(channel: Connection, settings: Mapping[str, Any], n_workers: int) -> None:
@@ -230,20 +215,30 @@ def _serve(channel: Connection, settings: Mapping[str, Any], n_workers: int) -> 
     messages: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(channel, messages), daemon=True).start()
     pool: Pool | None = None
-    while True:
-        while pool is None or pool.is_idle or not messages.empty():
-            message = messages.get()
-            if message is None:
-                raise EOFError("nobody listens any more")
-            kind, content = parted(message)
-            if kind == WORK:
-                if pool is not None:
-                    pool.close()
-                pool = Pool(RayCrew(content, options), n_workers)
-            elif kind == BATCH and pool is not None:
-                pool.add(*number_in(content))
-        for number, outcome in pool.step():
-            channel.send_bytes(numbered(OUTCOME, number, outcome))
+    try:
+        while True:
+            while pool is None or pool.is_idle or not messages.empty():
+                message = messages.get()
+                if message is None:
+                    raise EOFError("nobody listens any more")
+                kind, content = parted(message)
+                if kind == WORK:
+                    if pool is not None:
+                        _tell_shares(pool)
+                        pool.close()
+                    pool = Pool(RayCrew(content, options), n_workers)
+                elif kind == BATCH and pool is not None:
+                    pool.add(*number_in(content))
+            for number, outcome in pool.step():
+                channel.send_bytes(numbered(OUTCOME, number, outcome))
+    finally:
+        if pool is not None:
+            _tell_shares(pool)
+
+
+def _tell_shares(pool: Pool) -> None:
+    shares = [f"{n} on {where}" for where, n in sorted(pool.n_done.items())]
+    log.info("batches: %s", ", ".join(shares) or "none")
 
 
 def _listen(channel: Connection, messages: "queue.SimpleQueue[bytes | None]") -> None:

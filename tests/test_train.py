@@ -148,10 +148,7 @@ def test_a_process_that_does_not_lead_writes_nothing(
 
 def test_processes_of_accelerate_launch_train_one_reader_and_write_it_once(project: Path) -> None:
     train(project, "alone")
-    # Without a GPU, this option stands for several processes on this machine.
-    launcher = ["accelerate.commands.launch", "--multi_gpu", "--num_processes", "2"]
-    options = ["--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no"]
-    options += ["--main_process_port", "0"]
+    launcher = ["accelerate.commands.launch", "--config_file", ROOT / "tools/accelerate.yaml"]
     stage_options = ["--regime", "real", "--seed", "1", "--blend", "blend.parquet"]
     stage_options += ["--pool", "blend.parquet"]
     outs = ["--model", "together", "--metrics", "together.json"]
@@ -160,7 +157,6 @@ def test_processes_of_accelerate_launch_train_one_reader_and_write_it_once(proje
             sys.executable,
             "-m",
             *launcher,
-            *options,
             ROOT / "stages/train.py",
             *stage_options,
             *outs,

@@ -1,7 +1,7 @@
 """Fine-tuning: examples in, a reader out; equal seeds give equal bytes on the CPU."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -144,7 +144,8 @@ def train_reader(
 
     Raises:
         CheckpointError: If the checkpoint is missing, refused or incomplete.
-        ReaderError: If no example is left to train on, or the loss is not finite.
+        ReaderError: If no example is left to train on, the loss is not finite, or the processes
+            were given different things.
     """
     with joined() as ranks, pinned(threads):
         reader = Reader.load(
@@ -161,6 +162,11 @@ def train_reader(
             examples, examples if pool is None else pool, held_out_fraction, seed
         )
         lessons, cut_off = _lessons(reader, taught, cache)
+        how: tuple[object, ...] = (
+            *(seed, epochs, batch_size, learning_rate, warmup_fraction, weight_decay),
+            *(max_grad_norm, precision, pass_tokens, compile, patience),
+        )
+        ranks.refuse_unlike(_given(reader, lessons, held_out, how))
         if compile:
             reader.encoder.compile()
         stepper: Step
@@ -229,7 +235,8 @@ class _Course:
         """Train to the end, or until `patience` is lost; the reader gets the best weights."""
         progress, best = Progress(), dict[str, Tensor]()
         if self.resume is not None:
-            progress, best = load_progress(self.resume, self.reader.model, self.optimizer)
+            with self.ranks.files_of_first(self.resume) as folder:
+                progress, best = load_progress(folder, self.reader.model, self.optimizer)
         for epoch, loss in enumerate(progress.losses, start=1):
             if on_epoch is not None:
                 on_epoch(epoch, loss)
@@ -306,7 +313,8 @@ class _Course:
         answers = self.reader.answer_all(held_out, batch_size=self.batch_size)
         pairs = zip(held_out, answers, strict=True)
         scores = [max(f1(a.text, answer.text) for a in e.answers) for e, answer in pairs]
-        return sum(scores) / len(scores)
+        # Processors of another kind may find another one, and all must stop at the same epoch.
+        return self.ranks.of_first(sum(scores) / len(scores))
 
     def _refuse_infinite(self, losses: Any, rows: Offsets, step: int, n_steps: int) -> None:
         if np.isfinite(losses).all():
@@ -346,6 +354,17 @@ def _hold_out(
         if example.context_id not in held and example.id.partition("/")[0] not in sources
     ]
     return taught, held_out
+
+
+def _given(
+    reader: Reader, lessons: Lessons, held_out: Sequence[QAExample], how: tuple[object, ...]
+) -> Iterator[bytes]:
+    """Yield all that the processes of a training must have alike."""
+    yield repr((how, [example.id for example in held_out])).encode()
+    for part in (lessons.windows.ids, lessons.chosen, lessons.first, lessons.last):
+        yield part.tobytes()
+    for weights in reader.model.state_dict().values():
+        yield weights.cpu().numpy().tobytes()
 
 
 def _lessons(

@@ -45,7 +45,14 @@ _KINDS = {
 # What transformers raises on files that are missing, cut off, or of another kind.
 _UNUSABLE = (
     *(OSError, ValueError, KeyError, ImportError, RuntimeError, TypeError, AttributeError),
-    *(SafetensorError, EOFError, IndexError, ArithmeticError, struct.error),
+    *(
+        SafetensorError,
+        EOFError,
+        IndexError,
+        ArithmeticError,
+        struct.error,
+        hub.StrictDataclassError,
+    ),
 )
 
 

@@ -45,14 +45,8 @@ _KINDS = {
 # What transformers raises on files that are missing, cut off, or of another kind.
 _UNUSABLE = (
     *(OSError, ValueError, KeyError, ImportError, RuntimeError, TypeError, AttributeError),
-    *(
-        SafetensorError,
-        EOFError,
-        IndexError,
-        ArithmeticError,
-        struct.error,
-        hub.StrictDataclassError,
-    ),
+    *(SafetensorError, EOFError, IndexError, ArithmeticError, struct.error),
+    hub.StrictDataclassError,  # text for a number in config.json
 )
 
 

@@ -113,7 +113,18 @@ def test_failures_of_one_wave_leave_an_address_out_once() -> None:
     both = pool(one, server(2))
     for now in (1.0, 1.1, 1.2):
         both.failed(one, now, 0.5, Again("connection"), 1)
+        both.stopped(one, now, 0.5, GenerationError("the key is not accepted"))
     assert one.n_left == 1
+
+
+def test_a_failure_of_before_an_address_was_left_out_does_not_count_after_its_return() -> None:
+    one = server(1)
+    both = pool(one, server(2))
+    fail(both, one, 1.0, "connection")
+    one.answered(3.0, 1.0, NO_LIMITS)
+    for sent_at in (0.5, 0.6, 3.0):
+        both.failed(one, 3.1, sent_at, Again("reset"), 1)
+    assert one.n_left == 0
 
 
 def test_a_request_goes_where_it_has_not_failed_while_that_is_in_service() -> None:

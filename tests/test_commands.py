@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
-from augqa.commands.inputs import check
+from augqa.commands.checking import check
 from augqa.errors import ParamsError
 from augqa.formats import to_squad
 from augqa.metrics import write_metrics

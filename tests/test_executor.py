@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from augqa.commands.inputs import check
+from augqa.commands.checking import check
 from augqa.errors import AugQAError, ExecutorError, ReaderError
 from augqa.executor.face import Prepared
 from augqa.executor.kept import Kept, hash_of

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -181,6 +182,7 @@ def test_a_plugin_that_is_not_there_is_named() -> None:
         ("import no_such_library", "plugins: broken needs no_such_library"),
         ("def (", "plugins: broken cannot be imported"),
         ("from augqa.blends import nothing", "plugins: broken cannot be imported"),
+        ("\n1 / 0", r"imported: ZeroDivisionError: division by zero \(.*broken\.py, line 2\)"),
     ],
 )
 def test_a_plugin_that_cannot_be_imported_is_named_with_the_reason(
@@ -196,3 +198,23 @@ def test_a_plugin_that_cannot_be_imported_is_named_with_the_reason(
 def test_a_plugin_s_name_is_that_of_a_module(name: str) -> None:
     with pytest.raises(ParamsError, match="is not the name of a module"):
         load_plugins([name])
+
+
+@pytest.mark.parametrize(
+    ("plugins", "says"),
+    [
+        ([None], "plugins.0"),
+        ([3, "augqa_absent"], "plugins: no module 'augqa_absent'"),
+        (["no-module"], "plugins: 'no-module' is not the name of a module"),
+    ],
+)
+def test_a_plugin_that_cannot_be_is_named_with_the_file(
+    tmp_path: Path, plugins: list[Any], says: str
+) -> None:
+    values = yaml.safe_load(Path("params.yaml").read_text(encoding="utf-8"))
+    path = tmp_path / "params.yaml"
+    path.write_text(yaml.safe_dump(values | {"plugins": plugins}), encoding="utf-8")
+    with pytest.raises(ParamsError) as caught:
+        load_params(path)
+    assert str(path) in str(caught.value)
+    assert says in str(caught.value)

@@ -1,30 +1,19 @@
-"""Commands that put data and params in place: data, profile, check."""
+"""Command data: brings files of the user's own to data/external."""
 
 import json
-import os
 import re
-import subprocess
 from collections import Counter
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from augqa.address_text import without_secrets
-from augqa.errors import GenerationError, ParamsError
-from augqa.files import write_whole
-from augqa.llm.address import Place, read_address
-from augqa.llm.reaching import unreachable
-from augqa.params import Llm, Params, load_params
-from augqa.params_text import nearest
+from augqa.commands.checking import PARAMS, PROFILES, files_of, not_available
+from augqa.errors import ParamsError
+from augqa.params import load_params
 from augqa.sources import import_files
 from augqa.stage import project_root
 from augqa.terminal import say
-from augqa.test_sets import FileSource
-
-PROFILES = Path("profiles")
-PARAMS = Path("params.yaml")
 
 
 def data(folder: Annotated[str, typer.Argument(metavar="DIR")]) -> None:
@@ -34,7 +23,7 @@ def data(folder: Annotated[str, typer.Argument(metavar="DIR")]) -> None:
     external = project_root() / "data" / "external"
     params = load_params().data
     # A profile may well be put in force only after its files have been brought.
-    asked = [item for p in (PARAMS, *PROFILES.glob("*.yaml")) for item in _files_of(p).items()]
+    asked = [item for p in (PARAMS, *PROFILES.glob("*.yaml")) for item in files_of(p).items()]
     wanted = {file for file, _ in asked}
     brought, left = import_files(
         Path(folder),
@@ -58,7 +47,7 @@ def data(folder: Annotated[str, typer.Argument(metavar="DIR")]) -> None:
             say(_entry(one.name))
     for name, reason in left.items():
         say(f"not taken: {name}: {reason}")
-    for line in _not_available(_files_of(PARAMS)):
+    for line in not_available(files_of(PARAMS)):
         say(line)
     say(f"{len(brought)} file{' is' if len(brought) == 1 else 's are'} in {external}")
     if any(one.name in wanted for one in brought):
@@ -77,122 +66,3 @@ def _entry(file: str) -> str:
         "      role: shift\n"
         f"      source: {{kind: file, name: {json.dumps(file)}, sha256: null}}"
     )
-
-
-def _not_available(files: Mapping[str, str]) -> list[str]:
-    external = project_root() / "data" / "external"
-    return [
-        f"{name}: not available ({file})"
-        for file, name in files.items()
-        if not (external / file).is_file()
-    ]
-
-
-def _files_of(path: Path) -> dict[str, str]:
-    """Return the sets of a params file by the files under data/external that they come from."""
-    sources = load_params(path).data.sources()
-    return {s.name: name for name, s in sources.items() if isinstance(s, FileSource)}
-
-
-def profile(name: str) -> None:
-    """Put profiles/NAME.yaml in force as params.yaml, after it has been checked."""
-    path = profile_path(name)
-    load_params(path)
-    if PARAMS.is_file() and _is_only_here(PARAMS):
-        raise ParamsError(
-            "params.yaml has changes of yours that stand neither in git nor in a profile, and this"
-            " would overwrite them: commit them, or copy the file to profiles/ under a new name"
-        )
-    write_whole(PARAMS, path.read_bytes())
-    say(f"params.yaml is now profile {name}")
-
-
-def profile_path(name: str) -> Path:
-    """Return where a profile is.
-
-    Raises:
-        ParamsError: If there is none of this name.
-    """
-    path = PROFILES / f"{name}.yaml"
-    if re.fullmatch(r"\w[\w-]*", name) and path.is_file():
-        return path
-    known = sorted(p.stem for p in PROFILES.glob("*.yaml"))
-    if not known:
-        raise ParamsError(
-            f"{PROFILES}: no profile is there. `git checkout {PROFILES}` brings them."
-        )
-    what = f"no profile {name!r}" if name else "no profile is named"
-    raise ParamsError(f"{what}: choose one of {', '.join(known)}{nearest(name, known)}")
-
-
-def check() -> None:
-    """Look at params.yaml before DVC does: every fault at once, and what a run would do."""
-    params = load_params()
-    regimes = ["real", *params.regimes]
-    n_trainings = len(regimes) * len(params.training_seeds)
-    say(
-        f"{PARAMS} is sound: {len(regimes)} recipes ({', '.join(regimes)}),"
-        f" {len(params.training_seeds)} training seed{'s' * (len(params.training_seeds) > 1)},"
-        f" so {n_trainings} trainings"
-    )
-    for line in [*_not_available(_files_of(PARAMS)), *_alone(params)]:
-        say(line)
-    params.executor.refuse_without_ray()
-    if params.executor.kind == "ray":
-        where = os.environ.get("RAY_ADDRESS") or "one that starts on this machine"
-        say(f"executor: the Ray cluster is {where}")
-    for line in _of_endpoint(params.llm):
-        say(line)
-
-
-def _of_endpoint(llm: Llm) -> list[str]:
-    """Return a line for each address that does not answer now: it may when the run starts.
-
-    Raises:
-        ParamsError: If a key is not set, or an address cannot be used.
-    """
-    if llm.provider == "embedded":
-        return []
-    for url in llm.base_urls:
-        # Each fault of it before a stage meets it, and before the lack of a key.
-        read_address(Place(base_url=url, api_key="none", api_key_env=llm.api_key_envs[0]))
-    urls = llm.base_urls or ["the provider"]
-    for number, name in enumerate(llm.api_key_envs):
-        if not os.environ.get(name):
-            named = urls[number : number + 1] if len(llm.api_key_envs) > 1 else urls
-            whose = " and of ".join(map(without_secrets, named))
-            raise ParamsError(
-                f"llm.api_key_env: the environment variable {name} is empty; export the key of"
-                f" {whose} there"
-            )
-    # A file of requests goes nowhere by itself, and the provider's own address is not in doubt.
-    if llm.executor == "batch_file" or not llm.base_urls:
-        return []
-    try:
-        faults = unreachable(llm)
-    except GenerationError as error:
-        raise ParamsError(str(error)) from error
-    return [f"llm.base_url: {where} cannot be reached now: {why}" for where, why in faults.items()]
-
-
-def _alone(params: Params) -> list[str]:
-    """Return a line for each comparison of the study of which one side does not run."""
-    running = {"real", *params.regimes}
-    return [
-        f"study.primary: {one.recipe} against {one.control} cannot be made:"
-        f" regimes does not have {name}"
-        for one in params.study.primary
-        for name in (one.recipe, one.control)
-        if name is not None and name not in running
-    ]
-
-
-def _is_only_here(path: Path) -> bool:
-    """Return whether a file's content is neither a profile's nor the one git has."""
-    content = path.read_bytes()
-    if any(content == profile.read_bytes() for profile in PROFILES.glob("*.yaml")):
-        return False
-    committed = subprocess.run(
-        ["git", "show", f"HEAD:./{path.name}"], capture_output=True, check=False
-    )
-    return committed.returncode != 0 or committed.stdout != content

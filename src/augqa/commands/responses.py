@@ -10,7 +10,12 @@ from augqa.llm import default_cache_path
 from augqa.llm.sharing import export_cache, import_cache
 from augqa.terminal import say
 
-cache = typer.Typer(no_args_is_help=True)
+cache = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Hand on the responses that were paid for.",
+)
 
 
 @cache.command("export")

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from augqa.commands.inputs import PARAMS, profile_path
+from augqa.commands.checking import PARAMS, profile_path
 from augqa.commands.reporting import CASES, PAGE, write_report
 from augqa.errors import DataError, ParamsError
 from augqa.explaining import md5_of_outs, read_lock, stage_of

@@ -9,14 +9,13 @@ from typing import Annotated
 
 import typer
 
-from augqa.commands.inputs import PARAMS, check
+from augqa.commands.checking import PARAMS, check
 from augqa.dvc_healing import RWLOCK, remove_cut_rwlock, set_cut_lock_aside
 from augqa.errors import AugQAError, DataError, ParamsError
 from augqa.files import write_whole
 from augqa.metrics import read_metrics
 from augqa.params import load_params
 from augqa.params_text import with_value
-from augqa.report.table import closing_lines
 from augqa.terminal import say
 from augqa.yaml_text import read_text
 
@@ -87,6 +86,9 @@ def run(
         )
     done = f"{n_run} stages ran" if n_run else "everything is up to date"
     if not targets and EVIDENCE.is_file() and PAGE.is_file():
+        # It loads SciPy, and what waits for a stage need not.
+        from augqa.report.table import closing_lines  # noqa: PLC0415
+
         sample = load_params().data.train.kind == "sample"
         closing = closing_lines(read_metrics(EVIDENCE), sample=sample)
         say("\n" + "\n".join([*closing, "", f"{done}, {_minutes(started)}: {PAGE}"]))

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from augqa.commands.inputs import PARAMS
+from augqa.commands.checking import PARAMS
 from augqa.dvc_healing import remove_cut_rwlock
 from augqa.errors import AugQAError, DataError, ParamsError, first_line
 from augqa.files import write_whole

@@ -265,7 +265,7 @@ def load_kept_params(path: Path) -> Params:
             inside = inside.get(section) if isinstance(inside, dict) else None
         if isinstance(inside, dict):
             inside.setdefault(last, value)
-    _load_plugins(values)
+    _load_plugins(values, str(path))
     try:
         return Params.model_validate(values)
     except ValidationError as error:
@@ -278,13 +278,20 @@ def load_kept_params(path: Path) -> Params:
 
 
 def _load(values: dict[str, Any], path: Path) -> Params:
-    _load_plugins(values)
+    _load_plugins(values, str(path))
     return _check(values, Params, where=str(path))
 
 
-def _load_plugins(values: dict[str, Any]) -> None:
-    if isinstance(plugins := values.get("plugins"), list) and plugins:
-        load_plugins([str(name) for name in plugins])
+def _load_plugins(values: dict[str, Any], where: str) -> None:
+    plugins = values.get("plugins")
+    if not isinstance(plugins, list):
+        return
+    # What is no text is refused with all other faults.
+    if names := [name for name in plugins if isinstance(name, str)]:
+        try:
+            load_plugins(names)
+        except ParamsError as error:
+            raise ParamsError(f"{where}: {error}") from error
         # A plug-in may have added to a catalogue since the schema was made.
         Params.model_rebuild(force=True)
 

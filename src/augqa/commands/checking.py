@@ -85,9 +85,12 @@ def _of_endpoint(llm: Llm) -> list[str]:
     from augqa.llm.address import Place, read_address  # noqa: PLC0415
     from augqa.llm.reaching import unreachable  # noqa: PLC0415
 
-    for url in llm.base_urls:
-        # Each fault of it before a stage meets it, and before the lack of a key.
-        read_address(Place(base_url=url, api_key="none", api_key_env=llm.api_key_envs[0]))
+    try:
+        for url in llm.base_urls:
+            # Each fault of it before a stage meets it, and before the lack of a key.
+            read_address(Place(base_url=url, api_key="none", api_key_env=llm.api_key_envs[0]))
+    except GenerationError as error:
+        raise ParamsError(str(error)) from error
     urls = llm.base_urls or ["the provider"]
     for number, name in enumerate(llm.api_key_envs):
         if not os.environ.get(name):

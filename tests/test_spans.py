@@ -62,6 +62,9 @@ def test_exact_occurrence_wins_over_an_earlier_normalized_one() -> None:
         ("Café Zoë opened.", "Cafe\u0301 Zoe\u0308", "Café Zoë"),
         ("Cafe\u0301 opened.", "Cafe", None),  # never without its accent
         ("Caf\u00e9 opened.", "cafe", None),
+        ("Cafe\u0301teria opened.", "Café", None),  # never within a word, behind its accent
+        ("wan\u00addering stars", "wan", None),  # nor at a soft hyphen
+        ("wan\u200bdering stars", "wan", "wan"),  # a space without width parts words
         ("The 👩\u200d🚀 flew.", "👩\u200d🚀", "👩\u200d🚀"),
         ("The 👩\u200d🚀 flew.", "👩", None),  # half an emoji
         ("I ❤\ufe0f Rome.", "❤ rome", "❤\ufe0f Rome"),

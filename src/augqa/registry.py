@@ -7,7 +7,6 @@ by a string, so that params.yaml can be checked without importing torch.
 import importlib
 import re
 import sys
-import traceback
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
@@ -101,18 +100,8 @@ def load_plugins(names: Iterable[str], *, folder: Path = Path("plugins")) -> Non
             raise ParamsError(
                 f"plugins: no module {name!r} in {folder}/, nor is one installed"
             ) from error
-        # Whatever the user's own code raises.
-        except Exception as error:
-            raise ParamsError(f"plugins: {name} cannot be imported: {_said(error)}") from error
-
-
-def _said(error: Exception) -> str:
-    """Return an error of a module on one line, with the line of code that raised it."""
-    said = " ".join(f"{type(error).__name__}: {error}".split())
-    # A syntax error names its place itself.
-    if isinstance(error, SyntaxError) or not (at := traceback.extract_tb(error.__traceback__)):
-        return said
-    return f"{said} ({at[-1].filename}, line {at[-1].lineno})"
+        except (ImportError, SyntaxError) as error:
+            raise ParamsError(f"plugins: {name} cannot be imported: {error}") from error
 
 
 def resolve(target: str) -> Any:

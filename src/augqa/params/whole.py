@@ -1,5 +1,6 @@
 """The whole of params.yaml: its sections, and what holds between them."""
 
+import traceback
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 
@@ -287,11 +288,21 @@ def _load_plugins(values: dict[str, Any], where: str) -> None:
     if not isinstance(plugins, list):
         return
     # What is no text is refused with all other faults.
-    if names := [name for name in plugins if isinstance(name, str)]:
+    names = [name for name in plugins if isinstance(name, str)]
+    for name in names:
         try:
-            load_plugins(names)
+            load_plugins([name])
         except ParamsError as error:
             raise ParamsError(f"{where}: {error}") from error
+        # Whatever the user's own code raises.
+        except Exception as error:
+            said = " ".join(f"{type(error).__name__}: {error}".split())
+            *_, at = traceback.extract_tb(error.__traceback__)
+            raise ParamsError(
+                f"{where}: plugins: {name} cannot be imported: {said}"
+                f" ({at.filename}, line {at.lineno})"
+            ) from error
+    if names:
         # A plug-in may have added to a catalogue since the schema was made.
         Params.model_rebuild(force=True)
 

@@ -228,6 +228,8 @@ def test_the_commands_hand_a_cache_on(tmp_path: Path) -> None:
     folders = [tmp_path / "a", tmp_path / "b"]
     fill(folders[0] / ".cache" / "llm" / "responses.sqlite", {1: response()})
     folders[1].mkdir()
+    for folder in folders:
+        (folder / "dvc.yaml").touch()  # as in a project
     file = str(tmp_path / "x.gz")
     done = augqa(folders[0], "cache", "export", file)
     assert (done.returncode, done.stdout.split()[0]) == (0, "1"), done.stderr

@@ -241,9 +241,11 @@ def test_the_commands_hand_a_cache_on(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("command", ["export", "import"])
 def test_a_command_without_its_file_says_so(tmp_path: Path, command: str) -> None:
+    (tmp_path / "dvc.yaml").touch()  # as in a project
     done = augqa(tmp_path, "cache", command, str(tmp_path / "x.gz"))
     assert done.returncode == 1
     assert done.stderr.startswith("augqa: error: ")
+    assert "no project" not in done.stderr
     assert "Traceback" not in done.stderr
 
 

@@ -164,8 +164,9 @@ class Project:
         return done.stdout + done.stderr
 
     def stages_run(self, *command: str) -> list[str]:
-        """Run a dvc command; return the stages it ran, in order."""
-        return re.findall(r"Running stage '([^']+)'", self.run(*command))
+        """Run `dvc` or `augqa run`; return the stages it ran, in order."""
+        said = self.run(*command)
+        return re.findall(r"(?:Running stage '|\[stage \d+ of \d+\] )([\w@-]+)", said)
 
     def metrics(self, path: str) -> dict[str, Any]:
         loaded: dict[str, Any] = json.loads((self.folder / path).read_text(encoding="utf-8"))

@@ -254,7 +254,7 @@ def test_two_workers_make_the_store_at_once(project: Path) -> None:
 
 def test_init_says_what_is_wrong(project: Path) -> None:
     (project / "mlflow.db").write_bytes(b"this is no database" * 100)
-    with pytest.raises(TrackingError, match=r"mlflow\.db: the MLflow store cannot be made"):
+    with pytest.raises(TrackingError, match=r"mlflow\.db: file is not a database"):
         tracking.init()
 
 

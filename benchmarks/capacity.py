@@ -41,7 +41,7 @@ class Rate:
 
 
 def _measured(value: float, unit: str, page: str, quote: str) -> Rate:
-    return Rate(value=value, unit=unit, kind="measured", page=page, quote=quote)
+    return _of_kind("measured", value, unit, page, quote)
 
 
 def _of_kind(kind: str, value: float, unit: str, page: str, quote: str) -> Rate:

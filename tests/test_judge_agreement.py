@@ -50,6 +50,11 @@ def read(project: Path, judge: dict[str, Any], *words: str) -> None:
     (project / "r.csv").write_text("\n".join(["digest,question", *rows]), encoding="utf-8")
 
 
+def grade(model: Model, *replies: str) -> None:
+    """Let the model say of each pair in turn what is given."""
+    model.answer = lambda asked: replies[int(asked.split("number ")[-1][0])]
+
+
 def run(judge: dict[str, Any], monkeypatch: pytest.MonkeyPatch, *more: str) -> None:
     argv = ["judge.py", "--readings", "r.csv", "--pairs", "pairs.parquet", *more]
     monkeypatch.setattr(sys, "argv", argv)
@@ -82,8 +87,7 @@ def test_the_model_is_compared_with_the_person(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     read(project, judge, "yes", "yes", "no", "no", "yes")  # the sixth was not read
-    replies = {"0": GOOD, "1": BAD, "2": GOOD, "3": BAD, "4": "no idea"}
-    model.answer = lambda asked: replies[asked.split("number ")[-1][0]]
+    grade(model, GOOD, BAD, GOOD, BAD, "no idea")
     run(judge, monkeypatch)
     line, last = capsys.readouterr().out.splitlines()[-2:]
     assert line.startswith("question: 50 % of 4 agree, kappa 0.00 [")
@@ -107,8 +111,7 @@ def test_a_grade_that_is_the_least_asked_for_is_a_yes(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     read(project, judge, "yes", "no")
-    replies = {"0": "Question: 3\nAnswer: 4\nGrounding: 5", "1": BAD}
-    model.answer = lambda asked: replies[asked.split("number ")[-1][0]]
+    grade(model, "Question: 3\nAnswer: 4\nGrounding: 5", BAD)
     run(judge, monkeypatch, "--min-grade", "3")
     numbers = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert numbers["min_grade"] == 3

@@ -4,6 +4,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -37,17 +38,32 @@ ANYWHERE = {"report"}
 OF_A_REPOSITORY = ("run", "grow", "sweep", "compare", "gather", "results")
 
 
-def said(
-    *arguments: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> str:
-    """Return the one line with which a command fails."""
-    monkeypatch.setattr(sys, "argv", ["augqa", *arguments])
-    with pytest.raises(SystemExit) as left:
-        __main__.main()
-    err = capfd.readouterr().err
-    assert left.value.code == 1
-    (line,) = err.splitlines()
-    return str(line)
+Said = Callable[..., str]
+
+
+@pytest.fixture
+def said(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Said:
+    """Return what gives the one line with which a command fails."""
+
+    def line_of(*arguments: str) -> str:
+        monkeypatch.setattr(sys, "argv", ["augqa", *arguments])
+        with pytest.raises(SystemExit) as left:
+            __main__.main()
+        err = capfd.readouterr().err
+        assert left.value.code == 1
+        (line,) = err.splitlines()
+        return str(line)
+
+    return line_of
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return a folder with params.yaml and a commit, entered."""
+    shutil.copyfile(ROOT / "params.yaml", tmp_path / "params.yaml")
+    begin(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
 
 
 def test_every_command_is_tried() -> None:
@@ -62,14 +78,11 @@ def test_every_command_is_tried() -> None:
 
 @pytest.mark.parametrize("command", ARGUMENTS.keys())
 def test_outside_a_project_a_command_says_where_to_go_and_leaves_nothing(
-    command: str,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capfd: pytest.CaptureFixture[str],
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: Said
 ) -> None:
     monkeypatch.chdir(tmp_path)
     words = [*command.split(), *ARGUMENTS[command]]
-    line = said(*words, monkeypatch=monkeypatch, capfd=capfd)
+    line = said(*words)
     assert line == f"augqa: error: {tmp_path}: no project of augqa is in this folder." + (
         " Go to your clone of it."
     )
@@ -77,12 +90,12 @@ def test_outside_a_project_a_command_says_where_to_go_and_leaves_nothing(
 
 
 def test_below_a_project_its_folder_is_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: Said
 ) -> None:
     (tmp_path / "dvc.yaml").touch()
     (tmp_path / "docs").mkdir()
     monkeypatch.chdir(tmp_path / "docs")
-    line = said("run", monkeypatch=monkeypatch, capfd=capfd)
+    line = said("run")
     assert line.endswith(f"It is in {tmp_path}: go there.")
 
 
@@ -100,38 +113,26 @@ def test_help_is_given_anywhere(
 @pytest.mark.parametrize("command", OF_A_REPOSITORY)
 @pytest.mark.parametrize("repository", [False, True], ids=["no repository", "no commit"])
 def test_what_needs_dvc_is_refused_where_git_has_no_commit(
-    command: str,
-    repository: bool,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capfd: pytest.CaptureFixture[str],
+    command: str, repository: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: Said
 ) -> None:
     shutil.copyfile(ROOT / "params.yaml", tmp_path / "params.yaml")
     if repository:
         subprocess.run(["git", "init", "-q"], cwd=tmp_path, check=True)
     monkeypatch.chdir(tmp_path)
-    line = said(command, *ARGUMENTS[command], monkeypatch=monkeypatch, capfd=capfd)
+    line = said(command, *ARGUMENTS[command])
     assert "git has no commit of this folder, and DVC needs one: `git init" in line
 
 
 @pytest.mark.parametrize("name", ["dvc", "git"])
 def test_a_program_that_is_not_there_is_named_with_what_to_do(
-    name: str,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capfd: pytest.CaptureFixture[str],
+    name: str, project: Path, monkeypatch: pytest.MonkeyPatch, said: Said
 ) -> None:
-    shutil.copyfile(ROOT / "params.yaml", tmp_path / "params.yaml")
-    begin(tmp_path)
-    monkeypatch.chdir(tmp_path)
-    bin_ = tmp_path / "bin"
+    bin_ = project / "bin"
     bin_.mkdir()
     if name == "dvc":
         (bin_ / "git").symlink_to(str(shutil.which("git")))
     monkeypatch.setenv("PATH", str(bin_))
-    line = said(
-        "sweep", "blend.mix.generated_fraction", "0.1", monkeypatch=monkeypatch, capfd=capfd
-    )
+    line = said("sweep", "blend.mix.generated_fraction", "0.1")
     assert line.startswith(f"augqa: error: {name} is not ")
 
 
@@ -163,30 +164,16 @@ def test_a_file_that_is_missing_is_no_program() -> None:
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )
 def test_a_misspelt_word_or_a_missing_thing_is_named(
-    words: tuple[str, ...],
-    message: str,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capfd: pytest.CaptureFixture[str],
+    words: tuple[str, ...], message: str, project: Path, said: Said
 ) -> None:
-    shutil.copyfile(ROOT / "params.yaml", tmp_path / "params.yaml")
-    shutil.copytree(ROOT / "profiles", tmp_path / "profiles")
-    begin(tmp_path)
-    monkeypatch.chdir(tmp_path)
-    assert re.search(message, said(*words, monkeypatch=monkeypatch, capfd=capfd))
+    shutil.copytree(ROOT / "profiles", project / "profiles")
+    assert re.search(message, said(*words))
 
 
 @pytest.mark.parametrize("command", [["profile", "cpu"], ["results", "cpu"]])
-def test_without_profiles_it_is_said_how_to_have_them_back(
-    command: list[str],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capfd: pytest.CaptureFixture[str],
-) -> None:
-    shutil.copyfile(ROOT / "params.yaml", tmp_path / "params.yaml")
-    begin(tmp_path)
-    monkeypatch.chdir(tmp_path)
-    line = said(*command, monkeypatch=monkeypatch, capfd=capfd)
+@pytest.mark.usefixtures("project")
+def test_without_profiles_it_is_said_how_to_have_them_back(command: list[str], said: Said) -> None:
+    line = said(*command)
     assert line.endswith("profiles: no profile is there. `git checkout profiles` brings them.")
 
 

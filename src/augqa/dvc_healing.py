@@ -4,10 +4,10 @@
 """
 
 import json
-import subprocess
 from pathlib import Path
 
 from augqa.files import write_whole
+from augqa.programs import committed
 
 LOCK = Path("dvc.lock")
 # Which process reads or writes which path, and what guards the file itself.
@@ -61,7 +61,6 @@ def set_cut_lock_aside() -> Path:
     """
     _SET_ASIDE.parent.mkdir(exist_ok=True)
     LOCK.replace(_SET_ASIDE)
-    committed = subprocess.run(["git", "show", f"HEAD:./{LOCK}"], capture_output=True, check=False)
-    if committed.returncode == 0:
-        write_whole(LOCK, committed.stdout)
+    if (content := committed(LOCK)) is not None:
+        write_whole(LOCK, content)
     return _SET_ASIDE

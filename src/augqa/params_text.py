@@ -68,7 +68,7 @@ def with_value(text: str, key: str, value: int | str) -> str:
         children = node.value if isinstance(node, yaml.MappingNode) else []
         node = next((child for name, child in children if name.value == part), None)
     if not isinstance(node, yaml.ScalarNode):
-        known = dotted(yaml.safe_load(text) or {})
+        known = dotted(parse_yaml(text) or {})
         raise ParamsError(f"{key}: no such key with a plain value{nearest(key, known)}")
     return f"{text[: node.start_mark.index]}{value}{text[node.end_mark.index :]}"
 

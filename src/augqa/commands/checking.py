@@ -5,7 +5,6 @@
 
 import os
 import re
-import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from augqa.errors import GenerationError, ParamsError
 from augqa.files import write_whole
 from augqa.params import Llm, Params, load_params
 from augqa.params_text import nearest
+from augqa.programs import committed
 from augqa.stage import project_root
 from augqa.terminal import say
 from augqa.test_sets import FileSource
@@ -89,8 +89,16 @@ def _of_endpoint(llm: Llm) -> list[str]:
         for url in llm.base_urls:
             # Each fault of it before a stage meets it, and before the lack of a key.
             read_address(Place(base_url=url, api_key="none", api_key_env=llm.api_key_envs[0]))
+        _refuse_without_keys(llm)
+        # A file of requests goes nowhere by itself, and the provider's own address is not in doubt.
+        is_asked = llm.base_urls and llm.executor != "batch_file"
+        faults = unreachable(llm) if is_asked else {}
     except GenerationError as error:
         raise ParamsError(str(error)) from error
+    return [f"llm.base_url: {where} cannot be reached now: {why}" for where, why in faults.items()]
+
+
+def _refuse_without_keys(llm: Llm) -> None:
     urls = llm.base_urls or ["the provider"]
     for number, name in enumerate(llm.api_key_envs):
         if not os.environ.get(name):
@@ -100,14 +108,6 @@ def _of_endpoint(llm: Llm) -> list[str]:
                 f"llm.api_key_env: the environment variable {name} is empty; export the key of"
                 f" {whose} there"
             )
-    # A file of requests goes nowhere by itself, and the provider's own address is not in doubt.
-    if llm.executor == "batch_file" or not llm.base_urls:
-        return []
-    try:
-        faults = unreachable(llm)
-    except GenerationError as error:
-        raise ParamsError(str(error)) from error
-    return [f"llm.base_url: {where} cannot be reached now: {why}" for where, why in faults.items()]
 
 
 def _alone(params: Params) -> list[str]:
@@ -127,10 +127,7 @@ def _is_only_here(path: Path) -> bool:
     content = path.read_bytes()
     if any(content == profile.read_bytes() for profile in PROFILES.glob("*.yaml")):
         return False
-    committed = subprocess.run(
-        ["git", "show", f"HEAD:./{path.name}"], capture_output=True, check=False
-    )
-    return committed.returncode != 0 or committed.stdout != content
+    return content != committed(path)
 
 
 def not_available(files: Mapping[str, str]) -> list[str]:

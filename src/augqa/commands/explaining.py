@@ -1,6 +1,5 @@
 """Command explain: where a number or a pair comes from."""
 
-import subprocess
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +10,7 @@ from augqa.explaining import number_lines, pair_lines, prompts_of, read_evaluati
 from augqa.metrics import read_metrics
 from augqa.params import load_params
 from augqa.params_text import nearest
+from augqa.programs import asked
 from augqa.terminal import say
 
 DATA = Path("data")
@@ -63,20 +63,8 @@ def explain(
 
 def commit_of_lock() -> str:
     """Return the commit that dvc.lock was last changed in, and whether it was changed since."""
-    found = subprocess.run(
-        ["git", "log", "-1", "--format=%h of %cs: %s", "--", "dvc.lock"],
-        capture_output=True,
-        text=True,
-        errors="replace",
-        check=False,
-    ).stdout.strip()
-    changed = subprocess.run(
-        ["git", "status", "--porcelain", "--", "dvc.lock", "params.yaml"],
-        capture_output=True,
-        text=True,
-        errors="replace",
-        check=False,
-    ).stdout.strip()
+    found = asked("git", "log", "-1", "--format=%h of %cs: %s", "--", "dvc.lock").stdout.strip()
+    changed = asked("git", "status", "--porcelain", "--", "dvc.lock", "params.yaml").stdout.strip()
     since = "; dvc.lock or params.yaml have changes since that are not committed"
     return (found or "not committed yet") + (since if found and changed else "")
 

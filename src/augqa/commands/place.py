@@ -1,12 +1,12 @@
 """Where a command is called: refused, in one line, outside a project or a git repository."""
 
-import subprocess
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
 from typing import Any
 
 from augqa.errors import AugQAError
+from augqa.programs import asked
 
 # Each of them stands in the folder of a project; one may be missing, and is named then.
 _MARKS = ("dvc.yaml", "params.yaml", "profiles")
@@ -50,8 +50,7 @@ def in_repository(command: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(command)
     def called(*args: Any, **kwargs: Any) -> Any:
-        asked = ["git", "rev-parse", "--quiet", "--verify", "HEAD"]
-        if subprocess.run(asked, capture_output=True, check=False).returncode != 0:
+        if asked("git", "rev-parse", "--quiet", "--verify", "HEAD").returncode != 0:
             raise WrongPlace(
                 f"{Path.cwd()}: git has no commit of this folder, and DVC needs one:"
                 " `git init && git add . && git commit -m Start`, or clone the project."

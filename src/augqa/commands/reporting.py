@@ -1,6 +1,5 @@
 """Command report: makes the page anew from numbers that were kept."""
 
-import subprocess
 from pathlib import Path
 from typing import Annotated
 
@@ -8,6 +7,7 @@ import typer
 
 from augqa.errors import DataError
 from augqa.params import load_kept_params
+from augqa.programs import git
 from augqa.report.assembling import Assembled, report_page
 from augqa.report.kept import assemble_kept
 from augqa.report.template import write_page
@@ -44,24 +44,8 @@ def last_change(folder: Path) -> tuple[str | None, str | None]:
 
     None where git does not know: outside a repository, and for what is not committed yet.
     """
-    told = _git(folder, "status", "--porcelain", "--", ".")
+    told = git("status", "--porcelain", "--", ".", cwd=folder)
     if told is None or told:
         return None, None
-    words = (_git(folder, "log", "-1", "--format=%h %cs", "--", ".") or "").split()
+    words = (git("log", "-1", "--format=%h %cs", "--", ".", cwd=folder) or "").split()
     return (words[0], words[1]) if len(words) == 2 else (None, None)
-
-
-def _git(folder: Path, *arguments: str) -> str | None:
-    try:
-        done = subprocess.run(
-            ["git", *arguments],
-            cwd=folder,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            check=False,
-            timeout=30,
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return done.stdout.strip() if done.returncode == 0 else None

@@ -2,7 +2,6 @@
 
 import json
 import re
-import subprocess
 from pathlib import Path
 from typing import Annotated
 
@@ -15,6 +14,7 @@ from augqa.explaining import md5_of_outs, read_lock, stage_of
 from augqa.files import write_whole
 from augqa.metrics import read_metrics
 from augqa.params import Params, load_kept_params, load_params
+from augqa.programs import asked
 from augqa.records import GeneratedContext
 from augqa.report import table_text
 from augqa.report.assembling import recipes_of, sets_in_order, write_numbers
@@ -98,9 +98,7 @@ def _finished(params: Params, *, unfinished: bool) -> list[tuple[str, int]]:
         DataError: If there is none, one is missing and the study is to be finished, or a stage that
             all of them rest on has changed.
     """
-    told = subprocess.run(
-        ["dvc", "status", "--json"], capture_output=True, text=True, errors="replace", check=False
-    )
+    told = asked("dvc", "status", "--json")
     try:
         changed = set(json.loads(told.stdout))
     except json.JSONDecodeError:
@@ -202,13 +200,7 @@ def _keep(folder: Path, params: Params, runs: list[tuple[str, int]]) -> None:
 
 
 def _page_of_table(name: str, folder: Path) -> str:
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"],
-        capture_output=True,
-        text=True,
-        errors="replace",
-        check=False,
-    )
+    commit = asked("git", "rev-parse", "--short", "HEAD")
     numbers = numbers_in(folder / "metrics")
     links = [f"[{n}]({n})" for n in ("params.yaml", "dvc.lock", "metrics", SCORES)]
     links.append(f"page: [{PAGE}]({PAGE})")

@@ -16,6 +16,7 @@ from augqa.files import write_whole
 from augqa.metrics import read_metrics
 from augqa.params import load_params
 from augqa.params_text import with_value
+from augqa.programs import asked
 from augqa.terminal import say
 from augqa.yaml_text import read_text
 
@@ -100,16 +101,14 @@ def _stages() -> list[str]:
     """Return the stages, once what a kill has cut short is out of DVC's way."""
     if remove_cut_rwlock():
         say(f"{RWLOCK} was cut short when a run was killed, and nobody is at work: it is removed")
-    command = ["dvc", "stage", "list", "--name-only"]
-    listed = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
+    command = ("dvc", "stage", "list", "--name-only")
+    listed = asked(*command)
     if listed.returncode != 0 and _CUT_SHORT.search(listed.stderr):
         say(
             f"dvc.lock was cut short when a run was killed: it is {set_cut_lock_aside()} now, and"
             " what the last commit does not know runs again"
         )
-        listed = subprocess.run(
-            command, capture_output=True, text=True, errors="replace", check=False
-        )
+        listed = asked(*command)
     return listed.stdout.split()
 
 

@@ -17,6 +17,7 @@ from augqa.errors import AugQAError, DataError, ParamsError, first_line
 from augqa.files import write_whole
 from augqa.params import load_params
 from augqa.params_text import with_value
+from augqa.programs import asked
 from augqa.report.experiments import compared_lines
 from augqa.report.findings import findings_of
 from augqa.report.results import BASELINE
@@ -155,9 +156,7 @@ def _queued(key: str, names: dict[str, str], there: set[str], workers: int) -> l
 
 def _queue_states() -> dict[str, str]:
     """Return the state of each task of the queue by the name of its experiment."""
-    done = subprocess.run(
-        ["dvc", "queue", "status"], capture_output=True, text=True, errors="replace", check=False
-    )
+    done = asked("dvc", "queue", "status")
     states = {}
     for line in done.stdout.splitlines():
         words = line.split()
@@ -169,14 +168,7 @@ def _queue_states() -> dict[str, str]:
 
 
 def _names() -> set[str]:
-    done = subprocess.run(
-        ["dvc", "exp", "list", "--name-only"],
-        capture_output=True,
-        text=True,
-        errors="replace",
-        check=False,
-    )
-    return set(done.stdout.split())
+    return set(asked("dvc", "exp", "list", "--name-only").stdout.split())
 
 
 def _experiments() -> list[dict[str, Any]]:

@@ -3,7 +3,6 @@
 import contextlib
 import json
 import os
-import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -15,6 +14,7 @@ from augqa.errors import DataError
 from augqa.lineage import md5
 from augqa.params import load_params
 from augqa.params_text import dotted
+from augqa.programs import git
 from augqa.timing import keep_seconds
 from augqa.tracking.slim import (
     MAX_ENTITY_KEY_LENGTH,
@@ -236,18 +236,7 @@ def _git(*arguments: str) -> str:
 
     That folder, not `project_root()`: a temporary experiment has a checkout of its own.
     """
-    try:
-        done = subprocess.run(
-            ["git", *arguments],
-            capture_output=True,
-            text=True,
-            errors="replace",
-            check=True,
-            timeout=30,
-        )
-    except (OSError, subprocess.SubprocessError):
-        return ""
-    return done.stdout.strip()
+    return git(*arguments) or ""
 
 
 def _dataset(blend: Path, *, n_examples: int) -> DatasetInput:

@@ -190,11 +190,11 @@ def test_a_past_may_be_as_long_as_it_likes() -> None:
 @pytest.mark.parametrize(
     ("sets", "says"),
     [
-        ("3", "'sets' must be an object, found 3"),
-        ('{"amazon": 3}', "f1 of amazon must be a number, found None"),
-        ('{"amazon": {"f1": "x", "exact_match": 1, "n_questions": 2}}', "f1 of amazon .* 'x'"),
-        ('{"amazon": {"f1": 1, "exact_match": NaN, "n_questions": 2}}', "exact_match .* nan"),
-        ('{"amazon": {"f1": 1, "exact_match": 2}}', "has no 'n_questions'"),
+        ("3", "sets is 3: "),
+        ('{"amazon": 3}', "sets.amazon is 3: "),
+        ('{"amazon": {"f1": "x", "exact_match": 1, "n_questions": 2}}', 'amazon.f1 is "x"'),
+        ('{"amazon": {"f1": 1, "exact_match": NaN, "n_questions": 2}}', "exact_match is NaN"),
+        ('{"amazon": {"f1": 1, "exact_match": 2}}', "no n_questions of amazon"),
     ],
 )
 def test_metrics_that_hold_no_scores_are_named(tmp_path: Path, sets: str, says: str) -> None:

@@ -285,3 +285,49 @@ def test_a_store_that_cannot_be_opened_is_not_waited_for(
     (project / "mlflow.db").mkdir()
     with pytest.raises(TrackingError, match=r"mlflow\.db: unable to open database file"):
         store.experiment_id()
+
+
+@pytest.mark.parametrize(
+    ("address", "says"),
+    [
+        ("sqlite+pysqlite:////no/such/folder/mlflow.db", "unable to open database file"),
+        (
+            "mysql+nodriver://me:s3cret@127.0.0.1:1/db",
+            "Can't load plugin",
+        ),
+    ],
+)
+def test_a_database_that_cannot_be_asked_is_asked_once_and_named(
+    project: Path, monkeypatch: pytest.MonkeyPatch, address: str, says: str
+) -> None:
+    # MLflow asks ten times, with growing pauses.
+    monkeypatch.setattr(store, "MlflowClient", None)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
+    with pytest.raises(TrackingError, match=says) as caught:
+        store.experiment_id()
+    assert "s3cret" not in str(caught.value)
+    assert str(project) not in str(caught.value)
+
+
+def test_a_database_server_that_says_nothing_is_given_up(project: Path) -> None:
+    pytest.importorskip("psycopg", reason="the extra `remote` is not installed")
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        done = subprocess.run(
+            [sys.executable, "-m", "augqa.tracking", "init"],
+            cwd=project,
+            env={
+                **os.environ,
+                "MLFLOW_TRACKING_URI": (
+                    f"postgresql+psycopg://me:s3cret@127.0.0.1:{silent.getsockname()[1]}/mlflow"
+                ),
+            },
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=90,  # psycopg's own patience is 130 s, MLflow's ten times that
+        )
+    assert done.returncode == 1
+    assert "timeout" in done.stderr
+    assert "s3cret" not in done.stderr

@@ -1,14 +1,13 @@
 """Where a number or a pair comes from, read from dvc.lock, the tables and the metrics alone."""
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 from augqa import ids
+from augqa import metric_forms as forms
 from augqa.errors import DataError
-from augqa.metrics import read_metrics
 from augqa.params_text import dotted
 from augqa.records import GeneratedContext, QAExample, Rejection, RoundTripAnswer
 from augqa.tables import iterate_table
@@ -82,17 +81,11 @@ def read_evaluation(path: Path) -> dict[str, Any]:
     Raises:
         DataError: If there are none, or a set has no scores.
     """
-    found = read_metrics(path)
-    sets = found["sets"]
-    if not isinstance(sets, dict):
-        raise DataError(f"{path}: 'sets' must be an object, found {cut(repr(sets))}")
-    for name, scores in sets.items():
+    found = forms.read_form(path, forms.Evaluation)
+    for name, scores in found["sets"].items():
         for key in ("f1", "exact_match", "n_questions"):
-            value = scores[key] if isinstance(scores, dict) else None
-            if not isinstance(value, int | float) or not math.isfinite(value):
-                raise DataError(
-                    f"{path}: {key} of {cut(name)} must be a number, found {cut(repr(value))}"
-                )
+            if key not in scores:
+                raise DataError(f"{path}: no {key} of {cut(name)}. Run `augqa run`.")
     return found
 
 

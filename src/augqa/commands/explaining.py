@@ -5,9 +5,9 @@ from typing import Annotated
 
 import typer
 
+from augqa import metric_forms as forms
 from augqa.errors import ParamsError
 from augqa.explaining import number_lines, pair_lines, prompts_of, read_evaluation, read_lock
-from augqa.metrics import read_metrics
 from augqa.params import load_params
 from augqa.params_text import nearest
 from augqa.programs import asked
@@ -46,8 +46,11 @@ def explain(
         commit=commit_of_lock(),
         run_ids=_run_ids([str(found.get("run_key", "")) for found in evaluations.values()]),
         served={
-            stage: read_metrics(METRICS / f"{stage}.json")
-            for stage in ("generate_contexts", "generate_pairs")
+            stage: forms.read_form(METRICS / f"{stage}.json", form)
+            for stage, form in (
+                ("generate_contexts", forms.Contexts),
+                ("generate_pairs", forms.Pairs),
+            )
             if recipe != "real" and (METRICS / f"{stage}.json").is_file()
         },
         prompts=prompts_of(

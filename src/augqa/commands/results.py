@@ -7,12 +7,12 @@ from typing import Annotated
 
 import typer
 
+from augqa import metric_forms as forms
 from augqa.commands.checking import PARAMS, profile_path
 from augqa.commands.reporting import CASES, PAGE, write_report
 from augqa.errors import DataError, ParamsError
 from augqa.explaining import md5_of_outs, read_lock, stage_of
 from augqa.files import write_whole
-from augqa.metrics import read_metrics
 from augqa.params import Params, load_kept_params, load_params
 from augqa.programs import asked
 from augqa.records import GeneratedContext
@@ -215,4 +215,8 @@ def _page_of_table(name: str, folder: Path) -> str:
 
 def _table(summary: Path, evidence: Path) -> str:
     test_sets = reported_sets(load_params().data.test_sets)
-    return table_text(read_metrics(summary), test_sets, read_metrics(evidence))
+    return table_text(
+        forms.read_form(summary, forms.Summary),
+        test_sets,
+        forms.read_form(evidence, forms.Evidence),
+    )

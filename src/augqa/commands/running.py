@@ -9,11 +9,11 @@ from typing import Annotated
 
 import typer
 
+from augqa import metric_forms as forms
 from augqa.commands.checking import PARAMS, check
 from augqa.dvc_healing import RWLOCK, remove_cut_rwlock, set_cut_lock_aside
 from augqa.errors import AugQAError, DataError, ParamsError
 from augqa.files import write_whole
-from augqa.metrics import read_metrics
 from augqa.params import load_params
 from augqa.params_text import with_value
 from augqa.programs import asked
@@ -91,7 +91,7 @@ def run(
         from augqa.report.table import closing_lines  # noqa: PLC0415
 
         sample = load_params().data.train.kind == "sample"
-        closing = closing_lines(read_metrics(EVIDENCE), sample=sample)
+        closing = closing_lines(forms.read_form(EVIDENCE, forms.Evidence), sample=sample)
         say("\n" + "\n".join([*closing, "", f"{done}, {_minutes(started)}: {PAGE}"]))
     else:
         say(f"{done}, {_minutes(started)}")
@@ -127,7 +127,7 @@ def grow() -> None:
         # What it says goes to the terminal, as if it had been called by hand.
         status = subprocess.run(["dvc", "repro", "filter_pairs"], check=False)
         if status.returncode == 0:
-            found = read_metrics(FILTER_METRICS)
+            found = forms.read_form(FILTER_METRICS, forms.Filtered)
             n_seed_questions = load_params().prepare.n_seed_questions
             say(
                 f"{found['n_kept']} pairs kept from {n_seed_questions} seed questions. Now"
@@ -137,7 +137,9 @@ def grow() -> None:
         # Numbers of a former run say nothing about this one.
         of_this_run = _written_at(FILTER_METRICS) not in (None, before)
         needed = (
-            read_metrics(FILTER_METRICS).get("n_seed_questions_needed") if of_this_run else None
+            forms.read_form(FILTER_METRICS, forms.Filtered).get("n_seed_questions_needed")
+            if of_this_run
+            else None
         )
         if needed is None:
             raise DataError(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from augqa import metric_forms as forms
 from augqa.errors import DataError
 from augqa.explaining import md5_of_outs, read_evaluation, read_lock
 from augqa.export.cards import SPLIT, Tally, dataset_card, reader_card
@@ -130,10 +131,14 @@ def _write_pairs(folder: Path, params: Params, *, terms: list[Term], commit: str
 
     write_table(folder / SPLIT, rows(), Row)
     measured = {
-        name: read_metrics(METRICS / f"{name}.json")
-        for name in ("generate_contexts", "filter_pairs", "quality")
+        name: forms.read_form(METRICS / f"{name}.json", form)
+        for name, form in (
+            ("generate_contexts", forms.Contexts),
+            ("filter_pairs", forms.Filtered),
+            ("quality", forms.Quality),
+        )
     }
-    gate = read_metrics(METRICS / "validation/kept.json")["expectations"]
+    gate = forms.read_form(METRICS / "validation/kept.json", forms.Gate)["expectations"]
     card = dataset_card(
         tally,
         terms=terms,

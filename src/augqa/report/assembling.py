@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from augqa import metric_forms as forms
 from augqa.blends import Recipe
 from augqa.evidence import Evidence, Study, as_metrics, gather
-from augqa.metrics import Metrics, read_metrics, write_metrics
+from augqa.metrics import Metrics, write_metrics
 from augqa.params import Params
 from augqa.question_generator import question_generator_title
 from augqa.records import GeneratedContext, Prediction, QAExample, QuestionScore, SampledPair
@@ -130,7 +131,7 @@ def assemble_study(
         for name in recipes_of(params)
         if name in study.seeds or not unfinished
     }
-    sizes = {name: read_metrics(at.blends / f"{name}.json") for name in measured}
+    sizes = {name: forms.read_form(at.blends / f"{name}.json", forms.Blend) for name in measured}
     found, run_keys = _results(params, at, study.seeds, sizes)
     evidence = _evidence(params, at, study, sizes=sizes, found=found, mentioned=mentioned)
     steps = _steps(at)
@@ -143,7 +144,7 @@ def assemble_study(
         provenance=_provenance(params, trained_on=published_as(_content(at).get("train"))),
         steps=steps,
         gates=_gates(at, measured),
-        quality=read_metrics(at.quality),
+        quality=forms.read_form(at.quality, forms.Quality),
         sampled_pairs=(),
         disputed=(),
     )
@@ -224,7 +225,9 @@ def recipes_of(params: Params) -> dict[str, Recipe]:
 
 
 def _content(at: Measured) -> Mapping[str, str]:
-    content: Mapping[str, str] = needed(read_metrics(at.prepare), "content", str(at.prepare))
+    content: Mapping[str, str] = needed(
+        forms.read_form(at.prepare, forms.Prepared), "content", str(at.prepare)
+    )
     return content
 
 
@@ -241,7 +244,10 @@ def _results(
 ) -> tuple[Results, dict[str, tuple[str, ...]]]:
     """Return the results of the runs that have scores, and the keys of their trainings."""
     evaluations = {
-        name: {seed: read_metrics(at.evaluations / f"{name}-{seed}.json") for seed in of_recipe}
+        name: {
+            seed: forms.read_form(at.evaluations / f"{name}-{seed}.json", forms.Evaluation)
+            for seed in of_recipe
+        }
         for name, of_recipe in seeds.items()
     }
     found = results.gather(
@@ -302,12 +308,12 @@ def _evidence(
         baseline=BASELINE,
         not_available=[n for n in found.not_available if found.of(n).role == "shift"],
         cost_per_pair=cost_per_pair(
-            read_metrics(at.contexts),
-            read_metrics(at.pairs),
-            n_kept=needed(read_metrics(at.filters), "n_kept", str(at.filters)),
+            forms.read_form(at.contexts, forms.Contexts),
+            forms.read_form(at.pairs, forms.Pairs),
+            n_kept=needed(forms.read_form(at.filters, forms.Filtered), "n_kept", str(at.filters)),
         ),
         mentioned=mentioned,
-        quality=read_metrics(at.quality),
+        quality=forms.read_form(at.quality, forms.Quality),
     )
     said = gather(study, plan)
     return replace(said, edges=(*said.edges, *size_edges(plan.primary, sizes)))
@@ -316,10 +322,27 @@ def _evidence(
 def _steps(at: Measured) -> tuple[Step, ...]:
     hidden = ["test", "content", "n_repaired"]
     return (
-        step("seed questions", read_metrics(at.prepare), count="n_seed_questions", hidden=hidden),
-        step("contexts", read_metrics(at.contexts), count="n_contexts", dropped="n_failed"),
-        step("pairs", read_metrics(at.pairs), count="n_pairs", dropped="n_rejected"),
-        step("kept pairs", read_metrics(at.filters), count="n_kept", dropped="n_rejected"),
+        step(
+            "seed questions",
+            forms.read_form(at.prepare, forms.Prepared),
+            count="n_seed_questions",
+            hidden=hidden,
+        ),
+        step(
+            "contexts",
+            forms.read_form(at.contexts, forms.Contexts),
+            count="n_contexts",
+            dropped="n_failed",
+        ),
+        step(
+            "pairs", forms.read_form(at.pairs, forms.Pairs), count="n_pairs", dropped="n_rejected"
+        ),
+        step(
+            "kept pairs",
+            forms.read_form(at.filters, forms.Filtered),
+            count="n_kept",
+            dropped="n_rejected",
+        ),
     )
 
 
@@ -331,7 +354,10 @@ def _gates(at: Measured, seeds: Mapping[str, Iterable[int]]) -> tuple[Gate, ...]
     return tuple(
         gate(
             artefact,
-            {f"gates/{name}.html": read_metrics(at.gates / f"{name}.json") for name in names},
+            {
+                f"gates/{name}.html": forms.read_form(at.gates / f"{name}.json", forms.Gate)
+                for name in names
+            },
         )
         for artefact, names in checked.items()
     )

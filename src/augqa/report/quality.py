@@ -151,7 +151,7 @@ def quality_scores(metrics: Metrics) -> list[QualityScore]:
                     words=f"{row['similarity']:.2f}",
                 )
                 for name, row in _rows(seeded)
-                if row["similarity"] is not None
+                if row["similarity"] is not None and row["similarity_std"] is not None
             ),
         ),
         QualityScore(

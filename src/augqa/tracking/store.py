@@ -1,9 +1,11 @@
 """The MLflow store: where it lies, how it is made, and what is told where it does not answer."""
 
+import functools
 import hashlib
 import json
 import logging
 import os
+import re
 import sqlite3
 import time
 from collections.abc import Mapping
@@ -26,6 +28,7 @@ NOTE = "mlflow.note.content"
 # Longest wait for another worker that is making the store.
 _LOCK_TIMEOUT_S = 60
 _FILE = "sqlite:///"
+_SQL = re.compile(r"(?:postgresql|mysql|mssql|sqlite)(?:\+\w+)?://")
 
 # Columns of the saved view, in the form that the UI itself saves them in.
 _COLUMNS = (
@@ -85,7 +88,27 @@ def client() -> MlflowClient:
     """Return a client of the store."""
     # It tells of each retry; that tracking was given up is told once, here.
     logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
+    if (fault := _fault_of(uri())) is not None:
+        raise TrackingError(f"{without_secrets(uri())}: {fault}")
     return MlflowClient(tracking_uri=uri())
+
+
+@functools.cache
+def _fault_of(address: str) -> str | None:
+    """Return why the database of an SQL address cannot be asked; None for any other address.
+
+    Asked once a process, by one try: MLflow makes ten, which wait for 100 seconds together.
+    """
+    if address.startswith(_FILE) or not _SQL.match(address):
+        return None
+    from sqlalchemy import create_engine  # noqa: PLC0415 - for these addresses alone
+    from sqlalchemy.pool import NullPool  # noqa: PLC0415
+
+    try:
+        create_engine(address, poolclass=NullPool).connect().close()
+    except Exception as error:  # noqa: BLE001 - each driver has its own
+        return line(error)
+    return None
 
 
 def lock() -> FileLock:

@@ -44,6 +44,18 @@ def test_a_stage_imports_no_more_than_it_needs_before_it_begins(stage: str) -> N
     assert loaded(f"import stages.{stage}") == WANTED[stage]
 
 
+def test_a_client_that_asks_online_needs_no_library_of_batches(tmp_path: Path) -> None:
+    code = (
+        "import os; from pathlib import Path; from augqa import llm\n"
+        "from tests.asking_loopback import params\n"
+        "os.environ['AUGQA_TEST_KEY'] = 'any'\n"
+        f"path = Path({str(tmp_path / 'responses.sqlite')!r})\n"
+        "with llm.open_client(params('http://127.0.0.1:1/v1'), cache_path=path):\n"
+        "    pass"
+    )
+    assert loaded(code) == set()
+
+
 @pytest.mark.parametrize("kind", ["bert", "roberta"])
 def test_a_saved_reader_answers_without_transformers(kind: str, tmp_path: Path) -> None:
     tiny_model(kind, tmp_path)

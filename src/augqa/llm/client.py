@@ -15,11 +15,11 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from augqa.errors import GenerationError
 from augqa.llm import cost, verdict
 from augqa.llm.address import Place
-from augqa.llm.batch import Kind, complete_in_batches
 from augqa.llm.cache import ResponseCache
 from augqa.llm.cost import Budget, Counting, Estimate, Price, Usage
 from augqa.llm.limiter import RateLimiter
@@ -28,6 +28,9 @@ from augqa.llm.request import ChatRequest, ChatResult, Rendered, Renderer
 from augqa.llm.sending import ResultFuture, Sender
 from augqa.llm.tries import look_up
 from augqa.params import Llm
+
+if TYPE_CHECKING:
+    from augqa.llm.batch import Kind
 
 log = logging.getLogger("augqa.llm")
 
@@ -202,7 +205,12 @@ class ChatClient:
             for future in window:
                 future.cancel()
 
-    def _in_batches(self, requests: Iterable[ChatRequest], executor: Kind) -> Iterator[ChatResult]:
+    def _in_batches(
+        self, requests: Iterable[ChatRequest], executor: "Kind"
+    ) -> Iterator[ChatResult]:
+        # With it comes the openai library, a second of CPU that a call online does not need.
+        from augqa.llm.batch import complete_in_batches  # noqa: PLC0415
+
         endpoint = self._sender.endpoint
         with contextlib.closing(endpoint.batches()) as calls:
             for result in complete_in_batches(

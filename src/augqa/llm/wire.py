@@ -10,17 +10,20 @@ import contextlib
 import logging
 import time
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import aiohttp
 
 from augqa.errors import GenerationError
 from augqa.llm import faults, waits
 from augqa.llm.address import Place, certificates, proxy, read_address
-from augqa.llm.batch_calls import BatchCalls
 from augqa.llm.faults import Fault, Kind
 from augqa.llm.inbound import MAX_BODY_BYTES, Again, Redactor, line, read_completion, read_json
 from augqa.llm.response import Response
 from augqa.llm.waits import Limits
+
+if TYPE_CHECKING:
+    from augqa.llm.batch_calls import BatchCalls
 
 __all__ = ["Again", "Busy", "Endpoint", "Limits", "Refused", "read_completion"]
 log = logging.getLogger("augqa.llm")
@@ -88,8 +91,10 @@ class Endpoint:
         """Its base URL, for messages."""
         return self._address.where
 
-    def batches(self) -> BatchCalls:
+    def batches(self) -> "BatchCalls":
         """Return its Batch API."""
+        from augqa.llm.batch_calls import BatchCalls  # noqa: PLC0415 - the openai library
+
         return BatchCalls(
             self._address,
             redact=self.redact,

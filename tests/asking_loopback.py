@@ -25,6 +25,7 @@ def params(base_url: str | list[str], **changes: Any) -> Llm:
         "send_stop": True,
         "token_limit_param": "max_tokens",
         "extra_body": {},
+        "headers": {},
         "max_in_flight": 4,
         "max_retries": 2,
         "timeout_s": 5.0,

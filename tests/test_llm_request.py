@@ -88,7 +88,6 @@ def test_a_seed_stays_within_31_bits(tmp_path: Path) -> None:
         ({"max_completion_tokens": 5}, "'max_completion_tokens' is set by"),
         ({"seed": 5}, "'seed' is set by llm.seed"),
         ({"n": 2}, "'n' is set by generate_contexts"),
-        ({"stream": True}, "'stream' is set by the client"),
         ({"a": float("nan")}, "extra_body.*finite"),
         ({"a": "\ud800"}, "half of a surrogate pair"),
     ],
@@ -101,4 +100,13 @@ def test_extra_keys_may_not_replace_others(
     path = tmp_path / "params.yaml"
     path.write_text(yaml.safe_dump(values), encoding="utf-8")
     with pytest.raises(ParamsError, match=says):
+        load_params(path)
+
+
+def test_a_batch_may_not_stream(tmp_path: Path) -> None:
+    values = yaml.safe_load(Path("params.yaml").read_text(encoding="utf-8"))
+    values["llm"] |= {"extra_body": {"stream": True}, "executor": "openai_batch"}
+    path = tmp_path / "params.yaml"
+    path.write_text(yaml.safe_dump(values), encoding="utf-8")
+    with pytest.raises(ParamsError, match="no batch streams its answers"):
         load_params(path)

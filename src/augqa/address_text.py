@@ -2,6 +2,8 @@
 
 import re
 
+# In a header's value: the environment variable that stands for it.
+FROM_ENVIRONMENT = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]{0,63})\}")
 # Up to the last @ before a space: a password may hold each of : / ? # and @.
 _USER = re.compile(r"//\S*@")
 _BARE_USER = re.compile(r"^(?!\S*//)\S*@")

@@ -82,7 +82,7 @@ def _of_endpoint(llm: Llm) -> list[str]:
     if llm.provider == "embedded":
         return []
     # They load the openai library, which the embedded default has no use for.
-    from augqa.llm.address import Place, read_address  # noqa: PLC0415
+    from augqa.llm.address import Place, read_address, read_headers  # noqa: PLC0415
     from augqa.llm.reaching import unreachable  # noqa: PLC0415
 
     try:
@@ -90,6 +90,7 @@ def _of_endpoint(llm: Llm) -> list[str]:
             # Each fault of it before a stage meets it, and before the lack of a key.
             read_address(Place(base_url=url, api_key="none", api_key_env=llm.api_key_envs[0]))
         _refuse_without_keys(llm)
+        read_headers(llm.headers)
         # A file of requests goes nowhere by itself, and the provider's own address is not in doubt.
         is_asked = llm.base_urls and llm.executor != "batch_file"
         faults = unreachable(llm) if is_asked else {}

@@ -51,7 +51,7 @@ def open_client(params: Llm, *, cache_path: Path) -> Iterator[ChatClient]:
             # Records name the model, not where it lies on this machine.
             params = params.model_copy(update={"model": model.name})
         else:
-            places = read_places(params.base_urls, params.api_key_envs)
+            places = read_places(params.base_urls, params.api_key_envs, params.headers)
             endpoint = params.cached_as or _name(places[0])
         client = ChatClient(params, places=places, endpoint=endpoint, cache_path=cache_path)
         stack.callback(client.close)

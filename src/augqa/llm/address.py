@@ -16,7 +16,7 @@ from pathlib import Path
 
 import certifi
 
-from augqa.address_text import is_secret, without_secrets
+from augqa.address_text import FROM_ENVIRONMENT, is_secret, without_secrets
 from augqa.errors import GenerationError
 
 OPENAI = "https://api.openai.com/v1"
@@ -52,31 +52,64 @@ class Place:
         base_url: None for OpenAI's own. A query, as Azure wants it, stays one.
         api_key: Goes into one header: ``api-key`` for Azure, else ``Authorization``.
         api_key_env: Name of the variable the key came from, for messages.
+        headers: Further ones, sent with every call; one of the client's own gives way.
+        secrets: What came into them out of the environment.
     """
 
     base_url: str | None
     api_key: str = field(repr=False)
     api_key_env: str
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    secrets: Sequence[str] = field(default=(), repr=False)
 
 
-def read_places(base_urls: Sequence[str], api_key_envs: Sequence[str]) -> list[Place]:
+def read_places(
+    base_urls: Sequence[str], api_key_envs: Sequence[str], headers: Mapping[str, str]
+) -> list[Place]:
     """Return the addresses that params name, each with its key out of the environment.
 
     Args:
         base_urls: None given: the one that OPENAI_BASE_URL names, or OpenAI's own.
         api_key_envs: Names of variables: one for all addresses, or one for each.
+        headers: For all of them; ``${NAME}`` in a value is the variable of that name.
 
     Raises:
-        GenerationError: If a variable is not set.
+        GenerationError: If a variable is not set, or a header cannot be sent.
     """
     # The variable is the openai library's own, which batches go through.
     urls: list[str | None] = [*base_urls] or [os.environ.get("OPENAI_BASE_URL", "").strip() or None]
     envs = list(api_key_envs) if len(api_key_envs) > 1 else [*api_key_envs] * len(urls)
     keys = {name: _read_api_key(name) for name in dict.fromkeys(envs)}
+    filled, secrets = read_headers(headers)
     return [
-        Place(base_url=url, api_key=keys[name], api_key_env=name)
+        Place(base_url=url, api_key=keys[name], api_key_env=name, headers=filled, secrets=secrets)
         for url, name in zip(urls, envs, strict=True)
     ]
+
+
+def read_headers(headers: Mapping[str, str]) -> tuple[dict[str, str], tuple[str, ...]]:
+    """Return headers with what the environment has for them, and that by itself.
+
+    Raises:
+        GenerationError: If a variable is not set, or a value cannot stand in a header.
+    """
+    filled, secrets = {}, []
+    for name, template in headers.items():
+        for variable in FROM_ENVIRONMENT.findall(template):
+            value = os.environ.get(variable, "").strip()
+            if not value:
+                raise GenerationError(
+                    f"environment variable {variable} (llm.headers, {name}) is not set"
+                )
+            secrets.append(value)
+        text = FROM_ENVIRONMENT.sub(lambda found: os.environ[found[1]].strip(), template)
+        if not (text.isascii() and text.isprintable()):
+            raise GenerationError(
+                f"llm.headers: {name} holds characters that no header has: a line break, or a"
+                " letter beyond ASCII"
+            )
+        filled[name] = text
+    return filled, tuple(secrets)
 
 
 def _read_api_key(name: str) -> str:
@@ -143,12 +176,14 @@ def read_address(place: Place) -> Address:
         ):
             if value := os.environ.get(variable, "").strip():
                 headers[name] = value
+    own = {name.lower() for name in place.headers}
+    headers = {name: value for name, value in headers.items() if name.lower() not in own}
     return Address(
         where=where,
         chat=f"{where}/chat/completions{query}",
         models=f"{where}/models{query}",
         query=dict(fields),
-        headers=headers,
+        headers=headers | dict(place.headers),
     )
 
 

@@ -49,21 +49,24 @@ class Again(Exception):
 
 
 class Redactor:
-    """Takes a key out of texts.
+    """Takes keys out of texts.
 
     A word that stands in for a key where a server wants none ("none", "EMPTY", "not-needed") is
     left alone, or texts with that word would lose it.
 
     Args:
-        key: The key.
+        keys: The keys.
     """
 
-    def __init__(self, key: str) -> None:
-        has_both = any(c.isdigit() for c in key) and any(c.isalpha() for c in key)
-        is_key = len(key) >= 16 or (len(key) >= 6 and has_both)
-        forms = {key, urllib.parse.quote(key, safe=""), key.replace("/", "\\/")}
-        self._forms = sorted(forms, key=len, reverse=True) if is_key else []
-        self._parts = {key[n : n + 6] for n in range(len(key) - 5)} if is_key else set()
+    def __init__(self, *keys: str) -> None:
+        real = [key for key in keys if _is_key(key)]
+        forms = {
+            form
+            for key in real
+            for form in (key, urllib.parse.quote(key, safe=""), key.replace("/", "\\/"))
+        }
+        self._forms = sorted(forms, key=len, reverse=True)
+        self._parts = {key[n : n + 6] for key in real for n in range(len(key) - 5)}
 
     def __call__(self, text: str) -> str:
         """Return `text` without the key."""
@@ -86,6 +89,11 @@ class Redactor:
 
     def _holds(self, word: str) -> bool:
         return any(word[n : n + 6] in self._parts for n in range(len(word) - 5))
+
+
+def _is_key(text: str) -> bool:
+    has_both = any(c.isdigit() for c in text) and any(c.isalpha() for c in text)
+    return len(text) >= 16 or (len(text) >= 6 and has_both)
 
 
 def as_it_is(text: str) -> str:

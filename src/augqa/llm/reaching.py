@@ -17,7 +17,7 @@ def unreachable(params: Llm) -> dict[str, str]:
     """
     endpoints = [
         Endpoint(place, model=params.model, max_connections=1, timeout_s=_TIMEOUT_S)
-        for place in read_places(params.base_urls, params.api_key_envs)
+        for place in read_places(params.base_urls, params.api_key_envs, params.headers)
     ]
     faults = asyncio.run(_asked(endpoints))
     return {

@@ -17,6 +17,7 @@ import aiohttp
 from augqa.errors import GenerationError
 from augqa.llm import faults, waits
 from augqa.llm.address import Place, certificates, proxy, read_address
+from augqa.llm.events import whole_answer
 from augqa.llm.faults import Fault, Kind
 from augqa.llm.inbound import MAX_BODY_BYTES, Again, Redactor, line, read_completion, read_json
 from augqa.llm.response import Response
@@ -68,7 +69,7 @@ class Endpoint:
         timeout_s: Longest time for one call, from sending to the last byte.
 
     Attributes:
-        redact: Takes the key out of texts.
+        redact: Takes the key, and what else came out of the environment, out of texts.
 
     Raises:
         GenerationError: If address, key, proxy or certificates cannot be used.
@@ -80,7 +81,7 @@ class Endpoint:
         self._model = model
         self._max_connections = max_connections
         self._timeout_s = timeout_s
-        self.redact = Redactor(place.api_key)
+        self.redact = Redactor(place.api_key, *place.secrets)
         self._session: aiohttp.ClientSession | None = None
         # Asked once: aiohttp's trust_env asks in a thread, twice a request.
         self._proxy = proxy(self._address.chat)
@@ -124,7 +125,7 @@ class Endpoint:
             async with self._open().post(
                 self._address.chat, data=body, allow_redirects=False
             ) as reply:
-                content = await _read(reply)
+                content = whole_answer(await _read(reply))
         if not 200 <= reply.status < 300:
             raise self._meaning(self._fault(reply.status, content), reply)
         try:

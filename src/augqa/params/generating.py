@@ -12,12 +12,14 @@ from pydantic import (
     model_validator,
 )
 
+from augqa.address_text import FROM_ENVIRONMENT, is_secret
 from augqa.context_writer import CONTEXT_WRITERS
 from augqa.params.catalogues import registered
 from augqa.params_text import nearest
 from augqa.prompts import STYLES, Condition
 from augqa.question_generator import QUESTION_GENERATORS
 from augqa.schema import Fraction, Section
+from augqa.yaml_text import cut
 
 
 class ModelPrice(Section):
@@ -40,12 +42,20 @@ _OWN_BODY_KEYS = {
     "stop": "the stage",
     "response_format": "generate_pairs.structured",
     "n": "generate_contexts.contexts_per_seed",
-    "stream": "the client, which reads whole answers",
-    "stream_options": "the client, which reads whole answers",
 }
 
 
 Word = Annotated[str, Field(min_length=1)]
+
+
+_OPENS = re.compile("auth|cookie", re.IGNORECASE)
+# Set by the client, or by HTTP itself.
+_OWN_HEADERS = frozenset(
+    (
+        *("accept", "accept-encoding", "connection", "content-encoding", "content-length"),
+        *("content-type", "expect", "host", "te", "trailer", "transfer-encoding", "upgrade"),
+    )
+)
 
 
 class Llm(Section):
@@ -62,6 +72,7 @@ class Llm(Section):
     send_stop: bool
     token_limit_param: Literal["max_tokens", "max_completion_tokens"]
     extra_body: dict[str, JsonValue]
+    headers: dict[str, str]
     max_in_flight: int = Field(gt=0)
     max_retries: int = Field(ge=0)
     timeout_s: float = Field(gt=0)
@@ -90,11 +101,32 @@ class Llm(Section):
         for key in self.extra_body:
             if key in _OWN_BODY_KEYS:
                 raise ValueError(f"extra_body: {key!r} is set by {_OWN_BODY_KEYS[key]}")
+        if self.extra_body.get("stream") and self.executor != "online":
+            raise ValueError(
+                f"extra_body: no batch streams its answers, and executor is {self.executor}"
+            )
         try:
             json.dumps(self.extra_body, allow_nan=False, ensure_ascii=False).encode("utf-8")
         except ValueError as error:
             raise ValueError(f"extra_body cannot be sent: {error}") from error
         return self
+
+    @field_validator("headers")
+    @classmethod
+    def headers_can_be_sent(cls, headers: dict[str, str]) -> dict[str, str]:
+        for name, value in headers.items():
+            if not re.fullmatch(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}", name):
+                raise ValueError(f"{cut(name)!r} is no name of a header")
+            if name.lower() in _OWN_HEADERS:
+                raise ValueError(f"{name!r} is the client's own to set")
+            # Not shown: whoever puts a key here has put it into git with params.yaml.
+            if (is_secret(name) or _OPENS.search(name)) and not FROM_ENVIRONMENT.search(value):
+                raise ValueError(
+                    f"{name!r} looks like a key, which params.yaml would hand on: put the key into"
+                    " an environment variable and write ${ITS_NAME} here (what stands there is not"
+                    " repeated here)"
+                )
+        return headers
 
     @property
     def base_urls(self) -> list[str]:

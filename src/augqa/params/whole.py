@@ -249,6 +249,7 @@ _BEFORE: dict[str, Any] = {
     },
     "generate_pairs.candidates": "rules",
     "llm.cached_as": None,
+    "llm.headers": {},
 }
 
 

@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 import yaml
 
+from augqa.commands import sweeping
 from augqa.errors import DataError
 from augqa.evidence.words import points
 from augqa.metrics import read_metrics
 from augqa.params import load_params
 from augqa.records import Cluster, QuestionScore
-from augqa.report.experiments import compared_lines, gathered_evidence
+from augqa.report.experiments import compared_lines, experiment_rows, gathered_evidence
 from augqa.study.experiments import fetched, together
 from augqa.tables import write_table
 
@@ -127,11 +128,49 @@ def test_an_experiment_without_params_is_an_error_that_names_it(project: Path) -
 EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
 
 
+def state(rev: str, plugins: list[str], f1: float, name: str | None = None) -> dict[str, Any]:
+    """Return what `dvc exp show --json` says of a commit or an experiment."""
+    data = {
+        "params": {"params.yaml": {"data": {"plugins": plugins, "train": {"epochs": 2}}}},
+        "metrics": {"metrics/headline.json": {"data": {"mean_shift_f1": {"mix": f1}}}},
+        "deps": {"plugins": {"hash": "3c2dcff0567d73bf63c15bb38409649f.dir"}},
+    }
+    return {"rev": rev, "name": name, "data": data, "experiments": None}
+
+
+def test_a_param_has_its_own_value_where_a_folder_has_its_name() -> None:
+    child = {"revs": [state("a" * 40, ["mine"], 2.5, "more")], "executor": {"state": "failed"}}
+    rows = experiment_rows(
+        [
+            state("workspace", [], 1.5),
+            state("b" * 40, [], 1.5) | {"experiments": [child]},
+            {"rev": "c" * 40, "name": "main", "data": None, "error": {"msg": "unreadable"}},
+        ]
+    )
+    assert rows == [
+        {"Experiment": "workspace", "mean_shift_f1.mix": 1.5, "plugins": [], "train.epochs": 2},
+        {"Experiment": "bbbbbbb", "mean_shift_f1.mix": 1.5, "plugins": [], "train.epochs": 2},
+        {"Experiment": "more", "State": "Failed", "mean_shift_f1.mix": 2.5, "plugins": ["mine"]}
+        | {"train.epochs": 2},
+        {"Experiment": "main"},
+    ]
+
+
+@pytest.mark.parametrize("said", ["", "null", "[3]", '[{"rev": "a", "data": 3}]', "[" * 9999])
+def test_what_dvc_says_in_another_form_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, said: str
+) -> None:
+    done = subprocess.CompletedProcess([], 1, stdout=said, stderr="ERROR: no commit yet")
+    monkeypatch.setattr(sweeping, "asked", lambda *_: done)
+    with pytest.raises(DataError, match="experiments cannot be read: ERROR: no commit yet"):
+        sweeping.compare()
+
+
 def test_compare_shows_the_headline_and_only_the_params_that_differ() -> None:
     rows = [
-        {"Experiment": "workspace", "rev": "", "n_kept": 50, "mean_shift_f1.mix": 28.5}
+        {"Experiment": "workspace", "n_kept": 50, "mean_shift_f1.mix": 28.5}
         | {"train.epochs": 2, "blend.mix.generated_fraction": 0.5, "State": None},
-        {"Experiment": "more", "rev": "abc", "n_kept": 50, "mean_shift_f1.mix": None}
+        {"Experiment": "more", "n_kept": 50, "mean_shift_f1.mix": None}
         | {"train.epochs": 2, "blend.mix.generated_fraction": 0.75, "State": "Failed"},
     ]
     lines = compared_lines(rows)
@@ -143,7 +182,7 @@ def test_compare_shows_the_headline_and_only_the_params_that_differ() -> None:
 
 def test_what_columns_share_stands_above_the_first_of_them() -> None:
     lines = compared_lines(
-        [{"rev": "a", "mean_shift_f1.augment": 47.6, "mean_shift_f1.real": 52.9}]
+        [{"Experiment": "a", "mean_shift_f1.augment": 47.6, "mean_shift_f1.real": 52.9}]
     )
     assert lines == [
         "experiment  mean_shift_f1",

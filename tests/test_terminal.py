@@ -134,7 +134,7 @@ def test_commands_print_by_the_one_function_that_minds_what_it_prints() -> None:
 def test_compare_shows_names_and_params_of_anybody_s_experiments(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    rows = [{"Experiment": HOSTILE, "params.yaml:prepare.seed": text} for text in (HOSTILE, "13")]
+    rows = [{"Experiment": HOSTILE, "prepare.seed": text} for text in (HOSTILE, "13")]
     monkeypatch.setattr(sweeping, "_experiments", lambda: rows)
     sweeping.compare()
     out = capsys.readouterr().out

@@ -1,5 +1,6 @@
 """Commands on experiments: sweep, compare, gather."""
 
+import json
 import re
 import shlex
 import subprocess
@@ -13,12 +14,12 @@ import typer
 
 from augqa.commands.checking import PARAMS
 from augqa.dvc_healing import remove_cut_rwlock
-from augqa.errors import AugQAError, DataError, ParamsError, first_line
+from augqa.errors import AugQAError, DataError, ParamsError
 from augqa.files import write_whole
 from augqa.params import load_params
 from augqa.params_text import with_value
 from augqa.programs import asked
-from augqa.report.experiments import compared_lines
+from augqa.report.experiments import compared_lines, experiment_rows
 from augqa.report.findings import findings_of
 from augqa.report.results import BASELINE
 from augqa.report.table import findings_lines
@@ -172,13 +173,10 @@ def _names() -> set[str]:
 
 
 def _experiments() -> list[dict[str, Any]]:
-    # DVC takes a second to import, and the other commands do not need it.
-    from dvc.api import exp_show  # noqa: PLC0415
-    from dvc.exceptions import DvcException  # noqa: PLC0415
-
+    told = asked("dvc", "exp", "show", "--json")
     try:
-        rows: list[dict[str, Any]] = exp_show()
-    except DvcException as error:
-        why = first_line(error.__cause__ or error)
-        raise DataError(f"the experiments cannot be read: {why}") from error
-    return rows
+        return experiment_rows(json.loads(told.stdout))
+    # ValueError: no JSON. The others: not in the form of the locked DVC.
+    except (ValueError, RecursionError, LookupError, TypeError, AttributeError):
+        why = told.stderr.strip() or "DVC said nothing that can be read"
+        raise DataError(f"the experiments cannot be read: {cut(why, 400)}") from None

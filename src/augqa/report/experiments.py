@@ -1,6 +1,6 @@
 """Experiments side by side: the headline of each, and what was changed for it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,27 +15,75 @@ from augqa.study.reading import study_of
 from augqa.test_sets import reported_sets
 
 HEADLINE = ("mean_shift_f1", "delta", "low", "high", "n_kept")
-# Beside params and metrics DVC has a column for each file that a stage reads, and some of its own.
+_SHORT = 7  # letters of a commit
 _SECTIONS = frozenset(Params.model_fields)
 NONE = "–"
+
+
+def experiment_rows(shown: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return a row an experiment: its name and state, its params and numbers by dotted name.
+
+    `dvc.api.exp_show` and `dvc exp show --csv` give the param `plugins` the hash of the folder of
+    that name, and of another one in each row; by file and section nothing takes another's place.
+
+    Args:
+        shown: What `dvc exp show --json` says: baselines, each with its experiments.
+    """
+    rows = []
+    for baseline in shown:
+        rows.append({"Experiment": _name(baseline)} | _numbers(baseline))
+        for experiment in baseline.get("experiments") or []:
+            # More than one only of a kind that DVC has no longer.
+            for state in experiment["revs"][:1]:
+                executor = experiment.get("executor") or {}
+                rows.append(
+                    {
+                        "Experiment": _name(state),
+                        "State": str(executor["state"]).capitalize() if executor else None,
+                    }
+                    | _numbers(state)
+                )
+    return rows
+
+
+def _name(state: Mapping[str, Any]) -> str:
+    rev = str(state["rev"])
+    return state.get("name") or (rev if rev == "workspace" else rev[:_SHORT])
+
+
+def _numbers(state: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the params and metrics of a state by dotted name; none where they cannot be read."""
+    data = state.get("data") or {}
+    found: dict[str, Any] = {}
+    for part in ("metrics", "params"):
+        for file in (data.get(part) or {}).values():
+            if isinstance(file.get("data"), dict):
+                found |= dict(_dotted(file["data"]))
+    return found
+
+
+def _dotted(values: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in values.items():
+        if isinstance(value, dict):
+            yield from _dotted(value, f"{above}{key}.")
+        else:
+            yield f"{above}{key}", value
 
 
 def compared_lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     """Return a table: a row an experiment, the headline, then the params that differ.
 
     Args:
-        rows: As `dvc.api.exp_show` gives them.
+        rows: As `experiment_rows` gives them.
     """
     names = list(dict.fromkeys(name for row in rows for name in row))
-    shown = [
-        name for head in HEADLINE for name in names if name.rpartition(":")[2].split(".")[0] == head
-    ]
+    shown = [name for head in HEADLINE for name in names if name.split(".")[0] == head]
     # A param that another commit does not have is no change that an experiment made.
     changed = [
         name
         for name in names
         if name not in shown
-        and name.rpartition(":")[2].split(".")[0] in _SECTIONS
+        and name.split(".")[0] in _SECTIONS
         and len({repr(row.get(name)) for row in rows}) > 1
     ]
     states = any(row.get("State") for row in rows)
@@ -45,7 +93,7 @@ def compared_lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     for row in rows:
         table.append(
             [
-                _text(row.get("Experiment") or row.get("rev")),
+                _text(row["Experiment"]),
                 *([_text(row.get("State"))] if states else []),
                 *(_text(row.get(name)) for name in (*shown, *changed)),
             ]
@@ -62,7 +110,7 @@ def _headings(names: Sequence[str]) -> tuple[list[str], list[str]]:
     own: list[str] = []
     last = ""
     for name in names:
-        group, _, key = name.rpartition(":")[2].rpartition(".")
+        group, _, key = name.rpartition(".")
         if group:
             groups.append("" if group == last else group)
             own.append(key)
@@ -113,6 +161,6 @@ def gathered_evidence(found: Gathered, params: Params, *, clusters: Path) -> Evi
 
 
 def _text(value: Any) -> str:
-    if value is None or value == "!":  # DVC's mark for what it could not read
+    if value is None:
         return NONE
     return f"{value:g}" if isinstance(value, float) else str(value)

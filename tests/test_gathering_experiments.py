@@ -14,7 +14,12 @@ from augqa.evidence.words import points
 from augqa.metrics import read_metrics
 from augqa.params import load_params
 from augqa.records import Cluster, QuestionScore
-from augqa.report.experiments import compared_lines, experiment_rows, gathered_evidence
+from augqa.report.experiments import (
+    ExperimentRow,
+    compared_lines,
+    experiment_rows,
+    gathered_evidence,
+)
 from augqa.study.experiments import fetched, together
 from augqa.tables import write_table
 
@@ -128,6 +133,10 @@ def test_an_experiment_without_params_is_an_error_that_names_it(project: Path) -
 EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
 
 
+def row(name: str, values: dict[str, Any], state: str | None = None) -> ExperimentRow:
+    return ExperimentRow(name=name, rev="a" * 40, is_baseline=False, state=state, values=values)
+
+
 def state(rev: str, plugins: list[str], f1: float, name: str | None = None) -> dict[str, Any]:
     """Return what `dvc exp show --json` says of a commit or an experiment."""
     data = {
@@ -147,13 +156,37 @@ def test_a_param_has_its_own_value_where_a_folder_has_its_name() -> None:
             {"rev": "c" * 40, "name": "main", "data": None, "error": {"msg": "unreadable"}},
         ]
     )
-    assert rows == [
-        {"Experiment": "workspace", "mean_shift_f1.mix": 1.5, "plugins": [], "train.epochs": 2},
-        {"Experiment": "bbbbbbb", "mean_shift_f1.mix": 1.5, "plugins": [], "train.epochs": 2},
-        {"Experiment": "more", "State": "Failed", "mean_shift_f1.mix": 2.5, "plugins": ["mine"]}
-        | {"train.epochs": 2},
-        {"Experiment": "main"},
+    assert [(row.name, row.state, row.is_baseline) for row in rows] == [
+        ("workspace", None, True),
+        ("bbbbbbb", None, True),
+        ("more", "Failed", False),
+        ("main", None, True),
     ]
+    assert [row.values for row in rows] == [
+        {"mean_shift_f1.mix": 1.5, "plugins": [], "train.epochs": 2},
+        {"mean_shift_f1.mix": 1.5, "plugins": [], "train.epochs": 2},
+        {"mean_shift_f1.mix": 2.5, "plugins": ["mine"], "train.epochs": 2},
+        {},
+    ]
+
+
+def test_gather_reads_each_experiment_at_its_commit_and_names_what_failed(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    children = [
+        {"revs": [state(git(project, "rev-parse", "three"), [], 45.0, "three")], "executor": None},
+        {"revs": [state("d" * 40, [], 0.0, "lost")], "executor": {"state": "failed"}},
+        {"revs": [state("e" * 40, [], 0.0, "later")], "executor": {"state": "queued"}},
+    ]
+    shown = [state("workspace", [], 50.0), state("half", [], 50.0) | {"experiments": children}]
+    done = subprocess.CompletedProcess([], 0, stdout=json.dumps(shown), stderr="")
+    monkeypatch.setattr(sweeping, "asked", lambda *_: done)
+    monkeypatch.chdir(project)
+    sweeping.gather()
+    told = capsys.readouterr().out
+    assert "mix@three" in told
+    assert "experiment lost" in told
+    assert "later" not in told
 
 
 @pytest.mark.parametrize("said", ["", "null", "[3]", '[{"rev": "a", "data": 3}]', "[" * 9999])
@@ -167,11 +200,10 @@ def test_what_dvc_says_in_another_form_is_one_line(
 
 
 def test_compare_shows_the_headline_and_only_the_params_that_differ() -> None:
+    same = {"n_kept": 50, "train.epochs": 2}
     rows = [
-        {"Experiment": "workspace", "n_kept": 50, "mean_shift_f1.mix": 28.5}
-        | {"train.epochs": 2, "blend.mix.generated_fraction": 0.5, "State": None},
-        {"Experiment": "more", "n_kept": 50, "mean_shift_f1.mix": None}
-        | {"train.epochs": 2, "blend.mix.generated_fraction": 0.75, "State": "Failed"},
+        row("workspace", same | {"mean_shift_f1.mix": 28.5, "blend.mix.generated_fraction": 0.5}),
+        row("more", same | {"blend.mix.generated_fraction": 0.75}, "Failed"),
     ]
     lines = compared_lines(rows)
     assert lines[0].split() == ["experiment", "state", "mean_shift_f1", "n_kept", "blend.mix"]
@@ -181,9 +213,7 @@ def test_compare_shows_the_headline_and_only_the_params_that_differ() -> None:
 
 
 def test_what_columns_share_stands_above_the_first_of_them() -> None:
-    lines = compared_lines(
-        [{"Experiment": "a", "mean_shift_f1.augment": 47.6, "mean_shift_f1.real": 52.9}]
-    )
+    lines = compared_lines([row("a", {"mean_shift_f1.augment": 47.6, "mean_shift_f1.real": 52.9})])
     assert lines == [
         "experiment  mean_shift_f1",
         "                  augment  real",
@@ -198,9 +228,9 @@ def test_a_sweep_of_the_default_recipes_fits_160_columns() -> None:
         for name, value in (values.items() if isinstance(values, dict) else [("", values)])
     }
     shares = {"generated-share-0.25": 0.25, "generated-share-0.75": 0.75}
+    numbers = {key.rstrip("."): value for key, value in headline.items()}
     rows = [
-        {"Experiment": name, "State": "Success", "blend.augment.generated_share": share}
-        | {key.rstrip("."): value for key, value in headline.items()}
+        row(name, numbers | {"blend.augment.generated_share": share}, "Success")
         for name, share in shares.items()
     ]
     lines = compared_lines(rows)

@@ -12,6 +12,7 @@ from augqa.commands import running, sweeping
 from augqa.errors import DataError
 from augqa.records import GeneratedContext, QAExample
 from augqa.report import table_text
+from augqa.report.experiments import ExperimentRow
 from augqa.tables import write_table
 from augqa.terminal import printable
 from tests.examples import example, generated_context, reported
@@ -134,7 +135,12 @@ def test_commands_print_by_the_one_function_that_minds_what_it_prints() -> None:
 def test_compare_shows_names_and_params_of_anybody_s_experiments(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    rows = [{"Experiment": HOSTILE, "prepare.seed": text} for text in (HOSTILE, "13")]
+    rows = [
+        ExperimentRow(
+            name=HOSTILE, rev="a", is_baseline=False, state=None, values={"prepare.seed": text}
+        )
+        for text in (HOSTILE, "13")
+    ]
     monkeypatch.setattr(sweeping, "_experiments", lambda: rows)
     sweeping.compare()
     out = capsys.readouterr().out

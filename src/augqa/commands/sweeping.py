@@ -8,7 +8,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -19,7 +19,7 @@ from augqa.files import write_whole
 from augqa.params import load_params
 from augqa.params_text import with_value
 from augqa.programs import asked
-from augqa.report.experiments import compared_lines, experiment_rows
+from augqa.report.experiments import ExperimentRow, compared_lines, experiment_rows
 from augqa.report.findings import findings_of
 from augqa.report.results import BASELINE
 from augqa.report.table import findings_lines
@@ -78,11 +78,10 @@ def gather() -> None:
 
     rows = _experiments()
     # The workspace and the commit below the experiments are a row each, too.
-    rows = [row for row in rows if row.get("typ") != "baseline"]
-    kept = [row for row in rows if row.get("Experiment") and row.get("State") in (None, "Success")]
-    failed = [str(row["Experiment"]) for row in rows if row.get("State") == "Failed"]
+    rows = [row for row in rows if not row.is_baseline]
+    failed = [row.name for row in rows if row.state == "Failed"]
     revs: dict[str, str | None] = {"": None}
-    revs |= {str(row["Experiment"]): str(row["rev"]) for row in kept}
+    revs |= {row.name: row.rev for row in rows if row.state in (None, "Success")}
     params = load_params()
     with fetched(revs) as found:
         study = together(found)
@@ -172,7 +171,7 @@ def _names() -> set[str]:
     return set(asked("dvc", "exp", "list", "--name-only").stdout.split())
 
 
-def _experiments() -> list[dict[str, Any]]:
+def _experiments() -> list[ExperimentRow]:
     told = asked("dvc", "exp", "show", "--json")
     try:
         return experiment_rows(json.loads(told.stdout))

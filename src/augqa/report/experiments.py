@@ -1,7 +1,7 @@
 """Experiments side by side: the headline of each, and what was changed for it."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +15,33 @@ from augqa.study.reading import study_of
 from augqa.test_sets import reported_sets
 
 HEADLINE = ("mean_shift_f1", "delta", "low", "high", "n_kept")
+WORKSPACE = "workspace"  # DVC's name for what is not committed
 _SHORT = 7  # letters of a commit
 _SECTIONS = frozenset(Params.model_fields)
 NONE = "–"
 
 
-def experiment_rows(shown: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Return a row an experiment: its name and state, its params and numbers by dotted name.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExperimentRow:
+    """A commit, the workspace or an experiment, as DVC shows it.
+
+    Attributes:
+        name: As a person calls it.
+        rev: Its commit; ``workspace`` for what is not committed.
+        is_baseline: Whether it is what experiments start from, and none.
+        state: Such as ``Success`` or ``Queued``; None where DVC names none.
+        values: Its numbers and params, by dotted name.
+    """
+
+    name: str
+    rev: str
+    is_baseline: bool
+    state: str | None
+    values: Mapping[str, Any]
+
+
+def experiment_rows(shown: Sequence[Mapping[str, Any]]) -> list[ExperimentRow]:
+    """Return a row for each commit and experiment.
 
     `dvc.api.exp_show` and `dvc exp show --csv` give the param `plugins` the hash of the folder of
     that name, and of another one in each row; by file and section nothing takes another's place.
@@ -31,24 +51,26 @@ def experiment_rows(shown: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """
     rows = []
     for baseline in shown:
-        rows.append({"Experiment": _name(baseline)} | _numbers(baseline))
+        rows.append(_row(baseline, is_baseline=True))
         for experiment in baseline.get("experiments") or []:
+            executor = experiment.get("executor")
+            state = str(executor["state"]).capitalize() if executor else None
             # More than one only of a kind that DVC has no longer.
-            for state in experiment["revs"][:1]:
-                executor = experiment.get("executor") or {}
-                rows.append(
-                    {
-                        "Experiment": _name(state),
-                        "State": str(executor["state"]).capitalize() if executor else None,
-                    }
-                    | _numbers(state)
-                )
+            rows += [_row(one, state=state) for one in experiment["revs"][:1]]
     return rows
 
 
-def _name(state: Mapping[str, Any]) -> str:
-    rev = str(state["rev"])
-    return state.get("name") or (rev if rev == "workspace" else rev[:_SHORT])
+def _row(
+    shown: Mapping[str, Any], *, is_baseline: bool = False, state: str | None = None
+) -> ExperimentRow:
+    rev = str(shown["rev"])
+    return ExperimentRow(
+        name=shown.get("name") or (rev if rev == WORKSPACE else rev[:_SHORT]),
+        rev=rev,
+        is_baseline=is_baseline,
+        state=state,
+        values=_numbers(shown),
+    )
 
 
 def _numbers(state: Mapping[str, Any]) -> dict[str, Any]:
@@ -70,13 +92,9 @@ def _dotted(values: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, A
             yield f"{above}{key}", value
 
 
-def compared_lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Return a table: a row an experiment, the headline, then the params that differ.
-
-    Args:
-        rows: As `experiment_rows` gives them.
-    """
-    names = list(dict.fromkeys(name for row in rows for name in row))
+def compared_lines(rows: Sequence[ExperimentRow]) -> list[str]:
+    """Return a table: a row an experiment, the headline, then the params that differ."""
+    names = list(dict.fromkeys(name for row in rows for name in row.values))
     shown = [name for head in HEADLINE for name in names if name.split(".")[0] == head]
     # A param that another commit does not have is no change that an experiment made.
     changed = [
@@ -84,18 +102,18 @@ def compared_lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:
         for name in names
         if name not in shown
         and name.split(".")[0] in _SECTIONS
-        and len({repr(row.get(name)) for row in rows}) > 1
+        and len({repr(row.values.get(name)) for row in rows}) > 1
     ]
-    states = any(row.get("State") for row in rows)
+    states = any(row.state for row in rows)
     first = ["experiment", *(["state"] if states else [])]
     groups, own = _headings([*shown, *changed])
     table = [[*first, *groups], [*("" for _ in first), *own]]
     for row in rows:
         table.append(
             [
-                _text(row["Experiment"]),
-                *([_text(row.get("State"))] if states else []),
-                *(_text(row.get(name)) for name in (*shown, *changed)),
+                row.name,
+                *([_text(row.state)] if states else []),
+                *(_text(row.values.get(name)) for name in (*shown, *changed)),
             ]
         )
     return columns(table, left=set(range(len(first))))

@@ -1,6 +1,7 @@
 """Badges with their sentence, the honest edges in words, and who is champion."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -163,6 +164,23 @@ def test_fewer_than_20_articles_are_too_few(n_articles: int, few: bool) -> None:
         {"real": three(70), "augment": three(75)}, sets=["nyt"], n_articles=n_articles
     )
     assert (EdgeKind.FEW_ARTICLES in edges(made)) == few
+
+
+def test_sets_of_few_articles_are_named_in_one_sentence() -> None:
+    scores = {"real": three(70), "augment": three(75)}
+    small = level_study(scores, sets=["nyt", "reddit"], n_articles=13)
+    assert edges(small)[EdgeKind.FEW_ARTICLES].startswith("nyt and reddit have 13 articles each: ")
+    smaller = level_study(scores, sets=["nyt"], n_articles=7)
+    found = study_edges(
+        replace(small, sets={**small.sets, "nyt": smaller.sets["nyt"]}),
+        not_available=(),
+        expected={},
+        spread=seed_spread(small, target=("nyt", "reddit")),
+        planned=(),
+        compared=(),
+    )
+    (words,) = [edge.words for edge in found if edge.kind is EdgeKind.FEW_ARTICLES]
+    assert words.startswith("nyt (7) and reddit (13) have few articles: below 20 ")
 
 
 def test_sets_of_the_same_articles_are_named() -> None:

@@ -112,7 +112,7 @@ EDGES: dict[Callable[[Path], None], list[str]] = {
         "one point of sweep fixed size: mix_25, mix, mix_75 failed or did not run: mix_75.",
     ],
     few_articles: [
-        "amazon has 7 articles: below 20 the interval over articles is itself a guess.",
+        "have 7 articles each: below 20 the interval over articles is itself a guess.",
     ],
     no_control: [
         "mix stands without its control: real_longer has no scores, so that a gain over it could"

@@ -99,15 +99,7 @@ def study_edges(
                 " articles, not about the recipe.",
             )
         )
-    edges += [
-        Edge(
-            kind=EdgeKind.FEW_ARTICLES,
-            words=f"{name} has {count(articles.n_articles, 'article')}: below {FEW_ARTICLES} the"
-            " interval over articles is itself a guess.",
-        )
-        for name, articles in study.sets.items()
-        if articles.n_articles < FEW_ARTICLES
-    ]
+    edges += [edge for edge in [_few_articles(study)] if edge is not None]
     edges += [
         Edge(
             kind=EdgeKind.SHARED_ARTICLES,
@@ -163,6 +155,27 @@ def study_edges(
                 )
             )
     return tuple(edges)
+
+
+def _few_articles(study: Study) -> Edge | None:
+    few = {
+        name: articles.n_articles
+        for name, articles in study.sets.items()
+        if articles.n_articles < FEW_ARTICLES
+    }
+    if not few:
+        return None
+    if len(few) == 1:
+        (name, n) = next(iter(few.items()))
+        who = f"{name} has {count(n, 'article')}"
+    elif len(set(few.values())) == 1:
+        who = f"{listed([*few])} have {count(min(few.values()), 'article')} each"
+    else:
+        who = f"{listed([f'{name} ({n})' for name, n in few.items()])} have few articles"
+    return Edge(
+        kind=EdgeKind.FEW_ARTICLES,
+        words=f"{who}: below {FEW_ARTICLES} the interval over articles is itself a guess.",
+    )
 
 
 def _failed(study: Study, expected: Mapping[str, Sequence[int]]) -> Edge | None:

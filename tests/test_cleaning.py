@@ -259,3 +259,8 @@ def test_a_long_text_takes_no_time_in_the_square_of_its_length(name: str) -> Non
     for read in READERS:
         with no_hang():
             read(text)
+
+
+@pytest.mark.parametrize(("n_broken", "found"), [(19, [{"a": 1}]), (20, [])])
+def test_json_is_looked_for_in_twenty_places_at_most(n_broken: int, found: list[Any]) -> None:
+    assert list(json_values('{"no ' * n_broken + '{"a": 1}')) == found

@@ -235,3 +235,9 @@ def test_a_primary_comparison_has_the_smallest_visible_effect_of_the_strictest_s
         compare(golden(), "augment", "real").estimate.smallest_visible(0.05 / 3)
     )
     assert of_three > alone
+
+
+def test_a_comparison_that_was_not_named_before_is_exploratory() -> None:
+    made = level_study({"real": [70.0, 71.0], "mix": [72.0, 74.0]})
+    assert not compare(made, "mix", "real").primary
+    assert compare(made, "mix", "real", primary=True).primary

@@ -175,6 +175,18 @@ def test_beyond_the_sizes_measured_it_is_said_so() -> None:
     )
 
 
+def test_far_below_the_sizes_measured_the_interval_ends_where_the_search_begins() -> None:
+    def flat(n: float) -> float:
+        return 100 - 50 * (n / 1000) ** -0.1
+
+    levels = {name: flat(n) for name, n in SIZES.items()} | {"augment": flat(5)}
+    made = level_study({name: [x - 1e-6, x, x + 1e-6] for name, x in levels.items()})
+    found = worth(made, fit_curve(made, SIZES), "augment", n_real=4000, n_generated=5000)
+    assert found.real_examples == pytest.approx(5 - 4000, abs=0.01)
+    # A 64th of the smallest size that was measured.
+    assert (found.low, found.high) == (-4000, pytest.approx(1000 / 64 - 4000))
+
+
 def test_on_a_flat_curve_nothing_is_told() -> None:
     flat = dict.fromkeys([*SIZES, "augment"], 70.0)
     made = level_study({name: [x - 1, x, x + 1] for name, x in flat.items()})

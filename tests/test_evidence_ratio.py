@@ -186,6 +186,7 @@ def test_the_correlation_with_distance_is_spearman_s_with_an_exact_p() -> None:
     # Ranks 1, 2, 3 and 1, 3, 2: each of the 6 orders is as far from 0 or further.
     assert mixed.correlation == pytest.approx(0.5)
     assert mixed.p == pytest.approx(1.0)
+    assert movement({"a": 1}, {"a": 0.5}).lowest_p == 1.0
     assert movement({"a": 1, "b": 2}, {"a": 0.5, "b": 0.5}).correlation is None
 
 

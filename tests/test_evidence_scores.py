@@ -114,8 +114,10 @@ def test_a_study_of_nothing_is_refused() -> None:
         (["a", "b"], [-1, 0], (), "articles are counted from 0"),
         (["a", "b"], [0.0, 1.0], (), "articles are counted from 0, found float64"),
         (["a", "a"], [0, 1], (), "question 'a' is there more than once"),
+        (["b", "a", "a"], [0, 1, 1], (), "question 'a' is there more than once"),
         (["a", "b"], [0, 1], ("X",), "2 articles, but 1 names"),
         (["a", "b"], [0, 1], ("X", "X"), "article 'X' is there more than once"),
+        (["a", "b", "c"], [0, 1, 2], ("Y", "X", "X"), "article 'X' is there more than once"),
     ],
 )
 def test_a_set_that_does_not_fit_together_is_refused(

@@ -1,6 +1,6 @@
 """The limiter against a server that counts, and its arithmetic on a clock of its own."""
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +9,7 @@ import pytest
 from augqa import llm
 from augqa.llm.address import Place
 from augqa.llm.client import ChatClient
+from augqa.llm.cost import Budget, Price, Usage
 from augqa.llm.limiter import CoolDown, InFlight, RateLimiter, Ticket
 from tests.asking_loopback import KEY, params, requests
 from tests.loopback import Loopback
@@ -148,3 +149,15 @@ def test_one_wave_counts_once_and_the_next_pause_is_longer() -> None:
     assert cool.stalled_s(10.0) == 10.0
     cool.good()
     assert cool.stalled_s(10.0) == 0.0
+
+
+def test_what_nothing_was_set_aside_for_is_paid_and_counts_towards_the_most() -> None:
+    budget = Budget(Price(prompt=1.0, completion=2.0), most=10e-6)
+    budget.pay(2, 1)
+    assert budget.paid == pytest.approx(4e-6)
+    assert budget.reserve(2, 2) == pytest.approx(6e-6)
+    assert budget.reserve(1, 0) is None
+
+
+def test_a_run_begins_with_nothing_used() -> None:
+    assert set(asdict(Usage()).values()) == {0}

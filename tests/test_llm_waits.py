@@ -107,3 +107,15 @@ def test_the_pause_is_a_second_at_least(after_s: float | None) -> None:
     cool = CoolDown()
     cool.too_many(0.0, after_s, 0.0)
     assert cool.wait_s(0.0) >= 1.0
+
+
+def test_of_several_limits_that_are_used_up_the_longest_wait_counts() -> None:
+    headers = {
+        "x-ratelimit-remaining-requests": "0",
+        "x-ratelimit-reset-requests": "3s",
+        "x-ratelimit-remaining-tokens": "0",
+        "x-ratelimit-reset-tokens": "7s",
+        "x-ratelimit-remaining": "5",
+        "x-ratelimit-reset": "60s",
+    }
+    assert waits.retry_after(headers) == 7.0

@@ -13,6 +13,7 @@ from augqa.sentences import (
     n_words,
     reads_as_english,
     sentence_spans,
+    word_spans,
     words,
 )
 
@@ -213,3 +214,16 @@ def test_words_are_characters_where_there_are_no_spaces() -> None:
 )
 def test_what_does_not_read_as_english_is_told(text: str, english: bool) -> None:
     assert reads_as_english(text) is english
+
+
+def test_a_full_stop_of_an_abbreviation_ends_a_sentence_where_a_quotation_ends_with_it() -> None:
+    text = 'She met Dr. Lee. He was "the Dr." They spoke.'
+    said = [text[start:end] for start, end in sentence_spans(text)]
+    assert said == ["She met Dr. Lee.", 'He was "the Dr."', "They spoke."]
+
+
+def test_spans_of_words_leave_out_what_stands_around_them() -> None:
+    text = 'A well-known "book", in 世界語 (1938).'
+    assert [text[start:end] for start, end in word_spans(text)] == [
+        *("A", "well", "known", "book", "in", "世界語", "1938"),
+    ]

@@ -11,6 +11,7 @@ from augqa.sentences import (
     is_question,
     last_sentence_end,
     n_words,
+    not_english,
     reads_as_english,
     sentence_spans,
     word_spans,
@@ -192,6 +193,8 @@ def test_words_are_characters_where_there_are_no_spaces() -> None:
         ("Who is it?", True),
         ("Mary Shelley, 1818", True),  # no telling
         ("谁写了这本书？", False),
+        ("Ada Лов", True),  # half its letters are Latin
+        ("Ad Лов", False),
         ("Кто написал книгу?", False),
         ("¿Ella escribió el libro?", False),
         ("Wer schrieb Frankenstein?", False),
@@ -227,3 +230,13 @@ def test_spans_of_words_leave_out_what_stands_around_them() -> None:
     assert [text[start:end] for start, end in word_spans(text)] == [
         *("A", "well", "known", "book", "in", "世界語", "1938"),
     ]
+
+
+@pytest.mark.parametrize(("n", "told"), [(0, False), (49, False), (50, True), (1000, True)])
+def test_more_than_a_chance_few_that_are_not_english_are_told(n: int, told: bool) -> None:
+    said = not_english(n, 1000, "pairs", "the filters")
+    assert said == (
+        f"; warning: {n} of 1000 pairs do not read as English, but the filters know it alone"
+        if told
+        else ""
+    )

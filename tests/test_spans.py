@@ -33,6 +33,8 @@ def located(context: str, answer: str, question: str = "What?") -> str | None:
         ("US army", "U.S. Army"),  # punctuation inside a word
         ("U.S. Army, paid", "U.S. Army paid"),  # and between words
         ("$3.5 million", "$3.5 million"),
+        ('"$3.5 million"', "$3.5 million"),  # only punctuation at the edges goes
+        ("The U.S. Army,", "The U.S. Army"),
         ("3.5 million", "3.5 million"),
         ("35 million", None),  # another number
         ("5 million", None),  # part of a number

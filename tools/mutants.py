@@ -60,7 +60,7 @@ TESTS = {
     "pointing": "pointing",
     "sampling": "sampling",
     "scoring": "scoring",
-    "sentences": "sentences",
+    "sentences": "sentences spans",
     "spans": "spans",
     "whole_articles": "whole_articles",
 }

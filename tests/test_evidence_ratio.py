@@ -5,7 +5,7 @@ import pytest
 
 from augqa.errors import EvidenceError
 from augqa.evidence import Study, Sweep
-from augqa.evidence.ratio import movement, one_shift_left_out, ratio_curve, ratio_finding
+from augqa.evidence.ratio import _ranges, movement, one_shift_left_out, ratio_curve, ratio_finding
 from augqa.evidence.words import movement_words, ratio_finding_words, ratio_words
 from tests.studies import level_study
 
@@ -198,3 +198,9 @@ def test_it_is_said_how_little_four_shifts_show() -> None:
     )
     five = dict(zip("abcde", range(5), strict=True))
     assert "shows nothing" not in movement_words(movement(five, five))
+
+
+def test_a_range_ends_half_a_step_beyond_the_last_ratio_that_is_not_ruled_out() -> None:
+    grid = np.array([0.0, 0.1, 0.2, 0.3, 0.4, 0.5])
+    found = _ranges(grid, [True, False, False, True, True, False])
+    assert np.array(found) == pytest.approx(np.array([[0.0, 0.05], [0.25, 0.45]]))

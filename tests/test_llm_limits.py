@@ -161,3 +161,11 @@ def test_what_nothing_was_set_aside_for_is_paid_and_counts_towards_the_most() ->
 
 def test_a_run_begins_with_nothing_used() -> None:
     assert set(asdict(Usage()).values()) == {0}
+
+
+def test_a_request_above_the_whole_budget_waits_for_an_empty_window() -> None:
+    limiter = RateLimiter(None, 100)
+    limiter.settle(limiter.admit(0.0, 10), 1.0, 10)
+    assert 0 < limiter.wait_s(2.0, 200) < 1
+    assert limiter.wait_s(2.0, 90) == 0
+    assert limiter.wait_s(62.5, 200) == 0

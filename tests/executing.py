@@ -164,6 +164,10 @@ class FakeDriver:
             except (EOFError, OSError):
                 return
 
+    def _patience_s(self, n_waiting: int) -> float:
+        # At first for all that it has asked for: or it would begin with the first after all.
+        return 1.0 if not self.worked_on and n_waiting < self._n_ahead else 0.0
+
     def _talk(self, channel: Connection) -> None:
         _, self.settings = parted(channel.recv_bytes())
         if self._fault is not None:
@@ -173,7 +177,7 @@ class FakeDriver:
         worker: Worker | None = None
         waiting: deque[tuple[int, bytes]] = deque()
         while len(self.worked_on) != self._ends_after:
-            while not waiting or channel.poll(0):
+            while not waiting or channel.poll(self._patience_s(len(waiting))):
                 kind, content = parted(channel.recv_bytes())
                 if kind == WORK:
                     worker = Worker(content)

@@ -9,28 +9,17 @@ from typing import Any
 import pytest
 
 from augqa import metric_forms as forms
+from augqa.commands.results import _table
 from augqa.errors import DataError
-from augqa.params import load_params
-from augqa.report import table_text
 from augqa.report.quality import quality_of
 from augqa.report.results import gate
-from augqa.test_sets import reported_sets
 
 METRICS = Path(__file__).parent.parent / "metrics"
 OTHER_KINDS: tuple[object, ...] = (7, "x", None, [], {}, True, -1.5, float("nan"))
 
 
-def table_of(summary: Path, evidence: Path) -> str:
-    test_sets = reported_sets(load_params().data.test_sets)
-    return table_text(
-        forms.read_form(summary, forms.Summary),
-        test_sets,
-        forms.read_form(evidence, forms.Evidence),
-    )
-
-
 READERS: dict[str, Callable[[Path], Any]] = {
-    "summary.json": lambda path: table_of(path, METRICS / "evidence.json"),
+    "summary.json": lambda path: _table(path, METRICS / "evidence.json"),
     "quality.json": lambda path: quality_of(forms.read_form(path, forms.Quality)),
     "validation/kept.json": lambda path: gate(
         "kept", {"a.html": forms.read_form(path, forms.Gate)}

@@ -2,8 +2,8 @@
 
 FOLDER/job.json says what to do: `reader`, a folder or the packaged encoder's name, `settings` of
 it, `questions` and `contexts`, `batch_size`, `n_workers`, and `pause_s`, how much longer a batch
-takes than it would. No batch goes on while there is a file FOLDER/hold. Results lie in
-FOLDER/answers.json.
+takes than it would. No batch goes on while there is a file FOLDER/hold; each takes two seconds
+more while there is FOLDER/slow. Results lie in FOLDER/answers.json.
 """
 
 import hashlib
@@ -23,6 +23,8 @@ from augqa.executor.face import Executor, Work, nothing
 from augqa.executor.opening import open_executor
 from augqa.executor.settings import ExecutorSettings
 from augqa.reader import Reader
+
+_SLOW_S = 2.0
 
 
 @dataclass
@@ -47,7 +49,7 @@ class Noted:
             def noted(batch: Any) -> Any:
                 name = hashlib.sha256(pickle.dumps(batch)).hexdigest()
                 note(self.folder, f"began {socket.gethostname()} {name}")
-                time.sleep(self.pause_s)
+                time.sleep(self.pause_s + _SLOW_S * (self.folder / "slow").exists())
                 while (self.folder / "hold").exists():
                     time.sleep(0.1)
                 result = run(batch)

@@ -161,6 +161,9 @@ def tell(folder: Path, asked: dict[str, Any], say: Callable[[str], object] = pri
         until("workers on both", more("began", 1, notes(folder), *PLACES), since)
         work_on(notes(folder))
 
+        # Ray takes a minute to miss a machine: enough is to be left until then.
+        slow = folder / "slow"
+        slow.touch()
         lost_at = time.time()
         cluster.lose("node")
         before = notes(folder)
@@ -171,6 +174,7 @@ def tell(folder: Path, asked: dict[str, Any], say: Callable[[str], object] = pri
             lost_at,
         )
         hold.touch()
+        slow.unlink()
         for batch in lost:
             found = notes(folder).first("ended", batch, after=lost_at)
             story.lost[batch] = found[1] if found else ""

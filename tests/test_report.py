@@ -4,8 +4,8 @@ from typing import Any
 import pytest
 
 from augqa.errors import DataError
-from augqa.report import table_text
 from augqa.report.findings import Findings, Row
+from augqa.report.numbers import signed
 from augqa.report.page import fact_texts
 from augqa.report.plots import f1_by_set
 from augqa.report.results import (
@@ -21,7 +21,7 @@ from augqa.report.robustness import (
     no_line,
     not_comparable,
 )
-from augqa.report.table import is_best, report_text, signed
+from augqa.report.table import is_best, report_text, table_text
 from augqa.test_sets import ANCHORS, LINES, SQUAD_TRAIN, ReportedSet
 from tests import example_pages
 from tests.examples import SETS, SHIFTS, reported

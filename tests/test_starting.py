@@ -20,6 +20,7 @@ WANTED = {
     "answer_round_trip": {"torch"},
     "evaluate": {"torch"},
     "train": {"torch"},
+    "validate": {"pandas"},
 }
 TOLD = "import sys; print(*[name for name in {towers} if name in sys.modules])"
 

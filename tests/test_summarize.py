@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from augqa.params import load_params
-from augqa.report import table_text
+from augqa.report.table import table_text
 from augqa.test_sets import reported_sets
 from tests.measured import (
     ABOVE_REAL,

@@ -11,8 +11,8 @@ from augqa import __main__, stage
 from augqa.commands import running, sweeping
 from augqa.errors import DataError
 from augqa.records import GeneratedContext, QAExample
-from augqa.report import table_text
 from augqa.report.experiments import ExperimentRow
+from augqa.report.table import table_text
 from augqa.tables import write_table
 from augqa.terminal import printable
 from tests.examples import example, generated_context, reported

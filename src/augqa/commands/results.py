@@ -16,11 +16,11 @@ from augqa.files import write_whole
 from augqa.params import Params, load_kept_params, load_params
 from augqa.programs import asked
 from augqa.records import GeneratedContext
-from augqa.report import table_text
 from augqa.report.assembling import recipes_of, sets_in_order, write_numbers
 from augqa.report.files import measured_in, numbers_in
 from augqa.report.kept import assemble_kept
 from augqa.report.results import BASELINE
+from augqa.report.table import table_text
 from augqa.report.template import write_page
 from augqa.study.keeping import SCORES, keep_scores, kept_runs
 from augqa.study.reading import mentioned_articles, read_study, run_folder

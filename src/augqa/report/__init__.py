@@ -2,8 +2,5 @@
 
 `results` gathers the metrics files into one record; `robustness` says what the numbers can and
 cannot tell; `table`, `plots` and `page` show it. Values in, text or records out.
+Whoever writes a page of gates needs none of the statistics behind the others: import the module.
 """
-
-from augqa.report.table import table_text
-
-__all__ = ["table_text"]

@@ -6,6 +6,7 @@ from textwrap import wrap
 from augqa.metrics import Metrics
 from augqa.report import robustness
 from augqa.report.findings import Findings, Row, findings_of_metrics
+from augqa.report.numbers import NONE, number, signed
 from augqa.report.recipe_scores import RegimeResult, SetScore
 from augqa.report.results import Results, needed, results_of_summary
 from augqa.terminal import printable
@@ -15,7 +16,6 @@ _WIDTH = 100  # of sentences
 _N_CLOSING = 3  # limits that stand at the end of a run
 SAMPLE = "Sample data: these scores say nothing about the method."
 BEST = "*"
-NONE = "–"
 
 
 def table_text(
@@ -132,17 +132,6 @@ def _rows(rows: Sequence[Row], *, targets: bool = False) -> list[str]:
         ],
         left={0, 1, 2, 5} if targets else {0, 1, 4},
     )
-
-
-def number(value: float | None) -> str:
-    """Return a score with one decimal, or a dash."""
-    return NONE if value is None else f"{value:.1f}"
-
-
-def signed(value: float) -> str:
-    """Return a difference with its sign and one decimal; one that rounds to none has no sign."""
-    text = f"{value:+.1f}"
-    return "0.0" if text in ("+0.0", "-0.0") else text
 
 
 def pair(score: SetScore | None) -> str:

@@ -11,8 +11,8 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from augqa.files import write_whole
+from augqa.report.numbers import NONE, number, signed
 from augqa.report.palette import DARK, LIGHT, css_variables
-from augqa.report.table import NONE, number, signed
 
 # Control characters other than tab and line break; and halves of surrogate pairs, which UTF-8
 # cannot hold. A browser shows nothing for the first, and a file cannot be written with the second.

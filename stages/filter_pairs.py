@@ -5,11 +5,11 @@ filters until it has enough: the gates between the steps stay, a threshold re-ru
 `python -m augqa grow`, which adds seed questions, pays for the new ones alone.
 """
 
-from augqa.filters import Answered, Surroundings, decide, in_step, tally
+from augqa.filters import Surroundings, decide, judge_rows, tally
 from augqa.metrics import read_metrics, write_metrics
 from augqa.overlap import HeldOutTexts
 from augqa.params import load_params
-from augqa.records import QAExample, Rejection, RoundTripAnswer
+from augqa.records import QAExample, Rejection
 from augqa.stage import Input, Output, run
 from augqa.tables import copy_rows, iterate_table, iterate_tables, write_table
 
@@ -30,14 +30,13 @@ def filter_pairs(
         iterate_tables(test, QAExample), n_words=settings["test_overlap_words"]
     )
     seed_ids = [seed.id for seed in iterate_table(seed_questions, QAExample)]
-    answers = iterate_table(round_trip_answers, RoundTripAnswer)
-    answered = Answered(in_step(iterate_table(pairs, QAExample), answers))
     around = Surroundings(held_out=held_out, seed_ids=seed_ids)
-    decision = decide(answered, settings=settings, surroundings=around)
-    answered.refuse_unanswered(pairs, answers=round_trip_answers)
+    judged = judge_rows(pairs, answers=round_trip_answers, settings=settings, surroundings=around)
+    judged.refuse_unanswered(pairs, answers=round_trip_answers)
+    decision = decide(judged, settings=settings, surroundings=around)
     counted = tally(
         decision,
-        answered,
+        judged,
         n_seed_questions=len(seed_ids),
         n_pool=read_metrics(prepare)["n_pool"],
         target_kept=settings["target_kept"],

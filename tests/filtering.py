@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from augqa.filters import Decision, Surroundings, decide
+from augqa.filters import Decision, Surroundings, decide, judge_alone
 from augqa.overlap import HeldOutTexts, NgramIndex
 from augqa.records import QAExample, RoundTripAnswer
 from tests.examples import example
@@ -57,11 +57,12 @@ def decided(
     **settings: Any,
 ) -> Decision:
     """Judge pairs under `SETTINGS`, but for those given; without answers each is good."""
-    return decide(
-        zip(pairs, answers or [read(p.id) for p in pairs], strict=True),
-        settings={**SETTINGS, **settings},
-        surroundings=Surroundings(held_out=test or held_out(), seed_ids=seed_ids),
-    )
+    around: Any = {
+        "settings": {**SETTINGS, **settings},
+        "surroundings": Surroundings(held_out=test or held_out(), seed_ids=seed_ids),
+    }
+    both = zip(pairs, answers or [read(p.id) for p in pairs], strict=True)
+    return decide(judge_alone(both, **around), **around)
 
 
 def kept(pairs: Sequence[QAExample], decision: Decision) -> list[str]:

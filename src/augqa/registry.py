@@ -76,6 +76,14 @@ class Registry(Generic[E]):
         return name in self._entries
 
 
+_loaded: dict[str, None] = {}
+
+
+def loaded_plugins() -> list[str]:
+    """Return the modules that were imported as plug-ins, for a process that needs them, too."""
+    return list(_loaded)
+
+
 def load_plugins(names: Iterable[str], *, folder: Path = Path("plugins")) -> None:
     """Import the modules that params.yaml names: they register what they add.
 
@@ -102,6 +110,7 @@ def load_plugins(names: Iterable[str], *, folder: Path = Path("plugins")) -> Non
             ) from error
         except (ImportError, SyntaxError) as error:
             raise ParamsError(f"plugins: {name} cannot be imported: {error}") from error
+        _loaded[name] = None
 
 
 def resolve(target: str) -> Any:

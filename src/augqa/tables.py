@@ -8,6 +8,7 @@ import types
 import typing
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, suppress
+from itertools import accumulate
 from pathlib import Path
 from types import TracebackType
 from typing import (
@@ -164,8 +165,8 @@ def read_table(path: Path, record: type[R]) -> list[R]:
     return list(iterate_table(path, record))
 
 
-def iterate_table(path: Path, record: type[R]) -> Iterator[R]:
-    """Read the rows of a table one after the other, in bounded memory.
+def iterate_table(path: Path, record: type[R], *, rows: range | None = None) -> Iterator[R]:
+    """Read the rows of a table one after the other, in bounded memory; with `rows` these alone.
 
     Raises:
         DataError: If the file is missing, is not Parquet, or is of another schema.
@@ -174,7 +175,7 @@ def iterate_table(path: Path, record: type[R]) -> Iterator[R]:
     build = _builder(record)
     with _open_as(path, record) as file:
         try:
-            for batch in file.iter_batches(batch_size=_ROWS_A_GROUP):
+            for batch in _batches(file, rows):
                 yield from map(build, batch.to_pylist())
         except RecordError as error:
             raise RecordError(f"{path}: {error}") from error
@@ -287,15 +288,15 @@ def arrow_schema(path: Path) -> pa.Schema:
         return file.schema_arrow
 
 
-def arrow_batches(path: Path) -> Iterator[pa.RecordBatch]:
-    """Read a table as it stands, its rows unchecked, in bounded memory.
+def arrow_batches(path: Path, *, rows: range | None = None) -> Iterator[pa.RecordBatch]:
+    """Read a table as it stands, its rows unchecked, in bounded memory; with `rows` these alone.
 
     Raises:
         DataError: If the file is missing or is not Parquet.
     """
     with _open(path) as file:
         try:
-            yield from file.iter_batches(batch_size=_ROWS_A_GROUP)
+            yield from _batches(file, rows)
         except _UNREADABLE as error:
             raise DataError(f"{path}: not a readable Parquet file: {error}") from error
 
@@ -315,6 +316,23 @@ def read_arrow(path: Path, *, columns: Sequence[str] | None = None) -> pa.Table:
             return file.read(columns=None if columns is None else list(columns))
         except _UNREADABLE as error:
             raise DataError(f"{path}: not a readable Parquet file: {error}") from error
+
+
+def _batches(file: pq.ParquetFile, rows: range | None) -> Iterator[pa.RecordBatch]:
+    """Read batches of rows in their order; groups in which none of `rows` lies are not read."""
+    if rows is None:
+        rows = range(file.metadata.num_rows)
+    sizes = [file.metadata.row_group(n).num_rows for n in range(file.num_row_groups)]
+    starts = list(accumulate(sizes, initial=0))
+    groups = [
+        n for n, size in enumerate(sizes) if starts[n] < rows.stop and starts[n] + size > rows.start
+    ]
+    start = starts[groups[0]] if groups else 0
+    for batch in file.iter_batches(batch_size=_ROWS_A_GROUP, row_groups=groups):
+        first, last = max(rows.start - start, 0), min(rows.stop - start, len(batch))
+        if first < last:
+            yield batch.slice(first, last - first)
+        start += len(batch)
 
 
 def iterate_rows(

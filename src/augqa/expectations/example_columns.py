@@ -205,6 +205,10 @@ class ColumnsOfExamples:
             computed |= _of_kept(held_out, of_context, questions, answers, first)
         return computed
 
+    def own_measures(self) -> dict[str, Callable[[Mapping[str, Any]], Any]]:
+        """Return the columns that filters bring along, with what measures them."""
+        return {} if self.filtered is None else own_measures(self.filtered.settings)
+
     def _of_context(self, text: str) -> dict[str, Any]:
         measures: dict[str, Any] = {
             "has_text": bool(text.strip()),

@@ -13,6 +13,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from augqa.errors import DataError
 from augqa.expectations.example_columns import (
@@ -20,13 +21,13 @@ from augqa.expectations.example_columns import (
     Answered,
     ColumnsOfExamples,
     Filtered,
-    own_measures,
 )
 from augqa.expectations.similarity import SimilarityToEarlier
 from augqa.ids import is_generated_context_of
+from augqa.processes import over_rows
 from augqa.records import GeneratedContext, QAExample
 from augqa.sentences import n_words
-from augqa.tables import arrow_batches, arrow_schema, read_arrow, schema
+from augqa.tables import arrow_batches, arrow_schema, count_rows, read_arrow, schema
 
 CONTEXT_COLUMNS = (
     "id_fits_source",
@@ -61,6 +62,29 @@ class Frame:
     fits: bool
 
 
+@dataclass(frozen=True, slots=True)
+class ComputeRows:
+    """Computes the columns of some rows of a table, joined."""
+
+    path: Path
+    reading: ColumnsOfExamples
+
+    def __call__(self, rows: range) -> dict[str, NDArray[Any]]:
+        """Return the columns by name; none where the table has no rows."""
+        parts: dict[str, list[NDArray[Any]]] = defaultdict(list)
+        measured, first_row = self.reading.own_measures(), rows.start
+        for batch in arrow_batches(self.path, rows=rows):
+            computed = self.reading.computed(batch, first_row=first_row)
+            for name, values in computed.items():
+                parts[name].append(_narrow(values))
+            if measured:
+                plain = batch.to_pylist()
+                for name, measure in measured.items():
+                    parts[name].append(np.asarray([measure(row) for row in plain]))
+            first_row += len(batch)
+        return {name: np.concatenate(of) for name, of in parts.items()}
+
+
 def example_frame(
     path: Path,
     *,
@@ -88,25 +112,22 @@ def example_frame(
     """
     if not _fits(path, QAExample):
         return _misfit(path, QAExample, EXAMPLE_COLUMNS)
-    measured = own_measures(filtered.settings) if filtered is not None else {}
     answered = Answered.of(path, round_trip)
     reading = ColumnsOfExamples(frozenset(reference_ids), by, id_of, filtered, answered)
     columns: dict[str, list[Any]] = defaultdict(list)
     similarity = SimilarityToEarlier()
-    n_rows = 0
-    for batch in arrow_batches(path):
-        computed = reading.computed(batch, first_row=n_rows)
-        for name in _AS_THEY_ARE:
-            columns[name].append(batch.column(name))
+    n_rows = count_rows(path)
+    # What is asked of other tables is little: a second process would take longer to start.
+    for rows, computed in over_rows(
+        ComputeRows(path, reading), n_rows, n_processes=1 if filtered is None else None
+    ):
         for name, values in computed.items():
-            columns[name].append(_narrow(values))
-        if filtered is not None:
-            similarity.add(batch)
-        if measured:
-            rows = batch.to_pylist()
-            for name, measure in measured.items():
-                columns[name].append(np.asarray([measure(row) for row in rows]))
-        n_rows += len(batch)
+            columns[name].append(values)
+        for batch in arrow_batches(path, rows=rows):
+            for name in _AS_THEY_ARE:
+                columns[name].append(batch.column(name))
+            if filtered is not None:
+                similarity.add(batch)
     joined: dict[str, Any] = {name: _joined(parts) for name, parts in columns.items()}
     if filtered is not None:
         least = filtered.settings["min_duplicate_similarity"]
@@ -114,7 +135,7 @@ def example_frame(
         joined["n_on_context"] = similarity.n_on_context()
     nothing = np.full(n_rows, np.nan, np.float32)
     own = schema(QAExample).names
-    order = [*own, *EXAMPLE_COLUMNS, *measured]
+    order = [*own, *EXAMPLE_COLUMNS, *reading.own_measures()]
     data = pd.DataFrame({name: joined.get(name, nothing) for name in order}, copy=False)
     # Row 0 is the first one, as in pandas, pyarrow and Data Docs.
     data["row"] = np.arange(n_rows)
@@ -190,7 +211,7 @@ def _misfit(path: Path, record: type[Any], computed_columns: Sequence[str]) -> F
     return Frame(data=data, n_rows=table.num_rows, n_columns=len(names), fits=False)
 
 
-def _narrow(values: Sequence[Any]) -> Any:
+def _narrow(values: Sequence[Any]) -> NDArray[Any]:
     """Return values as an array without an object for each; texts, of a few kinds, stay objects."""
     array = np.asarray(values) if values else np.empty(0)
     if array.dtype.kind == "U":

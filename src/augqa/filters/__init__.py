@@ -6,12 +6,13 @@ To add one, register a `Filter` here or in a plug-in; nothing else knows the fil
 # The order of the modules, and in them of the entries, is the order of the checks.
 from augqa.filters import wording, alone, among  # noqa: F401, I001
 from augqa.filters.deciding import (
-    Answered,
     Decision,
+    JudgedAlone,
     advice,
     counts,
     decide,
     in_step,
+    judge_alone,
     n_seed_questions_needed,
 )
 from augqa.filters.entry import (
@@ -26,15 +27,16 @@ from augqa.filters.entry import (
     reasons,
     schema,
 )
+from augqa.filters.rows import judge_rows
 from augqa.filters.tallying import Tally, tally
 
 __all__ = [
     "FILTERS",
-    "Answered",
     "Bounds",
     "Candidate",
     "Decision",
     "Filter",
+    "JudgedAlone",
     "Promise",
     "Settings",
     "Surroundings",
@@ -43,6 +45,8 @@ __all__ = [
     "counts",
     "decide",
     "in_step",
+    "judge_alone",
+    "judge_rows",
     "n_seed_questions_needed",
     "promises_in_force",
     "reasons",

@@ -3,7 +3,7 @@
 import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from augqa.errors import DataError
@@ -35,34 +35,37 @@ class Decision:
         return row not in self.rejected
 
 
-class Answered:
-    """Pairs with their round-trip answers, one after the other; counts those that have none.
+@dataclass(slots=True, kw_only=True)
+class JudgedAlone:
+    """What the filters that judge a pair by itself say of the rows of a table.
 
     Attributes:
-        n_pairs: Pairs that have come by.
+        n_pairs: The rows.
         n_not_english: How many of them stand on a context that does not read as English.
-        without: Ids of those without an answer: they are not handed on.
+        without: Ids of those without a round-trip answer: they are not judged.
+        rejected: A rejection for each row that is dropped, by its number, in their order.
+        rows: Numbers of those left, in their order.
+        left: What is remembered of them: a short note each.
     """
 
-    def __init__(self, both: Iterable[tuple[QAExample, RoundTripAnswer | None]]) -> None:
-        self._both = both
-        self.n_pairs = self.n_not_english = 0
-        self.without: list[str] = []
+    n_pairs: int = 0
+    n_not_english: int = 0
+    without: list[str] = field(default_factory=list)
+    rejected: dict[int, Rejection] = field(default_factory=dict)
+    rows: list[int] = field(default_factory=list)
+    left: list[Candidate] = field(default_factory=list)
 
-    def __iter__(self) -> Iterator[tuple[QAExample, RoundTripAnswer]]:
-        context, english = None, True
-        for pair, answer in self._both:
-            if pair.context_id != context:
-                context, english = pair.context_id, reads_as_english(pair.context)
-            self.n_pairs += 1
-            self.n_not_english += not english
-            if answer is None:
-                self.without.append(pair.id)
-            else:
-                yield pair, answer
+    def append(self, later: "JudgedAlone") -> None:
+        """Add the rows that come next."""
+        self.rejected.update((self.n_pairs + row, found) for row, found in later.rejected.items())
+        self.rows += [self.n_pairs + row for row in later.rows]
+        self.left += later.left
+        self.without += later.without
+        self.n_not_english += later.n_not_english
+        self.n_pairs += later.n_pairs
 
     def refuse_unanswered(self, pairs: Path, *, answers: Path) -> None:
-        """Stop if a pair that has come by was never answered.
+        """Stop if a pair was never answered.
 
         Raises:
             DataError: If so, with the first one.
@@ -74,35 +77,50 @@ class Answered:
             )
 
 
-def decide(
-    judged: Iterable[tuple[QAExample, RoundTripAnswer]],
+def judge_alone(
+    answered: Iterable[tuple[QAExample, RoundTripAnswer | None]],
     *,
     settings: Settings,
     surroundings: Surroundings,
-) -> Decision:
-    """Judge each pair by itself, then those left among each other.
-
-    The pairs are read one at a time; a short note is kept of each that is not dropped at once.
+) -> JudgedAlone:
+    """Judge each pair by itself. They are read one at a time.
 
     Args:
-        judged: Pairs with one answer each, and what the reader answers to it.
+        answered: Pairs, and what the reader answers to each; None where it never did.
         settings: Section filter_pairs of the params.
         surroundings: What they are held against.
     """
-    alone = [check for f in FILTERS if f.alone and (check := f.alone(settings, surroundings))]
-    rejected: dict[int, Rejection] = {}
-    rows: list[int] = []
-    left: list[Candidate] = []
-    row = -1
-    for row, (pair, read) in enumerate(judged):
-        for check in alone:
+    checks = [check for f in FILTERS if f.alone and (check := f.alone(settings, surroundings))]
+    judged = JudgedAlone()
+    context, english = None, True
+    for row, (pair, read) in enumerate(answered):
+        judged.n_pairs += 1
+        if pair.context_id != context:
+            context, english = pair.context_id, reads_as_english(pair.context)
+        judged.n_not_english += not english
+        if read is None:
+            judged.without.append(pair.id)
+            continue
+        for check in checks:
             found = check(pair, read)
             if found is not None:
-                rejected[row] = Rejection(id=pair.id, reason=found[0], detail=found[1])
+                judged.rejected[row] = Rejection(id=pair.id, reason=found[0], detail=found[1])
                 break
         else:
-            rows.append(row)
-            left.append(_candidate(pair, read))
+            judged.rows.append(row)
+            judged.left.append(_candidate(pair, read))
+    return judged
+
+
+def decide(judged: JudgedAlone, *, settings: Settings, surroundings: Surroundings) -> Decision:
+    """Judge pairs that none dropped for itself among each other.
+
+    Args:
+        judged: What is said of each by itself.
+        settings: Section filter_pairs of the params.
+        surroundings: What they are held against.
+    """
+    rejected, rows, left = dict(judged.rejected), judged.rows, judged.left
     for filter_ in FILTERS:
         among = filter_.among(settings, surroundings) if filter_.among else None
         if among is None:
@@ -113,7 +131,7 @@ def decide(
         if dropped:
             rows = [number for place, number in enumerate(rows) if place not in dropped]
             left = [candidate for place, candidate in enumerate(left) if place not in dropped]
-    return Decision(n_pairs=row + 1, rejected=dict(sorted(rejected.items())))
+    return Decision(n_pairs=judged.n_pairs, rejected=dict(sorted(rejected.items())))
 
 
 def in_step(

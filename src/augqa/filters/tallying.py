@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from augqa.errors import DataError
-from augqa.filters.deciding import Answered, Decision, advice, counts, n_seed_questions_needed
+from augqa.filters.deciding import Decision, JudgedAlone, advice, counts, n_seed_questions_needed
 from augqa.sentences import not_english
 
 
@@ -95,18 +95,18 @@ class Tally:
 
 def tally(
     decision: Decision,
-    answered: Answered,
+    judged: JudgedAlone,
     *,
     n_seed_questions: int,
     n_pool: int,
     target_kept: int | None,
 ) -> Tally:
-    """Count what the filters decided of the pairs that came by."""
+    """Count what the filters decided of the pairs that they judged."""
     return Tally(
         n_pairs=decision.n_pairs,
         n_kept=decision.n_kept,
         n_rejected=counts(decision.rejected.values()),
-        n_not_english=answered.n_not_english,
+        n_not_english=judged.n_not_english,
         n_seed_questions=n_seed_questions,
         n_pool=n_pool,
         target_kept=target_kept,

@@ -10,6 +10,7 @@ import pytest
 from augqa import processes, tables
 from augqa.expectations import example_frame
 from augqa.filters import JudgedAlone, Surroundings, decide, judge_rows
+from augqa.overlap import similar_texts
 from augqa.records import QAExample, RoundTripAnswer
 from augqa.tables import iterate_table, write_table
 from tests.examples import example
@@ -113,6 +114,17 @@ def test_the_gate_on_kept_pairs_sees_the_same_on_two_cores_as_on_one(
     assert frames[0]["reader_score"].to_list()[:-1] == list(range(N - 1))
     assert frames[0]["reader_score"].isna().sum() == 1
     pd.testing.assert_frame_equal(frames[0], frames[1])
+
+
+def test_texts_that_are_alike_are_found_on_two_cores_as_on_one(n_cores: Any) -> None:
+    texts = [f"Who wrote the {n // 3}th book of {n}?" for n in range(90)]
+    groups = [range(n, n + 5) for n in range(80)] + [range(40)]
+    found = []
+    for cores in (1, 2):
+        n_cores(cores)
+        found.append(similar_texts(texts, groups, 0.7))
+    assert len(found[0]) > 30
+    assert found[0] == found[1]
 
 
 @pytest.mark.parametrize("rows", [range(5), range(1000, 1100), range(1030, 2049), range(3000)])

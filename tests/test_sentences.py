@@ -1,7 +1,7 @@
 """Sentence ends, question marks and lengths, in scripts of every kind."""
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from augqa.prompts import finish_context, parse_pairs, parse_question
@@ -180,6 +180,13 @@ def test_the_first_words_are_a_beginning_of_at_most_so_many(text: str, n: int) -
 @given(text=st.text(alphabet="ab1 .,'’-é", max_size=40))
 def test_where_spaces_part_words_they_alone_count(text: str) -> None:
     assert n_words(text) == len(text.split())
+
+
+@given(text=st.text(alphabet=[chr(code) for code in range(128)], max_size=60))
+@example(text="Rock'n'roll isn't the '90s' o'3 it's5_a-b\x1fC")
+def test_a_text_in_ascii_has_the_words_that_it_has_among_other_letters(text: str) -> None:
+    """The short ways for ASCII give what the rule for all scripts does."""
+    assert (*words(text), "é") == words(f"{text} é")
 
 
 def test_words_are_characters_where_there_are_no_spaces() -> None:

@@ -21,15 +21,17 @@ def repeated_fraction(text: str) -> float:
     """
     found = words(text)
     n = run_length(found)
+    runs = list(zip(*(found[start:] for start in range(n)), strict=False))
+    if len(set(runs)) == len(runs):  # of most texts
+        return 0.0
     last_start: set[tuple[str, ...]] = set()
     n_repeated, counted_to = 0, 0
-    for start in range(len(found) - n + 1):
-        run = tuple(found[start : start + n])
+    for start, run in enumerate(runs):
         if run in last_start:
             n_repeated += start + n - max(start, counted_to)
             counted_to = start + n
         last_start.add(run)
-    return n_repeated / len(found) if found else 0.0
+    return n_repeated / len(found)
 
 
 def without_loop(text: str, *, above: float) -> str:
@@ -62,5 +64,7 @@ def without_loop(text: str, *, above: float) -> str:
 
 def run_length(found: Sequence[str]) -> int:
     """Return how many words in a row count as said before, for a text of these words."""
+    if "".join(found).isascii():
+        return _N_WORDS
     n_characters = sum(len(word) == 1 and not word.isascii() for word in found)
     return _N_CHARACTERS if 2 * n_characters > len(found) else _N_WORDS

@@ -15,6 +15,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from augqa.processes import over_rows
 from augqa.records import QAExample, Rejection
 from augqa.scoring import normalize_answer
 from augqa.sentences import words
@@ -27,6 +28,20 @@ _SMALL_GROUP = 16
 # Odd, so that each power has an inverse modulo 2**64; without a pattern: from the golden ratio.
 _MULTIPLIER = 0x9E3779B97F4A7C15
 _N_DISTINCT_WORDS = 2**18  # whose hashes are remembered, some 30 MB
+
+
+class _WordHashes(dict[str, int]):
+    """Hashes of words, computed once; begun anew when there are too many."""
+
+    def __missing__(self, word: str) -> int:
+        if len(self) >= _N_DISTINCT_WORDS:
+            self.clear()
+        digest = blake2b(word.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+        self[word] = found = int.from_bytes(digest)
+        return found
+
+
+_WORD_HASHES = _WordHashes()
 
 
 def ngram_hashes(text: str, n: int) -> Hashes:
@@ -42,7 +57,7 @@ def ngram_hashes(text: str, n: int) -> Hashes:
     powers, inverses = _powers(1 << (n_words - 1).bit_length())
     n = min(n, n_words)
     # A polynomial of the words' hashes over each run, as the difference of two prefix sums.
-    hashes = np.fromiter(map(_word_hash, found), np.uint64, n_words)
+    hashes = np.fromiter(map(_WORD_HASHES.__getitem__, found), np.uint64, n_words)
     prefix = np.zeros(n_words + 1, np.uint64)
     np.cumsum(hashes * powers[:n_words], out=prefix[1:])
     return (prefix[n:] - prefix[:-n]) * inverses[: n_words - n + 1]
@@ -162,16 +177,35 @@ def similar_texts(
     Source: prefix filtering, Chaudhuri et al. 2006; Bayardo et al. 2007 (AllPairs).
     """
     found: dict[int, dict[int, float]] = defaultdict(dict)
-    for group in groups:
-        sets = [shingles(texts[place]) for place in group]
-        small = len(group) <= _SMALL_GROUP
-        proposed = _all_pairs(len(sets)) if small else _sharing_a_rare_one(sets, min_similarity)
-        for one, other in proposed:
-            similarity = _similarity(sets[one], sets[other], min_similarity)
-            if similarity is not None:
-                found[group[one]][group[other]] = similarity
-                found[group[other]][group[one]] = similarity
+    listed = list(groups)
+    for _, alike in over_rows(_Alike(texts, listed, min_similarity), len(listed)):
+        for one, other, similarity in alike:
+            found[one][other] = similarity
+            found[other][one] = similarity
     return {place: sorted(others.items()) for place, others in found.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class _Alike:
+    """Finds which texts of some of the groups are nearly equal."""
+
+    texts: Sequence[str]
+    groups: Sequence[Sequence[int]]
+    min_similarity: float
+
+    def __call__(self, numbers: range) -> list[tuple[int, int, float]]:
+        found = []
+        for group in self.groups[numbers.start : numbers.stop]:
+            sets = [shingles(self.texts[place]) for place in group]
+            if len(group) <= _SMALL_GROUP:
+                proposed = _all_pairs(len(sets))
+            else:
+                proposed = _sharing_a_rare_one(sets, self.min_similarity)
+            for one, other in proposed:
+                similarity = _similarity(sets[one], sets[other], self.min_similarity)
+                if similarity is not None:
+                    found.append((group[one], group[other], similarity))
+        return found
 
 
 def shingles(text: str) -> frozenset[str]:
@@ -183,7 +217,9 @@ def shingles(text: str) -> frozenset[str]:
 
 def _similarity(one: frozenset[str], other: frozenset[str], minimum: float) -> float | None:
     """Return the Jaccard index, or None where it is below `minimum`."""
-    fewer, more = sorted((len(one), len(other)))
+    fewer, more = len(one), len(other)
+    if fewer > more:
+        fewer, more = more, fewer
     if fewer / more < minimum:
         return None
     n_shared = len(one & other)
@@ -214,11 +250,6 @@ def _sharing_a_rare_one(
             yield one, other
         for shingle in first:
             having[shingle].append(other)
-
-
-@lru_cache(maxsize=_N_DISTINCT_WORDS)
-def _word_hash(word: str) -> int:
-    return int.from_bytes(blake2b(word.encode("utf-8", "surrogatepass"), digest_size=8).digest())
 
 
 @lru_cache(maxsize=16)

@@ -81,7 +81,7 @@ _loaded: dict[str, None] = {}
 
 def loaded_plugins() -> list[str]:
     """Return the modules that were imported as plug-ins, for a process that needs them, too."""
-    return list(_loaded)
+    return [name for name in _loaded if name in sys.modules]
 
 
 def load_plugins(names: Iterable[str], *, folder: Path = Path("plugins")) -> None:

@@ -4,7 +4,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from augqa.expectations.measures import repeated_fraction as measured_by_the_gate
 from augqa.looping import repeated_fraction, without_loop
 
 BRIDGE = "The bridge was built in 1650. It stands on 23 arches."
@@ -38,11 +37,6 @@ def test_a_text_that_repeats_little_stays() -> None:
     share = repeated_fraction(text)
     assert without_loop(text, above=share) == text
     assert without_loop(text, above=share - 0.01) != text
-
-
-@given(st.lists(st.sampled_from("abc谁"), max_size=40).map(" ".join))
-def test_the_filter_and_its_gate_measure_repetition_alike(text: str) -> None:
-    assert repeated_fraction(text) == pytest.approx(measured_by_the_gate(text))
 
 
 @given(

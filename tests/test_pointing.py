@@ -1,9 +1,12 @@
 """Questions and answers that lean on a passage, and texts that repeat themselves."""
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from augqa import pointing
 from augqa.expectations.measures import names_its_passage
 from augqa.expectations.measures import repeated_fraction as measured_fraction
 from augqa.looping import repeated_fraction
@@ -72,6 +75,32 @@ STANDING_ALONE = [
     "Dans quel article est-ce écrit ?",
     "谁写了这本书？",
 ]
+
+
+TURNED = (
+    """
+    according to the {}?|this {}|in the {}?|the {} says|does the {}|laut dem {}|der {} sagt
+    selon le {}|selon l'{}|en el {}|nel {}|segundo o {}|in {} 3|the first {} says|mentioned {}|who is the {}?
+    {}-mentioned|the {}'s view
+""".strip()
+    .replace("\n    ", "|")
+    .split("|")
+)
+
+
+def test_the_short_way_for_ascii_overlooks_nothing() -> None:
+    patterns = (pointing._POINTS, pointing._POINTS_ELSEWHERE)
+    words = {word for p in patterns for word in re.findall(r"[A-Za-z]{2,}", p.pattern)}
+    assert {"trecho", "earlier"} <= words
+    pointed_at = set()
+    for word in sorted(words):
+        for turn in TURNED:
+            question = turn.format(word)
+            points = any(p.search(question) for p in patterns)
+            assert points_at_passage(question) == points, question
+            if points:
+                pointed_at.add(word)
+    assert len(pointed_at) >= 25
 
 
 @pytest.mark.parametrize("question", POINTING)

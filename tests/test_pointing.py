@@ -80,8 +80,8 @@ STANDING_ALONE = [
 TURNED = (
     """
     according to the {}?|this {}|in the {}?|the {} says|does the {}|laut dem {}|der {} sagt
-    selon le {}|selon l'{}|en el {}|nel {}|segundo o {}|in {} 3|the first {} says|mentioned {}|who is the {}?
-    {}-mentioned|the {}'s view
+    selon le {}|selon l'{}|en el {}|nel {}|segundo o {}|in {} 3|the first {} says|mentioned {}
+    who is the {}?|{}-mentioned|the {}'s view
 """.strip()
     .replace("\n    ", "|")
     .split("|")

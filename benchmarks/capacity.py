@@ -110,13 +110,13 @@ RATES = {
         "docs/reader.md",
         "2 operations a weight forward and 4 backward",
     ),
-    # CPU seconds at 100,000 pairs without those of starting: benchmarks/scale.py.
-    "gate_pairs": _measured(2.46 / 100_000, "CPU s a pair", _OWN, "8.33, 8.39, 10.79"),
-    "filter": _measured(16.24 / 100_000, "CPU s a pair", _OWN, "2.04, 5.13, 18.28"),
-    "gate_kept": _measured(12.28 / 69_098, "CPU s a kept pair", _OWN, "8.86, 11.80, 21.14"),
-    "blend": _measured(2.73 / 69_098, "CPU s a kept pair", _OWN, "2.10, 2.30, 4.83"),
-    # From 10,000 to 100,000 pairs, of the stage whose memory grows fastest.
-    "memory": _measured((290 - 190) * 2**20 / 90_000, "bytes a pair, blend", _OWN, "190, 290"),
+    # CPU seconds at 1,000,000 pairs without those of starting: benchmarks/scale.py --million.
+    "gate_pairs": _measured(23.77 / 1_000_000, "CPU s a pair", _OWN, "4.20, 3.88, 6.93, 27.97"),
+    "filter": _measured(328.68 / 1_000_000, "CPU s a pair", _OWN, "4.06, 9.37, 37.01, 332.74"),
+    "gate_kept": _measured(237.26 / 692_418, "CPU s a kept pair", _OWN, "3.93, 8.55, 33.49, 241.19"),
+    "blend": _measured(54.78 / 692_418, "CPU s a kept pair", _OWN, "4.31, 4.85, 9.32, 59.09"),
+    # From 100,000 to 1,000,000 pairs, of the stage whose memory grows fastest.
+    "memory": _measured((1380 - 304) * 2**20 / 900_000, "bytes a pair, blend", _OWN, "304, 1,380"),
     "pair_bytes": _measured(569_711 / 5_000, "bytes a pair in Parquet", _OWN, "569,711 bytes"),
     "model_bytes": _of_kind(
         "estimate",

@@ -113,7 +113,9 @@ RATES = {
     # CPU seconds at 1,000,000 pairs without those of starting: benchmarks/scale.py --million.
     "gate_pairs": _measured(23.77 / 1_000_000, "CPU s a pair", _OWN, "4.20, 3.88, 6.93, 27.97"),
     "filter": _measured(328.68 / 1_000_000, "CPU s a pair", _OWN, "4.06, 9.37, 37.01, 332.74"),
-    "gate_kept": _measured(237.26 / 692_418, "CPU s a kept pair", _OWN, "3.93, 8.55, 33.49, 241.19"),
+    "gate_kept": _measured(
+        237.26 / 692_418, "CPU s a kept pair", _OWN, "3.93, 8.55, 33.49, 241.19"
+    ),
     "blend": _measured(54.78 / 692_418, "CPU s a kept pair", _OWN, "4.31, 4.85, 9.32, 59.09"),
     # From 100,000 to 1,000,000 pairs, of the stage whose memory grows fastest.
     "memory": _measured((1380 - 304) * 2**20 / 900_000, "bytes a pair, blend", _OWN, "304, 1,380"),

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from augqa import overlap
 from augqa.overlap import HeldOutTexts, NgramIndex, ngram_hashes, shingles, similar_texts
 from augqa.sentences import words
 from tests.examples import example
@@ -16,6 +17,17 @@ def runs(text: str, n: int) -> list[tuple[str, ...]]:
     """Return the runs of `n` words, in order; all of a text that is shorter."""
     found = words(text)
     return [found[i : i + n] for i in range(max(1, len(found) - n + 1))] if found else []
+
+
+def test_no_more_hashes_of_words_are_remembered_than_there_is_room_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    text = " ".join(f"w{n}" for n in range(9))
+    expected = ngram_hashes(text, 2).tolist()
+    monkeypatch.setattr(overlap, "_N_DISTINCT_WORDS", 4)
+    monkeypatch.setattr(overlap, "_WORD_HASHES", overlap._WordHashes())
+    assert ngram_hashes(text, 2).tolist() == expected
+    assert len(overlap._WORD_HASHES) <= 4
 
 
 @pytest.mark.parametrize(

@@ -121,9 +121,7 @@ def main() -> None:
     examples = shuffled(read_examples(file).examples, seed=SEED)
     pool = examples[:N_POOL]
     learned = {example.context_id for example in pool}
-    seeds = [e for e in examples[N_POOL:] if e.context_id not in learned][
-        : options.n_seed_questions
-    ]
+    seeds = [e for e in examples[N_POOL:] if e.context_id not in learned][: options.n_seeds]
 
     result: dict[str, Any] = {}
     if options.train:

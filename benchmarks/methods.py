@@ -48,10 +48,10 @@ METHODS: dict[str, dict[str, str]] = {
 }
 
 
-def stage(name: str, folder: Path, **options: Path) -> float:
+def stage(name: str, folder: Path, **files: Path) -> float:
     """Run a stage script in `folder`; return its seconds, its start included."""
     command = [sys.executable, str(Path("stages", f"{name}.py").resolve())]
-    for option, value in options.items():
+    for option, value in files.items():
         command += [f"--{option.replace('_', '-')}", str(value.resolve())]
     begin = time.perf_counter()
     # DVC_ROOT is where a stage looks for the response cache: each folder has its own.
@@ -59,7 +59,7 @@ def stage(name: str, folder: Path, **options: Path) -> float:
         command, cwd=folder, env={**os.environ, "DVC_ROOT": str(folder.resolve())}, check=False
     )
     # A filter that keeps nothing stops the pipeline, but has counted: a row of the comparison.
-    counted = name == "filter_pairs" and options["metrics"].is_file()
+    counted = name == "filter_pairs" and files["metrics"].is_file()
     if done.returncode != 0 and not counted:
         raise SystemExit(f"{folder}: {name} stopped; its message stands above")
     return time.perf_counter() - begin
@@ -209,11 +209,11 @@ def main() -> None:
 
     rows, same = [], {}
     for number in range(options.rounds):
-        out = options.out / f"{options.n_seed_questions}-{number}"
+        out = options.out / f"{options.n_seeds}-{number}"
         made = out / "contexts"
         contexts = once(
             out / "contexts.json",
-            partial(make_contexts, options.data, made, text, options.n_seed_questions),
+            partial(make_contexts, options.data, made, text, options.n_seeds),
         )
         for name in options.methods:
             params = text

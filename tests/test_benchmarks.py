@@ -1,5 +1,6 @@
 """Benchmarks say at their start what they lack, and not after minutes."""
 
+import ast
 import runpy
 import subprocess
 import sys
@@ -41,3 +42,22 @@ def test_a_folder_that_is_read_at_the_end_is_asked_for_at_the_start(tmp_path: Pa
     COMMAND["need_folder"]("--trained", None)
     with pytest.raises(AugQAError, match=r"--trained .*gone: there is no such folder"):
         COMMAND["need_folder"]("--trained", tmp_path / "gone")
+
+
+@pytest.mark.parametrize("script", sorted(Path("benchmarks").glob("*.py")), ids=lambda p: p.stem)
+def test_a_benchmark_reads_only_options_that_it_has(script: Path) -> None:
+    tree = ast.parse(script.read_text(encoding="utf-8"))
+    had, read = set(), set()
+    for node in ast.walk(tree):
+        match node:
+            case ast.Call(func=ast.Attribute(attr="add_argument"), args=[*names], keywords=words):
+                given = {word.arg: word.value for word in words}
+                flags = [name.value for name in names if isinstance(name, ast.Constant)]
+                dest = given.get("dest")
+                name = dest.value if isinstance(dest, ast.Constant) else flags[-1]
+                had.add(str(name).lstrip("-").replace("-", "_"))
+            case ast.Attribute(value=ast.Name(id="options"), attr=name, ctx=ast.Store()):
+                had.add(name)
+            case ast.Attribute(value=ast.Name(id="options"), attr=name):
+                read.add(name)
+    assert read <= had

@@ -12,7 +12,7 @@ from augqa.reader.batch import make_batch
 from augqa.reader.buffers import Masks, Workspace
 from augqa.reader.ranks import Ranks
 from augqa.reader.steps import ModuleStep, WrittenOutStep
-from tests.readers import lessons, load, tiny_model, written_out
+from tests.readers import lessons, load, tiny_model, train, written_out
 
 
 # At 1e6 exponentials of attention's logits leave the range of float32 at its upper end; with a
@@ -62,6 +62,46 @@ def test_written_out_gradients_are_those_of_autograd(
     assert losses == pytest.approx(expected_losses, rel=1e-5)
     for name, gradient in expected.items():
         assert torch.allclose(found[name], gradient, atol=1e-6, rtol=1e-3), name
+
+
+# Each factor is rounded to 8 bits of mantissa.
+@pytest.mark.parametrize("dropout", [0.0, 0.3])
+@pytest.mark.parametrize("kind", ["bert", "roberta"])
+def test_gradients_in_bfloat16_are_near_those_in_float32(
+    kind: str, dropout: float, tmp_path: Path
+) -> None:
+    drops = {"hidden_dropout_prob": dropout, "attention_probs_dropout_prob": dropout}
+    tiny_model(kind, tmp_path, **drops)
+    reader = load(tmp_path)
+    assert reader.bert is not None
+    lessons_, rows = written_out(reader, lessons())
+    (exact_losses, exact), (losses, found) = (
+        gradients(
+            reader,
+            WrittenOutStep(reader.bert, lessons_, seed=1, threads=2, ranks=Ranks(), bf16=bf16),
+            rows,
+        )
+        for bf16 in (False, True)
+    )
+    assert losses == pytest.approx(exact_losses, rel=0.01)
+    assert (losses != exact_losses).any()
+    for name, gradient in exact.items():
+        assert found[name].dtype == torch.float32
+        # A key's bias moves all logits of a row alike, so that its gradient is rounding alone.
+        if not name.endswith("key.bias"):
+            assert (found[name] - gradient).norm() < 0.03 * gradient.norm() + 1e-6, name
+
+
+def test_a_reader_that_was_trained_in_bfloat16_answers_in_float32(tmp_path: Path) -> None:
+    tiny_model("bert", tmp_path / "tiny")
+    made, _ = train(tmp_path / "tiny", lessons(), precision="bfloat16")
+    made.save(tmp_path / "made")
+    scores = [
+        [answer.score for answer in reader.answer_all(lessons())]
+        for reader in (made, load(tmp_path / "made", max_answer_tokens=8, n_best=5))
+    ]
+    assert scores[0] == scores[1]
+    assert {p.dtype for p in made.model.parameters()} == {torch.float32}
 
 
 def test_written_out_gradients_under_dropout_are_slopes_of_the_loss(tmp_path: Path) -> None:

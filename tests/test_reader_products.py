@@ -64,6 +64,91 @@ def test_products_by_numpy_are_those_of_torch(case: str, monkeypatch: pytest.Mon
     assert torch.allclose(found[True], found[False], atol=1e-5)
 
 
+def narrow(x: Tensor) -> Tensor:
+    return x.bfloat16()
+
+
+# Factors and bias in bfloat16, the result in float32.
+NARROW: dict[str, tuple[Callable[[], Tensor], Callable[[], Tensor]]] = {
+    "linear": (
+        lambda: products.linear(narrow(drawn(7, 4)), narrow(drawn(5, 4)), drawn(5)),
+        lambda: narrow(rounded(7, 4) @ rounded(5, 4).t()).float() + drawn(5),
+    ),
+    "product with a factor": (
+        lambda: products.product(narrow(drawn(7, 4)), narrow(drawn(4, 5)), alpha=1.25),
+        lambda: narrow(rounded(7, 4) @ rounded(4, 5)).float() * 1.25,
+    ),
+    "sum with a factor": (
+        lambda: products.add_product(
+            drawn(7, 5), narrow(drawn(4, 7)).t(), narrow(drawn(4, 5)), alpha=1.25
+        ),
+        lambda: drawn(7, 5) + narrow(rounded(4, 7).t() @ rounded(4, 5)).float() * 1.25,
+    ),
+    "products of heads": (
+        lambda: products.batched_product(
+            narrow(drawn(3, 7, 4)), narrow(drawn(3, 4, 5)), torch.empty(3, 7, 5)
+        ),
+        lambda: narrow(rounded(3, 7, 4) @ rounded(3, 4, 5)).float(),
+    ),
+}
+
+
+def rounded(*shape: int) -> Tensor:
+    return narrow(drawn(*shape)).float()
+
+
+@pytest.mark.parametrize("case", NARROW)
+def test_narrow_products_round_their_factors_and_once_their_sums(
+    case: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(products, "_HAS_BFLOAT16", False)
+    found, expected = (each() for each in NARROW[case])
+    assert found.dtype == torch.float32
+    # Not to the last bit, which goes by the order of addition.
+    assert torch.allclose(found, expected, rtol=2**-7, atol=1e-3)
+    assert (found == expected).float().mean() > 0.8
+
+
+def test_instructions_for_bfloat16_give_what_rounding_in_float32_does(tmp_path: Path) -> None:
+    # In a process of its own: this one may be held to AVX2.
+    code = (
+        "import torch, augqa.reader.products as p\n"
+        "from tests.test_reader_products import NARROW\n"
+        "print(p._HAS_BFLOAT16)\n"
+        "near = lambda a, b: torch.allclose(a, b, rtol=2**-7, atol=1e-3)\n"
+        "print(all(near(f(), e()) for f, e in NARROW.values()))"
+    )
+    (tmp_path / "params.yaml").write_text("reproducible: machine\n")
+    env = {name: value for name, value in os.environ.items() if name not in processor.SWITCHES}
+    finished = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env={**env, "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT)])},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    has_instructions, right = finished.stdout.split()
+    if has_instructions == "False":
+        pytest.skip("this processor has no instructions for bfloat16")
+    assert right == "True"
+
+
+@pytest.mark.parametrize("has_instructions", [True, False])
+def test_narrow_products_go_into_narrow_memory_that_is_there(
+    has_instructions: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(products, "_HAS_BFLOAT16", has_instructions)
+    x, weight = narrow(drawn(7, 4)), narrow(drawn(5, 4))
+    for call in (
+        lambda out: products.linear(x, weight, torch.zeros(5), out),
+        lambda out: products.product(x, weight.t(), out),
+    ):
+        out = torch.empty(7, 5, dtype=torch.bfloat16)
+        assert call(out) is out
+        assert torch.allclose(out.float(), x.float() @ weight.float().t(), rtol=2**-7, atol=1e-3)
+
+
 @pytest.mark.parametrize("name", WRITTEN_OUT)
 def test_no_product_of_the_layers_goes_past_them(name: str) -> None:
     tree = ast.parse((ROOT / f"src/augqa/reader/{name}.py").read_text(encoding="utf-8"))

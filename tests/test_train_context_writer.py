@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from augqa.context_writer.decoding import Sampling
@@ -36,6 +37,7 @@ def train(checkpoint: Path, **changes: Any) -> Any:
         warmup_fraction=0.1,
         weight_decay=0.01,
         max_grad_norm=1.0,
+        precision=changes.pop("precision", "float32"),
     )
     values = {"n_examples": None, "style": "news", "threads": 1, **LIMITS, **changes}
     return train_context_writer(lessons(), checkpoint=str(checkpoint), how=how, **values)
@@ -102,6 +104,21 @@ def test_training_gives_the_same_bytes_again_and_learns_the_context(
     assert [row.id for row in rows] == [f"{seed.id}/c1" for seed in lessons()]
     assert {(row.model, row.style, row.failure) for row in rows} == {("one", "news", None)}
     assert "Mary Shelley wrote" in rows[0].text
+
+
+def test_a_training_in_bfloat16_learns_as_one_in_float32_does_and_keeps_its_weights(
+    causal: Path, tmp_path: Path
+) -> None:
+    losses, weights = {}, {}
+    for precision in ("float32", "bfloat16"):
+        made, report = train(causal, epochs=20, precision=precision)
+        losses[precision] = report.loss_per_part
+        made.save(tmp_path / precision)
+        weights[precision] = load_file(tmp_path / precision / "model.safetensors")
+    assert losses["bfloat16"] == pytest.approx(losses["float32"], rel=0.05)
+    assert losses["bfloat16"] != losses["float32"]
+    types = {name: tensor.dtype for name, tensor in weights["bfloat16"].items()}
+    assert types == {name: tensor.dtype for name, tensor in weights["float32"].items()}
 
 
 def test_a_folder_of_other_origin_is_refused(causal: Path) -> None:

@@ -61,6 +61,7 @@ class FineTuning:
         warmup_fraction: Share of the steps in which it rises linearly from 0.
         weight_decay: Of matrices; biases and norms have none.
         max_grad_norm: Longer gradients are scaled to this norm.
+        precision: Of the products, as autocast of torch has it; weights stay in float32.
     """
 
     seed: int
@@ -73,6 +74,7 @@ class FineTuning:
     warmup_fraction: float
     weight_decay: float
     max_grad_norm: float
+    precision: Literal["float32", "bfloat16"] = "float32"
 
     @classmethod
     def parted(cls, settings: Mapping[str, Any]) -> tuple[Self, dict[str, Any]]:
@@ -174,6 +176,7 @@ def fine_tune(
         learning_rate=how.learning_rate,
         warmup_fraction=how.warmup_fraction,
         max_grad_norm=how.max_grad_norm,
+        bf16=how.precision == "bfloat16",
         optimizer=adamw(
             model.parameters(), learning_rate=how.learning_rate, weight_decay=how.weight_decay
         ),
@@ -219,6 +222,7 @@ class _Course:
     learning_rate: float
     warmup_fraction: float
     max_grad_norm: float
+    bf16: bool
     optimizer: AdamW
     section: str
     resume: Path | None
@@ -279,7 +283,8 @@ class _Course:
         self.optimizer.zero_grad()
         total = 0.0
         for part in passes(lengths(units), self.pass_tokens):
-            loss = self.lessons.loss(self.model, rows[part])
+            with torch.autocast(self.model.device.type, torch.bfloat16, enabled=self.bf16):
+                loss = self.lessons.loss(self.model, rows[part])
             torch.autograd.backward(loss / n_targets)
             total += float(loss.detach())
         mean: float = total / n_targets

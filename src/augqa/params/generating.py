@@ -257,6 +257,7 @@ class Training(Section):
     warmup_fraction: Fraction
     weight_decay: float = Field(ge=0)
     max_grad_norm: float = Field(gt=0)
+    precision: Literal["float32", "bfloat16"]
     threads: int = Field(gt=0)
 
 

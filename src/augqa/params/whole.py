@@ -167,6 +167,21 @@ class Params(Section):
         return self
 
     @model_validator(mode="after")
+    def bytes_of_every_processor_are_in_float32(self) -> Self:
+        trained = {
+            "train_context_writer": self.context_writers and self.train_context_writer,
+            "train_question_generator": self.question_generators and self.train_question_generator,
+            "train": self.train,
+        }
+        for name, section in trained.items():
+            if self.reproducible == "x86_64" and section and section.precision == "bfloat16":
+                raise ValueError(
+                    f"{name}.precision: bfloat16 adds up in another order on each kind of"
+                    " processor; set it to float32, or reproducible to machine"
+                )
+        return self
+
+    @model_validator(mode="after")
     def study_names_recipes(self) -> Self:
         faults = self.study.faults(set(self.blend))
         if faults:
@@ -248,6 +263,8 @@ _BEFORE: dict[str, Any] = {
         "lost_cluster_wait_s": 300,
     },
     "generate_pairs.candidates": "rules",
+    "train_context_writer.precision": "float32",
+    "train_question_generator.precision": "float32",
     "llm.cached_as": None,
     "llm.headers": {},
 }

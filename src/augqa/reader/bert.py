@@ -28,7 +28,10 @@ Entered = tuple[Tensor, Tensor, Tensor, Tensor]  # in front of the products qkv,
 
 @dataclass(frozen=True, slots=True)
 class _LayerState:
-    """What the backward pass of one layer reads again; t is the number of tokens."""
+    """What the backward pass of one layer reads again; t is the number of tokens.
+
+    Factors of products are in the type of the layer's matrices.
+    """
 
     entered: Tensor  # (t, h)
     qkv: Tensor  # (t, 3h)
@@ -174,9 +177,10 @@ class Bert:
     ) -> tuple[Tensor, _LayerState]:
         n_tokens = len(x)
         scale = hidden.scale if hidden is not None else 1.0
-        qkv = work.take(f"qkv{name}", n_tokens, 3 * self.width)
-        products.linear(x, layer.qkv, layer.qkv_bias, qkv)
-        attended = work.take(f"attended{name}", n_tokens, self.width)
+        entered = _as_factor(x, layer.qkv, work, f"entered{name}")
+        qkv = work.take(f"qkv{name}", n_tokens, 3 * self.width, dtype=layer.qkv.dtype)
+        products.linear(entered, layer.qkv, layer.qkv_bias, qkv)
+        attended = work.take(f"attended{name}", n_tokens, self.width, dtype=layer.mixed.dtype)
         weights, weight_masks = self._attend_kept(qkv, attended, batch, work, name, attention)
 
         summed = work.take(f"summed{name}", n_tokens, self.width)
@@ -186,9 +190,10 @@ class Bert:
         torch.add(x, summed, alpha=scale, out=summed)
         middle, moments = self.norm(summed, layer.norm, layer.norm_bias)
 
-        raised = work.take(f"raised{name}", n_tokens, len(layer.up))
-        products.linear(middle, layer.up, layer.up_bias, raised)
-        activated = work.take(f"activated{name}", n_tokens, len(layer.up))
+        middle_factor = _as_factor(middle, layer.up, work, f"middle{name}")
+        raised = work.take(f"raised{name}", n_tokens, len(layer.up), dtype=layer.up.dtype)
+        products.linear(middle_factor, layer.up, layer.up_bias, raised)
+        activated = work.take(f"activated{name}", n_tokens, len(layer.up), dtype=layer.up.dtype)
         torch.ops.aten.gelu.out(raised, out=activated)
         last_summed = work.take(f"last_summed{name}", n_tokens, self.width)
         products.linear(activated, layer.down, layer.down_bias, last_summed)
@@ -197,7 +202,7 @@ class Bert:
         torch.add(middle, last_summed, alpha=scale, out=last_summed)
         out, last_moments = self.norm(last_summed, layer.last_norm, layer.last_norm_bias)
         return out, _LayerState(
-            entered=x,
+            entered=entered,
             qkv=qkv,
             weights=weights,
             weight_masks=weight_masks,
@@ -205,7 +210,7 @@ class Bert:
             mixed_mask=mixed_mask,
             summed=summed,
             moments=moments,
-            middle=middle,
+            middle=middle_factor,
             raised=raised,
             activated=activated,
             down_mask=down_mask,
@@ -258,7 +263,7 @@ class Bert:
                 masked = work.take("masked", *weight.shape)
                 keep(weight, kept[window], masked)
                 weight = masked
-            products.batched_product(weight, value, out)
+            products.batched_product(_as_factor(weight, value, work, "weight"), value, out)
         return weights, kept
 
     # ---- backward
@@ -306,25 +311,27 @@ class Bert:
             x, state.last_summed, state.last_moments, layer.last_norms, gradient.last_norms
         )
         down = keep(x, state.down_mask, work.take("down", *x.shape))
-        products.add_product(gradient.down, down.t(), state.activated, alpha=scale)
         gradient.down_bias.add_(down.sum(0), alpha=scale)
-        raised = work.take("raised", n_tokens, len(layer.up))
+        down = _as_factor(down, layer.down, work, "down_factor")
+        products.add_product(gradient.down, down.t(), state.activated, alpha=scale)
+        raised = work.take("raised", n_tokens, len(layer.up), dtype=layer.up.dtype)
         products.product(down, layer.down, raised, alpha=scale)
         torch.ops.aten.gelu_backward.grad_input(raised, state.raised, grad_input=raised)
         products.add_product(gradient.up, raised.t(), state.middle)
-        gradient.up_bias.add_(raised.sum(0))
+        gradient.up_bias.add_(raised.sum(0, dtype=torch.float32))
         products.add_product(x, raised, layer.up)
 
         x = self._norm_backward(x, state.summed, state.moments, layer.norms, gradient.norms)
         mixed = keep(x, state.mixed_mask, work.take("mixed", *x.shape))
-        products.add_product(gradient.mixed, mixed.t(), state.attended, alpha=scale)
         gradient.mixed_bias.add_(mixed.sum(0), alpha=scale)
-        attended = work.take("attended", n_tokens, self.width)
+        mixed = _as_factor(mixed, layer.mixed, work, "mixed_factor")
+        products.add_product(gradient.mixed, mixed.t(), state.attended, alpha=scale)
+        attended = work.take("attended", n_tokens, self.width, dtype=layer.mixed.dtype)
         products.product(mixed, layer.mixed, attended, alpha=scale)
-        qkv = work.take("qkv", n_tokens, 3 * self.width)
+        qkv = work.take("qkv", n_tokens, 3 * self.width, dtype=layer.qkv.dtype)
         self._attend_backward(state, attended, qkv, batch, work)
+        gradient.qkv_bias.add_(qkv.sum(0, dtype=torch.float32))
         products.add_product(gradient.qkv, qkv.t(), state.entered)
-        gradient.qkv_bias.add_(qkv.sum(0))
         return products.add_product(x, qkv, layer.qkv)
 
     def _attend_backward(
@@ -342,8 +349,10 @@ class Bert:
                 mask = state.weight_masks[window]
                 masked = keep(weight, mask, work.take("masked", *weight.shape))
                 keep(inner, mask, inner)
+            masked = _as_factor(masked, out, work, "weight")
             products.batched_product(masked.transpose(1, 2), out, to_value)
             torch._softmax_backward_data(inner, weight, -1, torch.float32, grad_input=inner)
+            inner = _as_factor(inner, key, work, "inner_factor")
             products.batched_product(inner, key, to_query)
             products.batched_product(inner.transpose(1, 2), query, to_key)
 
@@ -398,3 +407,10 @@ class Bert:
             part.view(self.n_heads, length, length)
             for part, length in zip(torch.split(flat, sizes), batch.lengths, strict=True)
         ]
+
+
+def _as_factor(x: Tensor, other: Tensor, work: Workspace, name: str) -> Tensor:
+    """Return `x` in the type of the factor beside it: itself, or a copy in the buffer `name`."""
+    if x.dtype is other.dtype:
+        return x
+    return work.take(name, *x.shape, dtype=other.dtype).copy_(x)

@@ -76,12 +76,17 @@ class Weights:
             and all(p.dtype == torch.float32 and p.device.type == "cpu" for p in model.parameters())
         )
 
-    def refresh(self, *, training: bool) -> None:
+    def refresh(self, *, training: bool, matrices: torch.dtype = torch.float32) -> None:
         """Read the parameters; to be called after each change of them.
 
         The factor on the dot products is put in the query's weights, that of attention dropout
         in the value's: neither takes a pass of its own then.
+
+        Args:
+            training: Whether dropout is made up for.
+            matrices: Type of the layers' matrices; all else stays in float32.
         """
+        self._matrices = matrices
         keeping = 1 - dropped_share(self._attention_dropout) if training else 1.0
         self._factors = (self._head_width**-0.5, 1.0, 1 / keeping)
         words, positions, types = (table.detach() for table in _tables(self._model))
@@ -93,9 +98,13 @@ class Weights:
     def _read(self, layer: Any) -> Layer:
         parts = list(zip(_attention(layer), self._factors, strict=True))
         return Layer(
-            torch.cat([module.weight * factor for module, factor in parts]),
+            torch.cat([module.weight * factor for module, factor in parts]).to(self._matrices),
             torch.cat([module.bias * factor for module, factor in parts]),
-            *(p.detach() for module in _others(layer) for p in _both(module)),
+            *(
+                p.detach().to(self._matrices if p.dim() > 1 else p.dtype)
+                for module in _others(layer)
+                for p in _both(module)
+            ),
         )
 
     def type_rows(self, batch: Batch) -> Tensor:
@@ -142,7 +151,7 @@ class Gradients:
 
     def __init__(self, weights: Weights) -> None:
         self.layers = [
-            Layer(*(torch.zeros_like(getattr(layer, f.name)) for f in fields(Layer)))
+            Layer(*(torch.zeros(getattr(layer, f.name).shape) for f in fields(Layer)))
             for layer in weights.layers
         ]
         self.rest = [torch.zeros_like(tensor) for tensor in weights.rest]

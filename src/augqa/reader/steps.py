@@ -79,21 +79,37 @@ class WrittenOutStep:
 
     Threads that work apart keep the core busy with products while another one is at memory;
     threads that share every operation wait for each other after each.
+
+    Args:
+        bert: The model.
+        lessons: What is learned.
+        seed: Of dropout.
+        threads: Windows that are worked on at once, each by one thread.
+        ranks: The processes; each takes its share of a step's windows.
+        bf16: Multiply the layers' matrices in bfloat16; all else is in float32.
     """
 
     def __init__(
-        self, bert: Bert, lessons: Lessons, *, seed: int, threads: int, ranks: Ranks
+        self,
+        bert: Bert,
+        lessons: Lessons,
+        *,
+        seed: int,
+        threads: int,
+        ranks: Ranks,
+        bf16: bool = False,
     ) -> None:
         self._ranks = ranks
         self._bert = bert
         self._lessons = lessons
         self._seed = seed
-        bert.weights.refresh(training=True)
+        self._matrices = torch.bfloat16 if bf16 else torch.float32
+        bert.weights.refresh(training=True, matrices=self._matrices)
         self._work = [Workspace() for _ in range(threads)]
         self._sums = [Gradients(bert.weights) for _ in range(threads)]
 
     def gradients(self, rows: Offsets, step: int) -> Losses:
-        self._bert.weights.refresh(training=True)
+        self._bert.weights.refresh(training=True, matrices=self._matrices)
         losses = np.zeros(len(rows))
         lengths = self._lessons.lengths[rows]
         n_workers = len(self._work)

@@ -170,15 +170,18 @@ def train_reader(
         if compile:
             reader.encoder.compile()
         stepper: Step
-        if reader.bert is not None and precision == "float32" and not compile:
-            stepper = WrittenOutStep(reader.bert, lessons, seed=seed, threads=threads, ranks=ranks)
+        bf16 = precision == "bfloat16"
+        if reader.bert is not None and not compile:
+            stepper = WrittenOutStep(
+                reader.bert, lessons, seed=seed, threads=threads, ranks=ranks, bf16=bf16
+            )
         else:
             stepper = ModuleStep(
                 reader.encoder,
                 lessons,
                 seed=seed,
                 pass_tokens=pass_tokens,
-                bf16=precision == "bfloat16",
+                bf16=bf16,
                 ranks=ranks,
             )
         course = _Course(

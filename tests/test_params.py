@@ -26,7 +26,7 @@ def written(values: dict[str, Any], tmp_path: Path) -> Path:
 
 
 def test_there_are_these_profiles_alone() -> None:
-    assert {path.stem for path in PROFILES} == {"embedded", "cpu", "paper", "study", "tydi"}
+    assert {path.stem for path in PROFILES} == {"embedded", "cpu", "levers", "paper", "study", "tydi"}
 
 
 @pytest.mark.parametrize("path", PROFILES, ids=lambda path: path.stem)
@@ -103,6 +103,26 @@ def test_nan_is_no_number(values: dict[str, Any], tmp_path: Path) -> None:
     values["filter_pairs"]["min_round_trip_f1"] = float("nan")
     with pytest.raises(ParamsError, match=r"min_round_trip_f1: .*finite"):
         load_params(written(values, tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("section", "runs"),
+    [
+        ("train", {}),
+        ("train_context_writer", {"context_writers": ["causal"]}),
+        ("train_question_generator", {"question_generators": ["causal"]}),
+    ],
+)
+def test_a_training_in_bfloat16_is_of_one_kind_of_processor(
+    section: str, runs: dict[str, Any], values: dict[str, Any], tmp_path: Path
+) -> None:
+    values |= runs
+    values[section]["precision"] = "bfloat16"
+    values["reproducible"] = "x86_64"
+    with pytest.raises(ParamsError, match=rf"{section}\.precision: bfloat16 .* to machine"):
+        load_params(written(values, tmp_path))
+    values["reproducible"] = "machine"
+    load_params(written(values, tmp_path))
 
 
 def test_all_faults_stand_in_one_message(values: dict[str, Any], tmp_path: Path) -> None:

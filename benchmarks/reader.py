@@ -28,7 +28,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -131,7 +131,14 @@ class EpochClock(TrainerCallback):  # type: ignore[misc]
 
 
 def yardstick_trainer(
-    model: Any, features: Features, *, seed: int, epochs: int, batch_size: int, folder: str
+    model: Any,
+    features: Features,
+    *,
+    seed: int,
+    epochs: int,
+    batch_size: int,
+    bf16: bool,
+    folder: str,
 ) -> tuple[Any, EpochClock]:
     """Return the recipe's Trainer, and a clock of its epochs."""
     clock = EpochClock()
@@ -142,6 +149,7 @@ def yardstick_trainer(
         num_train_epochs=epochs,
         warmup_steps=round(WARMUP_FRACTION * epochs * -(-len(features) // batch_size)),
         seed=seed,
+        bf16=bf16,
         use_cpu=True,
         report_to=[],
         save_strategy="no",
@@ -204,9 +212,10 @@ def train_ours(
     *,
     seed: int,
     epochs: int,
+    precision: Literal["float32", "bfloat16"] | None = None,
     on_epoch: Callable[[int, float], None] | None = None,
 ) -> Reader:
-    """Train our reader with the settings of the yardstick."""
+    """Train our reader with the settings of the yardstick, or in another precision."""
     reader, _ = train_reader(
         examples,
         checkpoint=options.checkpoint,
@@ -219,6 +228,7 @@ def train_ours(
         epochs=epochs,
         batch_size=options.batch_size,
         warmup_fraction=WARMUP_FRACTION,
+        precision=precision or options.precision,
         on_epoch=on_epoch,
         **OPTIMISER,
     )
@@ -374,21 +384,17 @@ class Bench:
         options = self._options
         lessons = self._train[: options.n_speed]
         peak = matrix_peak(options.threads)
-        ends: list[float] = []
-        reader = train_ours(
-            lessons,
-            options,
-            seed=1,
-            epochs=2,
-            on_epoch=lambda *_: ends.append(time.perf_counter()),
-        )
-        ours = len(lessons) / (ends[1] - ends[0])
+        reader, ours = _timed_training(lessons, options, options.precision)
+        exact = ours
+        if options.precision != "float32":
+            _, exact = _timed_training(lessons, options, "float32")
         features = Features(self._tokenizer, lessons, training=True)
         trainer, clock = self._trainer(yardstick_model(options.source, 1), features, epochs=2)
         trainer.train()
         lengths = [sum(row["attention_mask"]) for row in features.rows]
         return {
             "ours": ours,
+            "ours_float32": exact,
             "yardstick": len(lessons) / (clock.ends[1] - clock.ends[0]),
             "peak_gflops": peak / 1e9,
             "peak_fraction": ours
@@ -503,8 +509,25 @@ class Bench:
             seed=seed,
             epochs=epochs,
             batch_size=self._options.batch_size,
+            bf16=self._options.precision == "bfloat16",
             folder=str(Path(self._scratch) / "trainer"),
         )
+
+
+def _timed_training(
+    lessons: Sequence[QAExample], options: argparse.Namespace, precision: Any
+) -> tuple[Reader, float]:
+    """Train for two epochs; return the reader, and the examples a second of the second one."""
+    ends: list[float] = []
+    reader = train_ours(
+        lessons,
+        options,
+        seed=1,
+        epochs=2,
+        precision=precision,
+        on_epoch=lambda *_: ends.append(time.perf_counter()),
+    )
+    return reader, len(lessons) / (ends[1] - ends[0])
 
 
 def _agreement(ours: Sequence[str], theirs: Sequence[str]) -> float:
@@ -529,9 +552,15 @@ def summary(kept: Kept) -> Record:
     def mean(records: list[Record], name: str) -> Any:
         return statistics.mean(r[name] for r in records) if records else None
 
+    def gain(records: list[Record]) -> Any:
+        return (
+            statistics.median(r["ours"] / r["ours_float32"] for r in records) if records else None
+        )
+
     agreed = kept.find(part="agreement") or answering
     return {
         "train_ratio": ratio(training, "ours"),
+        "train_ratio_to_float32": gain(training),
         "answer_ratio": ratio(answering, "ours"),
         "answer_ratio_quantised": ratio(answering, "quantised"),
         "padding_fraction": median(training, "padding_fraction"),
@@ -567,6 +596,12 @@ def main() -> None:
     parser.add_argument("--checkpoint", default="all-MiniLM-L6-v2")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--batch-size", type=int, default=8, help="windows of a step, both sides")
+    parser.add_argument(
+        "--precision",
+        choices=("float32", "bfloat16"),
+        default="float32",
+        help="of the trainings, both sides; bfloat16 is for processors that have it",
+    )
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--n-speed", type=int, default=64, help="examples of the speed runs")
     parser.add_argument("--n-short", type=int, default=256, help="to train on before answering")

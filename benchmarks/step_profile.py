@@ -145,6 +145,7 @@ def main() -> None:
     parser.add_argument("--checkpoint", default="all-MiniLM-L6-v2")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--batch-size", type=int, default=16)
+    parser.add_argument("--precision", choices=("float32", "bfloat16"), default="float32")
     parser.add_argument("--n-examples", type=int, default=128)
     parser.add_argument("--lengths", type=int, nargs="+", default=[118, 140, 160, 180, 190, 216])
     options = parser.parse_args()
@@ -160,6 +161,7 @@ def main() -> None:
         "n_best": N_BEST,
         "threads": options.threads,
         "batch_size": options.batch_size,
+        "precision": options.precision,
         "warmup_fraction": WARMUP_FRACTION,
     }
 

@@ -26,7 +26,14 @@ def written(values: dict[str, Any], tmp_path: Path) -> Path:
 
 
 def test_there_are_these_profiles_alone() -> None:
-    assert {path.stem for path in PROFILES} == {"embedded", "cpu", "levers", "paper", "study", "tydi"}
+    assert {path.stem for path in PROFILES} == {
+        "embedded",
+        "cpu",
+        "levers",
+        "paper",
+        "study",
+        "tydi",
+    }
 
 
 @pytest.mark.parametrize("path", PROFILES, ids=lambda path: path.stem)

@@ -4,6 +4,7 @@ from augqa.executor.opening import open_executor
 from augqa.metrics import write_metrics
 from augqa.params import load_params
 from augqa.reader import Reader
+from augqa.reader.int8 import use_own_instructions
 from augqa.records import QAExample, RoundTripAnswer
 from augqa.scoring import exact_match, f1
 from augqa.stage import Input, Output, project_root, run
@@ -14,6 +15,8 @@ def answer_round_trip(pairs: Input, reader: Input, answers: Output, metrics: Out
     """Write the reader's answer to each pair's question, in the order of the pairs."""
     params = load_params()
     checkpoint = params.answer_round_trip.checkpoint
+    if params.answer_round_trip.engine == "int8":
+        use_own_instructions()
     model = Reader.load(
         checkpoint or reader,
         engine=params.answer_round_trip.engine,

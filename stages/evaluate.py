@@ -6,6 +6,7 @@ from augqa.measuring import closing, measure_sets
 from augqa.metrics import read_metrics, write_metrics
 from augqa.params import load_params
 from augqa.reader import Reader
+from augqa.reader.int8 import use_own_instructions
 from augqa.records import Prediction, QuestionScore
 from augqa.stage import Input, Name, Output, Seed, project_root, run
 from augqa.tables import write_table
@@ -23,15 +24,15 @@ def evaluate(
     """Write the reader's predictions, the scores of each question, and their means by set."""
     params = load_params()
     own = params.evaluate
+    if own.engine == "int8":
+        use_own_instructions()
     reader = Reader.load(
         model, engine=own.engine, **params.reader.model_dump(exclude={"checkpoint"})
     )
     cache = project_root() / ".cache" / "features"
-    asked = own.model_dump(exclude={"engine"})
+    how = {"cache": cache, **own.model_dump(exclude={"engine"})}
     with open_executor(params.executor) as executor:
-        found = measure_sets(
-            reader, test, clusters=clusters, cache=cache, executor=executor, **asked
-        )
+        found = measure_sets(reader, test, clusters=clusters, executor=executor, **how)
     for name, one in found.items():
         write_table(predictions / f"{name}.parquet", one.predictions, Prediction)
         write_table(predictions / "scores" / f"{name}.parquet", one.scores, QuestionScore)

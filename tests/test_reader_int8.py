@@ -1,17 +1,23 @@
 """Eight bits: near the exact products, whatever the weights are."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import torch
 
-from augqa.reader import Reader
+from augqa import processor
+from augqa.reader import Reader, int8
 from augqa.reader.buffers import Workspace
 from augqa.reader.int8 import gelu_product, levels, product, quantised
 from tests.readers import CONTEXT, lessons, load
 from tests.tiny import checkpoint
 
 __all__ = ["checkpoint"]  # the fixture
+
+ROOT = Path(__file__).parents[1]
 
 
 @pytest.mark.parametrize("shift", [-5.0, 0.0, 5.0])
@@ -72,3 +78,58 @@ def test_eight_bits_follow_a_change_of_the_weights(checkpoint: Path) -> None:
     )
     assert after != before
     assert after == fresh.answer("who?", CONTEXT).score
+
+
+def test_scaled_sums_are_the_products_that_onednn_scales(monkeypatch: pytest.MonkeyPatch) -> None:
+    generator = torch.Generator().manual_seed(7)
+    # More rows than GELU is computed of at once.
+    x = levels(torch.randn(300, 96, generator=generator), Workspace())
+    weights = quantised(torch.randn(48, 96, generator=generator), torch.randn(48))
+    found = {}
+    for by_sums in (False, True):
+        monkeypatch.setattr(int8, "_BY_SUMS", by_sums)
+        found[by_sums] = product(x, weights), gelu_product(x, weights, (0.03, 6))
+    assert torch.allclose(found[True][0], found[False][0], atol=1e-5)
+    differing = found[True][1].bytes.int() - found[False][1].bytes.int()
+    assert differing.abs().max() <= 1
+    assert (differing == 0).float().mean() > 0.999
+    assert found[True][1].bytes.unique().numel() > 100
+
+
+ANSWERS = """
+import sys
+from tests.readers import lessons, load
+from augqa.reader.int8 import use_own_instructions
+if sys.argv[2] == "own":
+    use_own_instructions()
+reader = load(sys.argv[1], engine="int8")
+print("answers", [answer.score.hex() for answer in reader.answer_all(lessons() * 40)])
+"""
+
+
+def test_a_processor_s_own_instructions_for_bytes_give_the_same_answers(
+    checkpoint: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "params.yaml").write_text("reproducible: x86_64\n")
+    env = {name: value for name, value in os.environ.items() if name not in processor.SWITCHES}
+    env |= {"PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}", "ONEDNN_VERBOSE": "1"}
+    said = {}
+    for whose in ("own", "avx2"):
+        finished = subprocess.run(
+            [sys.executable, "-c", ANSWERS, str(checkpoint), whose],
+            cwd=tmp_path,
+            env=env,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        said[whose] = finished.stdout.splitlines()
+    answers = {w: [line for line in lines if line[:7] == "answers"] for w, lines in said.items()}
+    assert len(answers["own"]) == 1
+    assert answers["own"] == answers["avx2"]
+    # All that oneDNN does is sums: nothing whose bytes go by the instructions.
+    done = {line.split(",")[5] for line in said["own"] if ",exec," in line}
+    assert done == {"matmul", "reorder"}
+    known = [next(line for line in lines if ",isa:" in line) for lines in said.values()]
+    if torch.cpu._is_vnni_supported():
+        assert known[0] != known[1]

@@ -8,7 +8,8 @@ imported, in every process that does.
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from augqa.yaml_text import YamlFault, parse_yaml, read_text
@@ -53,6 +54,17 @@ def asks(params: Path) -> bool:
 def is_pinned() -> bool:
     """Return whether the switches are set."""
     return all(os.environ.get(name) == value for name, value in SWITCHES.items())
+
+
+@contextmanager
+def without(name: str) -> Iterator[None]:
+    """Take one of the switches out of the environment for a with-block."""
+    value = os.environ.pop(name, None)
+    try:
+        yield
+    finally:
+        if value is not None:
+            os.environ[name] = value
 
 
 def late() -> tuple[str, ...]:

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from augqa.reader import products
+from augqa.reader.activation import own_gelu
 from augqa.reader.attention import attend_once
 from augqa.reader.batch import Batch
 from augqa.reader.bert_weights import Gradients, Layer, Weights
@@ -98,7 +99,8 @@ class Bert:
         Args:
             batch: Windows end to end.
             work: Buffers.
-            seen: Takes what enters the four products of each layer.
+            seen: Takes what enters the four products of each layer. GELU is torch's own then,
+                since what is seen may be for products in 8 bits.
         """
         n_tokens = len(batch.ids)
         qkv = work.take("qkv", n_tokens, 3 * self.width)
@@ -114,8 +116,10 @@ class Bert:
             middle, _ = self.norm(summed, *layer.norms)
             raised = work.take("raised", n_tokens, len(layer.up))
             products.linear(middle, layer.up, layer.up_bias, raised)
-            torch.ops.aten.gelu.out(raised, out=raised)
-            if seen is not None:
+            if seen is None:
+                torch.ops.aten.gelu.out(raised, out=raised)
+            else:
+                raised.copy_(own_gelu(raised))
                 seen.append((x, attended.clone(), middle, raised.clone()))
             torch.add(middle, layer.down_bias, out=summed)
             products.add_product(summed, raised, layer.down.t())

@@ -10,6 +10,10 @@ but what rounding costs. And the few channels behind GELU that reach several tim
 others, for a few tokens: no norm stands there to narrow them, and in one range with the rest
 they would leave it a fifth of the levels. They are computed in float32 beside the 8-bit product.
 
+Under `reproducible: x86_64` oneDNN gives sums alone, which are whole numbers and so the same with
+whatever instructions; torch, held to AVX2, scales them and computes GELU. So oneDNN may use the
+instructions for bytes that a processor has: `use_own_instructions`.
+
 Source: Xiao et al. 2022 (arXiv:2211.10438), for narrowed channels; Dettmers et al. 2022
 (arXiv:2208.07339), for those in float32.
 """
@@ -22,15 +26,18 @@ from torch import Tensor
 
 from augqa import processor
 from augqa.reader import products
+from augqa.reader.activation import gelu_of_gapped_, own_gelu, with_gaps
 from augqa.reader.batch import Batch
 from augqa.reader.bert import Bert, Entered
 from augqa.reader.bert_weights import Layer
 from augqa.reader.buffers import Workspace
 
 _LEVELS = 254  # of an unsigned byte, and one to spare for rounding the zero
-# Of a signed byte, without -128: symmetric. Without VNNI, which `reproducible: x86_64` switches off
-# too, two products are added in 16 bits: they overflow unless weights keep to half the range.
-_WEIGHT_LEVELS = 127 if torch.cpu._is_vnni_supported() and not processor.is_pinned() else 63
+_BY_SUMS = processor.is_pinned()
+# Of a signed byte, without -128: symmetric. Without VNNI two products are added in 16 bits: they
+# overflow unless weights keep to half the range. `reproducible: x86_64` must do without it.
+_WEIGHT_LEVELS = 127 if torch.cpu._is_vnni_supported() and not _BY_SUMS else 63
+_ROWS = 128  # whose GELU is computed at once: what is between its passes stays in the cache
 _LOWEST_GELU = -0.17
 _ROOM = 1.25  # above the highest activation seen beforehand; what is higher still is cut off
 _N_WIDEST = 8  # channels behind GELU that are computed in float32
@@ -45,6 +52,7 @@ class Weights8:
 
     packed: Tensor
     scales: Tensor  # of each output
+    ones: Tensor  # in the place of `scales` where sums are wanted
     zeros: Tensor
     bias: Tensor
 
@@ -109,7 +117,8 @@ class Int8Bert:
             activated = gelu_product(levels(middle, work), layer.up, layer.activated)
             summed = product(activated, layer.down).addcmul_(middle, layer.middle_widths)
             widest = products.linear(middle, layer.widest_up, layer.widest_up_bias)
-            products.add_product(summed, torch.ops.aten.gelu_(widest), layer.widest_down)
+            widest = own_gelu(widest) if _BY_SUMS else torch.ops.aten.gelu_(widest)
+            products.add_product(summed, widest, layer.widest_down)
             x, _ = bert.norm(summed, *layer.last_norm)
         return products.linear(x, bert.rest[2], bert.rest[3])
 
@@ -157,7 +166,7 @@ def quantised(weight: Tensor, bias: Tensor) -> Weights8:
     rounded = torch.round(weight / scales[:, None]).to(torch.int8)
     zeros = torch.zeros(len(scales), dtype=torch.int32)
     packed = torch.ops.onednn.qlinear_prepack(rounded, None)
-    return Weights8(packed, scales, zeros, bias.clone())
+    return Weights8(packed, scales, torch.ones_like(scales), zeros, bias.clone())
 
 
 def levels(x: Tensor, work: Workspace) -> Levels:
@@ -174,13 +183,48 @@ def levels(x: Tensor, work: Workspace) -> Levels:
 
 def product(x: Levels, weights: Weights8) -> Tensor:
     """Return ``x @ weight.t() + bias``, near enough, shape ``(n_tokens, n_out)``."""
+    if _BY_SUMS:
+        sums = _sums(x.bytes, x.zero, weights)
+        return sums.mul_(weights.scales * x.scale).add_(weights.bias)
     return _product(x, weights, 1.0, 0, torch.float32, "none")
 
 
 def gelu_product(x: Levels, weights: Weights8, scale_and_zero: tuple[float, int]) -> Levels:
     """Return GELU of `product`, as bytes of a range that is known."""
     scale, zero = scale_and_zero
-    return Levels(_product(x, weights, scale, zero, torch.uint8, "gelu"), scale, zero)
+    if not _BY_SUMS:
+        return Levels(_product(x, weights, scale, zero, torch.uint8, "gelu"), scale, zero)
+    scales, half_up = weights.scales * x.scale, torch.tensor(zero + 0.5)
+    out = torch.empty(len(x.bytes), len(scales), dtype=torch.uint8)
+    parts = (torch.split(each, _ROWS) for each in (x.bytes, out))
+    for rows, rounded in zip(*parts, strict=True):
+        raised = with_gaps(len(rows), len(scales))
+        torch.mul(_sums(rows, x.zero, weights), scales, out=raised)
+        activated = gelu_of_gapped_(raised.add_(weights.bias))
+        torch.add(half_up, activated, alpha=1 / scale, out=activated)
+        rounded.copy_(activated.clamp_(0, 255))
+    return Levels(out, scale, zero)
+
+
+def use_own_instructions() -> None:
+    """Let torch's oneDNN use all instructions of the processor, where it is held to AVX2.
+
+    For a process that has not used oneDNN yet, and answers in 8 bits alone: there, and only there,
+    results do not depend on the instructions. Where oneDNN has been used, nothing changes.
+    """
+    if _BY_SUMS:
+        with processor.without("ONEDNN_MAX_CPU_ISA"):
+            # It reads its switch once, at its first use.
+            torch.ops.onednn.qlinear_prepack(torch.zeros(16, 16, dtype=torch.int8), None)
+
+
+def _sums(rows: Tensor, zero: int, weights: Weights8) -> Tensor:
+    """Return the sums of an 8-bit product, whole numbers in float32."""
+    found: Tensor = torch.ops.onednn.qlinear_pointwise(
+        *(rows, 1.0, zero, weights.packed, weights.ones, weights.zeros, None),
+        *(1.0, 0, torch.float32, "none", [], "none"),
+    )
+    return found
 
 
 def _product(

@@ -21,7 +21,8 @@ from torch import Tensor
 from augqa import processor
 
 _BY_NUMPY = processor.is_pinned()
-_HAS_BFLOAT16 = torch.ops.mkldnn._is_mkldnn_bf16_supported()
+# To ask would settle which instructions oneDNN uses (augqa.reader.int8).
+_HAS_BFLOAT16 = not _BY_NUMPY and torch.ops.mkldnn._is_mkldnn_bf16_supported()
 
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor, out: Tensor | None = None) -> Tensor:

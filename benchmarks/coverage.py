@@ -71,6 +71,7 @@ class World:
         article_sd: Of a recipe on an article.
         training_article_sd: Of a training on an article.
         question_sd: Of a training on a question.
+        shared_sd: Of what a training seed does to all recipes alike, such as its draw of examples.
         seeds_from: Draws trainings' noise with mean 0 and standard deviation 1.
         articles_from: Draws articles' noise.
     """
@@ -80,6 +81,7 @@ class World:
     article_sd: float = 2.5
     training_article_sd: float = 1.5
     question_sd: float = 30.0
+    shared_sd: float = 0.0
     seeds_from: Callable[[np.random.Generator, tuple[int, ...]], Floats] = lambda rng, shape: (
         rng.standard_normal(shape)
     )
@@ -118,6 +120,8 @@ def draw(
     n_runs = n_recipes * n_seeds
     seed_sd = np.repeat(np.broadcast_to(world.seed_sd, n_recipes), n_seeds)
     training = world.seeds_from(rng, (n_runs,)) * seed_sd
+    if world.shared_sd:
+        training += np.tile(world.shared_sd * rng.standard_normal(n_seeds), n_recipes)
     sums = {}
     for place, (name, of_set) in enumerate(sizes.items()):
         n = np.asarray(of_set, dtype=np.float64)
@@ -237,28 +241,35 @@ SPREADS: dict[str, tuple[float, ...]] = {
 
 
 def spread_coverage(
-    rng: np.random.Generator, seed_sd: tuple[float, ...], *, n_studies: int, n_seeds: int
+    rng: np.random.Generator,
+    seed_sd: tuple[float, ...],
+    *,
+    n_studies: int,
+    n_seeds: int,
+    shared_sd: float = 0.0,
 ) -> dict[str, float]:
-    """Return how often three intervals hold the truth, and how wide two of them are.
+    """Return how often four intervals hold the truth, and how wide three of them are.
 
     Args:
         rng: Draws.
         seed_sd: Of each recipe's trainings.
         n_studies: How many are drawn.
         n_seeds: Trainings of each recipe.
+        shared_sd: Of what a training seed does to all recipes alike.
 
     Returns:
-        Coverage of the ``pooled`` spread, of the two recipes' ``own`` (Welch), and of what is
-        ``reported`` where nothing was asked for: the wider of both in the studies that Bartlett's
-        test has ``warned`` of. Half widths are medians.
+        Coverage of the ``pooled`` spread, of the two recipes' ``own`` (Welch), of the differences
+        seed by seed (``paired``), and of what is ``reported`` where nothing was asked for: the
+        wider of the first two in the studies that Bartlett's test has ``warned`` of. Half widths
+        are medians.
     """
     sizes, truth = SETS["mean of 4 shifts"], np.full((len(seed_sd), 4), 70.0)
-    kinds: tuple[Intervals, ...] = ("pooled", "own", "wider")
+    kinds: tuple[Intervals, ...] = ("pooled", "own", "paired", "wider")
     held: dict[str, list[bool]] = {kind: [] for kind in (*kinds, "reported")}
     widths: dict[str, list[float]] = {kind: [] for kind in kinds}
     warned = []
     for _ in range(n_studies):
-        study = draw(rng, sizes, truth, n_seeds, World(seed_sd=seed_sd))
+        study = draw(rng, sizes, truth, n_seeds, World(seed_sd=seed_sd, shared_sd=shared_sd))
         for kind in kinds:
             one = compare(study, "r0", "r1", intervals=kind)
             held[kind].append(one.low <= 0 <= one.high)
@@ -267,9 +278,9 @@ def spread_coverage(
         warned.append(spread.unequal)
         held["reported"].append(held[intervals_for(spread, "pooled")][-1])
     return {
-        **{kind: float(np.mean(held[kind])) for kind in ("pooled", "own", "reported")},
+        **{kind: float(np.mean(held[kind])) for kind in ("pooled", "own", "paired", "reported")},
         "warned": float(np.mean(warned)),
-        **{f"{kind}_half_width": float(np.median(widths[kind])) for kind in ("pooled", "own")},
+        **{f"{kind}_half_width": float(np.median(widths[kind])) for kind in kinds[:3]},
     }
 
 
@@ -464,6 +475,12 @@ def _spreads_part(seed: int, n: int) -> dict[str, Any]:
     spreads = {
         f"{label}, {seeds} seeds": spread_coverage(rng, sds, n_studies=n, n_seeds=seeds)
         for label, sds in SPREADS.items()
+        for seeds in (2, 3, 5)
+    }
+    spreads |= {
+        f"all alike, a seed moves all of them by 2.0, {seeds} seeds": spread_coverage(
+            rng, SPREADS["all alike"], n_studies=n, n_seeds=seeds, shared_sd=2.0
+        )
         for seeds in (2, 3, 5)
     }
     for label, row in spreads.items():

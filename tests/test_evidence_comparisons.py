@@ -7,7 +7,13 @@ import pytest
 from scipy import stats
 
 from augqa.evidence import compare, holm, seed_spread
-from augqa.evidence.comparisons import Comparison, corrected, from_own_spread, permutation_p
+from augqa.evidence.comparisons import (
+    Comparison,
+    corrected,
+    from_own_spread,
+    from_paired_seeds,
+    permutation_p,
+)
 from augqa.evidence.contrast import Estimate
 from tests.studies import golden, level_study
 
@@ -210,6 +216,38 @@ def test_a_comparison_has_the_interval_that_was_asked_for() -> None:
     alone = compare(made, "b", "c", intervals="own").estimate
     assert alone == from_own_spread(made, "b", "c")
     assert alone.se < calm_pair.se
+
+
+def test_differences_seed_by_seed_give_the_interval_of_the_paired_t_test() -> None:
+    ours, theirs = [61.0, 64.0, 66.0, 71.0], [58.5, 60.0, 64.5, 67.0]
+    made = level_study({"c": [5.0, 95.0], "a": ours, "b": theirs}, sets=["amazon"])
+    other = stats.ttest_rel(ours, theirs)
+    ends = other.confidence_interval(0.95)
+    paired = compare(made, "a", "b", intervals="paired")
+    assert paired.difference == pytest.approx(3.0)
+    assert (paired.low, paired.high) == pytest.approx((ends.low, ends.high))
+    assert paired.p == pytest.approx(other.pvalue)
+
+
+def test_seeds_of_one_recipe_alone_do_not_count_in_pairs() -> None:
+    made = level_study({"a": [61.0, 64.0, 99.0], "b": [58.5, 60.0]}, sets=["amazon"])
+    both = level_study({"a": [61.0, 64.0], "b": [58.5, 60.0]}, sets=["amazon"])
+    found, expected = (compare(one, "a", "b", intervals="paired") for one in (made, both))
+    assert found.estimate == expected.estimate
+    assert found.difference == pytest.approx(3.25)
+    assert from_paired_seeds(level_study({"a": [1.0, 2.0], "b": [1.0]}), "a", "b") is None
+
+
+def test_pairs_count_articles_too_and_those_of_their_runs() -> None:
+    levels = {"a": [61.0, 64.0, 70.0], "b": [58.0, 58.5]}
+    paired = from_paired_seeds(level_study(levels, spread=20.0), "a", "b")
+    articles = 24 / 23 * 24 * 40**2 / 48**2 / 4
+    # Differences of 3 and 5.5.
+    parts = [(2.5**2 / 2 / 2, 1), (articles, 23), (articles, 23)]
+    total = sum(part for part, _ in parts)
+    assert paired is not None
+    assert paired.se == pytest.approx(total**0.5)
+    assert paired.df == pytest.approx(total**2 / sum(part**2 / df for part, df in parts))
 
 
 def test_where_a_recipe_has_one_training_the_pooled_spread_stands_in() -> None:

@@ -73,6 +73,16 @@ def test_own_spreads_hold_the_truth_where_recipes_differ_in_spread(
     assert found["pooled"] < 0.85
 
 
+def test_pairs_hold_the_truth_and_do_without_what_a_seed_does_to_all_recipes(
+    simulation: ModuleType,
+) -> None:
+    rng = np.random.default_rng(11)
+    alike = simulation.SPREADS["all alike"]
+    found = simulation.spread_coverage(rng, alike, n_studies=200, n_seeds=5, shared_sd=4.0)
+    assert abs(found["paired"] - 0.95) < 4 * sqrt(0.95 * 0.05 / 200)
+    assert found["paired_half_width"] < 0.5 * found["pooled_half_width"]
+
+
 def test_one_training_holds_the_difference_of_its_readers(simulation: ModuleType) -> None:
     found = simulation.readers_coverage(np.random.default_rng(3), n_studies=200)
     assert abs(found - 0.95) < 4 * sqrt(0.95 * 0.05 / 800)

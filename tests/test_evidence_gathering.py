@@ -20,7 +20,7 @@ from augqa.evidence import (
     as_metrics,
     gather,
 )
-from augqa.evidence.comparisons import from_own_spread
+from augqa.evidence.comparisons import from_own_spread, from_paired_seeds
 from augqa.evidence.leakage import leakage
 from augqa.evidence.words import leakage_words
 from tests.studies import level_study, question_set, study
@@ -265,7 +265,9 @@ def test_own_spreads_are_taken_everywhere_where_they_were_asked_for() -> None:
     noisy = {"mix": [70.0, 73.0, 75.0], "real": [66.0, 69.0, 71.5]}
     made = level_study(noisy | calm)
     plan = Plan(baseline="real", primary=(Planned(recipe="mix", against="real"),), champion="real")
-    pooled, own = (gather(made, replace(plan, intervals=one)) for one in ("pooled", "own"))
+    pooled, own, paired = (
+        gather(made, replace(plan, intervals=one)) for one in ("pooled", "own", "paired")
+    )
     expected = from_own_spread(made, "mix", "real")
     overall, calm_pair = own.primary[0].overall, own.exploratory[-1]
     assert overall is not None
@@ -277,3 +279,7 @@ def test_own_spreads_are_taken_everywhere_where_they_were_asked_for() -> None:
     assert own.champion.candidates[0].estimate == expected
     said = "Each interval is from the spread over seeds of its two recipes alone"
     assert [said in " ".join(found.remarks) for found in (pooled, own)] == [False, True]
+    assert paired.primary[0].overall is not None
+    assert paired.primary[0].overall.estimate == from_paired_seeds(made, "mix", "real")
+    assert "from the differences of its two recipes seed by seed" in " ".join(paired.remarks)
+    assert "the interval of the differences seed by seed" in " ".join(e.words for e in paired.edges)

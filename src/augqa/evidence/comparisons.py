@@ -27,7 +27,7 @@ from augqa.evidence.scores import SHIFTS, Floats, Metric, Study
 
 # Over trainings: `pooled` takes the spread of all recipes together, `own` that of the two alone
 # (Welch), `wider` whichever gives the wider interval.
-Intervals = Literal["pooled", "own", "wider"]
+Intervals = Literal["pooled", "own", "wider", "paired"]
 
 # More ways than this to deal runs to two recipes are not counted out: 10 seeds against 10.
 _MAX_DEALS = 200_000
@@ -193,8 +193,8 @@ def compare(
         primary: Whether it was named before the run.
         n_primary: How many were: the smallest visible effect is that of the strictest step of
             Holm's correction.
-        intervals: From which spread over seeds. A recipe with one training has none of its own,
-            and the pooled one stands in.
+        intervals: From which spread over seeds. Where the two recipes have none of their own, or
+            no two seeds in common, the pooled one stands in.
 
     Raises:
         EvidenceError: If a recipe has no scores, or there is no such set.
@@ -204,7 +204,11 @@ def compare(
     coefficients[0, study.index(recipe)] += weights
     coefficients[0, study.index(against)] -= weights
     estimate = joint(study, coefficients, metric=metric).combine(np.ones(1))
-    if intervals != "pooled" and estimate.scope == "recipes":
+    if intervals == "paired":
+        estimate = (
+            from_paired_seeds(study, recipe, against, target=target, metric=metric) or estimate
+        )
+    elif intervals != "pooled" and estimate.scope == "recipes":
         own = from_own_spread(study, recipe, against, target=target, metric=metric)
         if own is not None and intervals == "own":
             estimate = own
@@ -247,10 +251,38 @@ def from_own_spread(
     both = of_recipes(study, weights, metric=metric)
     parts = [(float(one.var(ddof=1)) / len(one), len(one) - 1.0) for one in runs]
     parts += [(float(sign @ part @ sign), df) for part, df in both.articles]
+    return _summed(float(sign @ both.values), parts)
+
+
+def from_paired_seeds(
+    study: Study, recipe: str, against: str, *, target: str = SHIFTS, metric: Metric = "f1"
+) -> Estimate | None:
+    """Return a difference with its error from the differences seed by seed.
+
+    Recipes of one training seed draw the same real examples and begin with the same head: what that
+    does to both leaves their difference alone (common random numbers). Over the seeds that both
+    have, and the articles of these runs; None where they have fewer than two in common.
+    """
+    common = sorted(set(study.seeds[recipe]) & set(study.seeds[against]))
+    if len(common) < 2:
+        return None
+    weights = target_weights(study, target)
+    both = study.only({recipe: common, against: common})
+    ours, theirs = (both.run_means(metric) @ weights).reshape(2, -1)
+    apart = ours - theirs
+    sign = np.array([1.0, -1.0])
+    scored = of_recipes(both, weights, metric=metric)
+    parts = [(float(apart.var(ddof=1)) / len(apart), len(apart) - 1.0)]
+    parts += [(float(sign @ part @ sign), df) for part, df in scored.articles]
+    return _summed(float(apart.mean()), parts)
+
+
+def _summed(value: float, parts: Sequence[tuple[float, float]]) -> Estimate:
+    """Return an estimate whose variance has these parts, each with its degrees of freedom."""
     total = sum(variance for variance, _ in parts)
     share = sum(variance**2 / df for variance, df in parts)
     return Estimate(
-        value=float(sign @ both.values),
+        value=value,
         se=sqrt(total),
         df=total**2 / share if 0 < share < inf else 1.0,
         scope="recipes",

@@ -121,6 +121,7 @@ def study_edges(
             "wider": "comparisons have the wider of two intervals, from the pooled spread and from"
             " the two recipes' own",
             "own": "comparisons have the interval of the two recipes' own spread",
+            "paired": "comparisons have the interval of the differences seed by seed",
         }
         widest = max(spread.by_recipe, key=lambda recipe: spread.by_recipe[recipe])
         edges.append(

@@ -10,6 +10,7 @@ import numpy as np
 from augqa.evidence.champion import Champion, champion
 from augqa.evidence.comparisons import (
     Comparison,
+    Intervals,
     Planned,
     SeedSpread,
     compare,
@@ -37,10 +38,13 @@ from augqa.evidence.words import (
     worth_words,
 )
 
-_OWN_INTERVALS = (
-    "Each interval is from the spread over seeds of its two recipes alone, as it was asked for"
-    " before the run; where one of them had one training, from the pooled spread."
-)
+_INTERVALS: Mapping[Intervals, str] = {
+    "own": "Each interval is from the spread over seeds of its two recipes alone, as it was asked"
+    " for before the run; where one of them had one training, from the pooled spread.",
+    "paired": "Each difference and interval is from the differences of its two recipes seed by"
+    " seed, as it was asked for before the run, over the seeds that both have; where these are"
+    " fewer than two, from the pooled spread.",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -214,7 +218,7 @@ def gather(study: Study, plan: Plan) -> Evidence:
             *(words for ratio in ratios for words in ratio_finding_words(ratio)),
             *([best.sentence] if best is not None else []),
             *(leakage_words(leak) for leak in leaks if leak.target == SHIFTS),
-            *([_OWN_INTERVALS] if plan.intervals == "own" else []),
+            *([_INTERVALS[plan.intervals]] if plan.intervals in _INTERVALS else []),
         ),
     )
 

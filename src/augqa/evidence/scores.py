@@ -194,6 +194,23 @@ class Study:
         sums: Floats = np.add.reduceat(runs, np.cumsum(n_seeds) - n_seeds, axis=0)
         return sums / n_seeds.reshape(-1, *[1] * (runs.ndim - 1))
 
+    def only(self, seeds: Mapping[str, Sequence[int]]) -> "Study":
+        """Return the study of some runs: these seeds of these recipes, in this order."""
+        first = dict(zip(self.seeds, np.cumsum(self.n_seeds) - self.n_seeds, strict=True))
+        rows = [
+            int(first[recipe]) + self.seeds[recipe].index(seed)
+            for recipe, chosen in seeds.items()
+            for seed in chosen
+        ]
+        return Study(
+            sets=self.sets,
+            seeds={recipe: tuple(chosen) for recipe, chosen in seeds.items()},
+            sums={
+                metric: {name: sums[rows] for name, sums in by_set.items()}
+                for metric, by_set in self.sums.items()
+            },
+        )
+
     def groups(self) -> list[list[str]]:
         """Return the sets in groups that share no article with each other."""
         groups: list[tuple[list[str], set[str]]] = []

@@ -43,8 +43,9 @@ class StudySettings(Section):
     costs: Costs
     champion: Name | None
     mentioned_articles: bool
-    # Over seeds: of all recipes together, or of the two that are compared (Welch)
-    intervals: Literal["pooled", "own"] = "pooled"
+    # Over seeds: of all recipes together, of the two that are compared (Welch), or of the
+    # differences seed by seed
+    intervals: Literal["pooled", "own", "paired"] = "pooled"
 
     @model_validator(mode="after")
     def each_is_named_once(self) -> Self:

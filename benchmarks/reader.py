@@ -396,8 +396,8 @@ class Bench:
             "ours": ours,
             "ours_float32": exact,
             "yardstick": len(lessons) / (clock.ends[1] - clock.ends[0]),
-            "peak_gflops": peak / 1e9,
-            "peak_fraction": ours
+            "peak_gflops": peak / 1e9,  # in float32
+            "peak_fraction_float32": exact
             * (step_operations(reader.model.config, lengths) / len(lessons))
             / peak,
             "mean_tokens": statistics.mean(lengths),
@@ -565,7 +565,7 @@ def summary(kept: Kept) -> Record:
         "answer_ratio_quantised": ratio(answering, "quantised"),
         "padding_fraction": median(training, "padding_fraction"),
         "padding_fraction_yardstick": median(training, "padding_fraction_yardstick"),
-        "peak_fraction": median(training, "peak_fraction"),
+        "peak_fraction_float32": median(training, "peak_fraction_float32"),
         "peak_gflops": median(training, "peak_gflops"),
         "mean_tokens": median(training, "mean_tokens"),
         "answer_agreement": agreed[-1]["agreement"] if agreed else None,

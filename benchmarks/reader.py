@@ -545,22 +545,17 @@ def summary(kept: Kept) -> Record:
     def median(records: list[Record], name: str) -> Any:
         return statistics.median(r[name] for r in records) if records else None
 
-    def ratio(records: list[Record], name: str) -> Any:
+    def ratio(records: list[Record], name: str, to: str = "yardstick") -> Any:
         # Of each round: what slows the machine down slows both sides of it.
-        return statistics.median(r[name] / r["yardstick"] for r in records) if records else None
+        return statistics.median(r[name] / r[to] for r in records) if records else None
 
     def mean(records: list[Record], name: str) -> Any:
         return statistics.mean(r[name] for r in records) if records else None
 
-    def gain(records: list[Record]) -> Any:
-        return (
-            statistics.median(r["ours"] / r["ours_float32"] for r in records) if records else None
-        )
-
     agreed = kept.find(part="agreement") or answering
     return {
         "train_ratio": ratio(training, "ours"),
-        "train_ratio_to_float32": gain(training),
+        "train_ratio_to_float32": ratio(training, "ours", to="ours_float32"),
         "answer_ratio": ratio(answering, "ours"),
         "answer_ratio_quantised": ratio(answering, "quantised"),
         "padding_fraction": median(training, "padding_fraction"),

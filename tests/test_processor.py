@@ -2,7 +2,6 @@
 
 import ast
 import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -10,18 +9,11 @@ import pytest
 import yaml
 
 from augqa import processor
+from tests.apart import child
 
 ROOT = Path(__file__).parents[1]
 # They load none of the libraries that the switches are for.
 HARMLESS = {"tqdm", "typer"}
-
-
-def child(code: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    env = {name: value for name, value in os.environ.items() if name not in processor.SWITCHES}
-    env["PYTHONPATH"] = str(ROOT / "src")
-    return subprocess.run(
-        [sys.executable, "-c", code], cwd=folder, env=env, capture_output=True, text=True
-    )
 
 
 SHOW = "import augqa, os, augqa.processor as p; print([os.environ.get(n) for n in p.SWITCHES])"

@@ -94,7 +94,10 @@ def test_gradients_in_bfloat16_are_near_those_in_float32(
 
 def test_a_reader_that_was_trained_in_bfloat16_answers_in_float32(tmp_path: Path) -> None:
     tiny_model("bert", tmp_path / "tiny")
-    made, _ = train(tmp_path / "tiny", lessons(), precision="bfloat16")
+    made, report = train(tmp_path / "tiny", lessons(), precision="bfloat16")
+    _, exact = train(tmp_path / "tiny", lessons())
+    assert report.loss_per_epoch == pytest.approx(exact.loss_per_epoch, rel=0.01)
+    assert report.loss_per_epoch != exact.loss_per_epoch
     made.save(tmp_path / "made")
     scores = [
         [answer.score for answer in reader.answer_all(lessons())]

@@ -1,23 +1,19 @@
 """Eight bits: near the exact products, whatever the weights are."""
 
-import os
-import subprocess
-import sys
+import re
 from pathlib import Path
 
 import pytest
 import torch
 
-from augqa import processor
 from augqa.reader import Reader, int8
 from augqa.reader.buffers import Workspace
 from augqa.reader.int8 import gelu_product, levels, product, quantised
+from tests.apart import ROOT, child
 from tests.readers import CONTEXT, lessons, load
 from tests.tiny import checkpoint
 
 __all__ = ["checkpoint"]  # the fixture
-
-ROOT = Path(__file__).parents[1]
 
 
 @pytest.mark.parametrize("shift", [-5.0, 0.0, 5.0])
@@ -111,19 +107,12 @@ def test_a_processor_s_own_instructions_for_bytes_give_the_same_answers(
     checkpoint: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "params.yaml").write_text("reproducible: x86_64\n")
-    env = {name: value for name, value in os.environ.items() if name not in processor.SWITCHES}
-    env |= {"PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}", "ONEDNN_VERBOSE": "1"}
-    said = {}
-    for whose in ("own", "avx2"):
-        finished = subprocess.run(
-            [sys.executable, "-c", ANSWERS, str(checkpoint), whose],
-            cwd=tmp_path,
-            env=env,
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        said[whose] = finished.stdout.splitlines()
+    said = {
+        whose: child(
+            ANSWERS, tmp_path, str(checkpoint), whose, ONEDNN_VERBOSE="1"
+        ).stdout.splitlines()
+        for whose in ("own", "avx2")
+    }
     answers = {w: [line for line in lines if line[:7] == "answers"] for w, lines in said.items()}
     assert len(answers["own"]) == 1
     assert answers["own"] == answers["avx2"]
@@ -133,3 +122,11 @@ def test_a_processor_s_own_instructions_for_bytes_give_the_same_answers(
     known = [next(line for line in lines if ",isa:" in line) for lines in said.values()]
     if torch.cpu._is_vnni_supported():
         assert known[0] != known[1]
+
+
+@pytest.mark.parametrize("script", ["evaluate", "answer_round_trip"])
+def test_stages_that_answer_in_eight_bits_use_them_from_the_start(script: str) -> None:
+    text = (ROOT / f"stages/{script}.py").read_text(encoding="utf-8")
+    asked = re.search(r'engine == "int8":\n +use_own_instructions\(\)\n', text)
+    assert asked is not None
+    assert asked.end() < text.index("Reader.load(")

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from augqa import processor
 from augqa.reader import products
+from tests.apart import child
 
 ROOT = Path(__file__).parents[1]
 WRITTEN_OUT = ("attention", "bert", "int8")
@@ -119,16 +120,7 @@ def test_instructions_for_bfloat16_give_what_rounding_in_float32_does(tmp_path: 
         "print(all(near(f(), e()) for f, e in NARROW.values()))"
     )
     (tmp_path / "params.yaml").write_text("reproducible: machine\n")
-    env = {name: value for name, value in os.environ.items() if name not in processor.SWITCHES}
-    finished = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=tmp_path,
-        env={**env, "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT)])},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    has_instructions, right = finished.stdout.split()
+    has_instructions, right = child(code, tmp_path).stdout.split()
     if has_instructions == "False":
         pytest.skip("this processor has no instructions for bfloat16")
     assert right == "True"
@@ -166,15 +158,7 @@ def test_params_say_whose_products_they_are(
     reproducible: str, by_numpy: bool, tmp_path: Path
 ) -> None:
     (tmp_path / "params.yaml").write_text(f"reproducible: {reproducible}\n")
-    env = {name: value for name, value in os.environ.items() if name not in processor.SWITCHES}
-    finished = subprocess.run(
-        [sys.executable, "-c", "import augqa.reader.products as p; print(p._BY_NUMPY)"],
-        cwd=tmp_path,
-        env={**env, "PYTHONPATH": str(ROOT / "src")},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    finished = child("import augqa.reader.products as p; print(p._BY_NUMPY)", tmp_path)
     assert finished.stdout.strip() == str(by_numpy)
 
 

@@ -26,7 +26,8 @@ from augqa.evidence.contrast import (
 from augqa.evidence.scores import SHIFTS, Floats, Metric, Study
 
 # Over trainings: `pooled` takes the spread of all recipes together, `own` that of the two alone
-# (Welch), `wider` whichever gives the wider interval.
+# (Welch), `wider` whichever of both gives the wider interval, `paired` that of the differences seed
+# by seed.
 Intervals = Literal["pooled", "own", "wider", "paired"]
 
 # More ways than this to deal runs to two recipes are not counted out: 10 seeds against 10.
@@ -239,19 +240,13 @@ def from_own_spread(
     For where variances differ and the pooled one misleads (Welch 1947, Biometrika 34). None where
     one of the two has a single training.
     """
-    weights = target_weights(study, target)
-    scores = study.run_means(metric) @ weights
-    places = [study.index(name) for name in (recipe, against)]
-    runs = [scores[study.recipe_of_run == place] for place in places]
+    both = study.only({name: study.seeds[name] for name in (recipe, against)})
+    scores = both.run_means(metric) @ target_weights(study, target)
+    runs = [scores[both.recipe_of_run == place] for place in range(2)]
     if min(len(one) for one in runs) < 2:
         return None
-    sign = np.zeros(len(study.seeds))
-    sign[places[0]] += 1
-    sign[places[1]] -= 1
-    both = of_recipes(study, weights, metric=metric)
-    parts = [(float(one.var(ddof=1)) / len(one), len(one) - 1.0) for one in runs]
-    parts += [(float(sign @ part @ sign), df) for part, df in both.articles]
-    return _summed(float(sign @ both.values), parts)
+    trainings = [(float(one.var(ddof=1)) / len(one), len(one) - 1.0) for one in runs]
+    return _apart(both, trainings, target=target, metric=metric)
 
 
 def from_paired_seeds(
@@ -266,23 +261,30 @@ def from_paired_seeds(
     common = sorted(set(study.seeds[recipe]) & set(study.seeds[against]))
     if len(common) < 2:
         return None
-    weights = target_weights(study, target)
     both = study.only({recipe: common, against: common})
-    ours, theirs = (both.run_means(metric) @ weights).reshape(2, -1)
-    apart = ours - theirs
+    ours, theirs = (both.run_means(metric) @ target_weights(study, target)).reshape(2, -1)
+    trainings = [(float((ours - theirs).var(ddof=1)) / len(common), len(common) - 1.0)]
+    return _apart(both, trainings, target=target, metric=metric)
+
+
+def _apart(
+    both: Study, trainings: Sequence[tuple[float, float]], *, target: str, metric: Metric
+) -> Estimate:
+    """Return how far two recipes lie apart.
+
+    Args:
+        both: A study of nothing else.
+        trainings: Variances from trainings with their degrees of freedom; articles are added.
+        target: `SHIFTS` or the name of a set.
+        metric: Of the scores.
+    """
     sign = np.array([1.0, -1.0])
-    scored = of_recipes(both, weights, metric=metric)
-    parts = [(float(apart.var(ddof=1)) / len(apart), len(apart) - 1.0)]
-    parts += [(float(sign @ part @ sign), df) for part, df in scored.articles]
-    return _summed(float(apart.mean()), parts)
-
-
-def _summed(value: float, parts: Sequence[tuple[float, float]]) -> Estimate:
-    """Return an estimate whose variance has these parts, each with its degrees of freedom."""
+    scored = of_recipes(both, target_weights(both, target), metric=metric)
+    parts = [*trainings, *((float(sign @ part @ sign), df) for part, df in scored.articles)]
     total = sum(variance for variance, _ in parts)
     share = sum(variance**2 / df for variance, df in parts)
     return Estimate(
-        value=value,
+        value=float(sign @ scored.values),
         se=sqrt(total),
         df=total**2 / share if 0 < share < inf else 1.0,
         scope="recipes",

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from augqa import processor
 from augqa.errors import AugQAError
 
 
@@ -29,8 +30,18 @@ def need_folder(option: str, path: Path | None) -> None:
 
 
 def run_command(main: Callable[[], None]) -> None:
-    """Run `main`; an `AugQAError` is shown as one message and exits with 1."""
+    """Run `main`; an `AugQAError` is shown as one message and exits with 1.
+
+    One line says so where the params of this folder slow everything down.
+    """
+    name = Path(sys.argv[0]).name
+    if processor.is_pinned():
+        print(
+            f"{name}: params.yaml here has reproducible: x86_64, so all libraries are held to AVX2"
+            " and one way of adding up. `augqa profile cpu` measures this processor",
+            file=sys.stderr,
+        )
     try:
         main()
     except AugQAError as error:
-        sys.exit(f"{Path(sys.argv[0]).name}: error: {error}")
+        sys.exit(f"{name}: error: {error}")

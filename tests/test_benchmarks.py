@@ -1,6 +1,7 @@
 """Benchmarks say at their start what they lack, and not after minutes."""
 
 import ast
+import os
 import runpy
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from augqa.errors import AugQAError
+from augqa.processor import SWITCHES
 
 COMMAND = runpy.run_path("benchmarks/command.py")
 
@@ -42,6 +44,26 @@ def test_a_folder_that_is_read_at_the_end_is_asked_for_at_the_start(tmp_path: Pa
     COMMAND["need_folder"]("--trained", None)
     with pytest.raises(AugQAError, match=r"--trained .*gone: there is no such folder"):
         COMMAND["need_folder"]("--trained", tmp_path / "gone")
+
+
+@pytest.mark.parametrize(("params", "told"), [("reproducible: x86_64\n", True), ("", False)])
+def test_a_benchmark_in_a_folder_that_slows_libraries_down_says_so(
+    params: str, told: bool, tmp_path: Path
+) -> None:
+    (tmp_path / "params.yaml").write_text(params)
+    code = (
+        f"import sys; sys.path.insert(0, {str(Path('benchmarks').resolve())!r}); import command; "
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code + "command.run_command(lambda: print('measured'))"],
+        cwd=tmp_path,
+        env={name: os.environ[name] for name in os.environ.keys() - SWITCHES.keys()},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "measured\n"
+    assert ("held to AVX2" in done.stderr) == told
 
 
 @pytest.mark.parametrize("script", sorted(Path("benchmarks").glob("*.py")), ids=lambda p: p.stem)

@@ -13,6 +13,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+# Tokens that are looked at before all are sorted, which takes ten times as long: those of top_p
+# are nearly always among them.
+_LIKELIEST = 256
+
 
 @dataclass(slots=True, kw_only=True)
 class Sampling:
@@ -139,7 +143,10 @@ def _choose(logits: Tensor, row: Row, how: Sampling, draw: torch.Generator) -> i
         logits[banned] = -torch.inf
     if how.temperature == 0:
         return int(logits.argmax())
-    shares, tokens = torch.softmax(logits / how.temperature, dim=0).sort(descending=True)
+    all_shares = torch.softmax(logits / how.temperature, dim=0)
+    shares, tokens = all_shares.topk(min(_LIKELIEST, len(all_shares)))
+    if float(shares.sum()) < how.top_p:
+        shares, tokens = all_shares.sort(descending=True)
     # The first token that reaches top_p is in.
     n_kept = int((shares.cumsum(0) - shares < how.top_p).sum())
     return int(tokens[torch.multinomial(shares[:n_kept], 1, generator=draw)])

@@ -30,8 +30,15 @@ def main() -> None:
     parser.add_argument("--pairs", type=Path, required=True, help="Parquet table of the pairs")
     parser.add_argument("--n", type=int, default=50)
     parser.add_argument("--seed", type=int, default=37)
+    parser.add_argument(
+        "--contexts", choices=("real", "generated"), help="pairs on these alone; else on any"
+    )
     options = parser.parse_args()
-    pairs = shuffled(read_table(options.pairs, QAExample), seed=options.seed)[: options.n]
+    pairs = [
+        pair
+        for pair in shuffled(read_table(options.pairs, QAExample), seed=options.seed)
+        if options.contexts in (None, pair.context_origin)
+    ][: options.n]
     for number, pair in enumerate(pairs):
         print(f"\n{number:3} {digest(pair)} {pair.id}\n    {' '.join(pair.context.split())}")
         print(f"    {pair.question} | {pair.answers[0].text}")

@@ -2,6 +2,7 @@
 
 from augqa.context_writer import Given, load_context_writer
 from augqa.context_writer.writing import write_contexts
+from augqa.executor.opening import open_executor
 from augqa.metrics import write_metrics
 from augqa.params import load_params
 from augqa.records import GeneratedContext, QAExample
@@ -20,16 +21,20 @@ def generate_contexts(
     """Write one row a context asked for; a failed request is a row with its reason."""
     params = load_params()
     own, writers = params.generate_contexts, params.context_writers
-    given = Given(
-        params=own,
-        endpoint=params.llm,
-        trained=context_writers / writers[0] if context_writers and writers else None,
-        prompts=prompts,
-        # git ignores the user's documents, so a temporary workspace has none of them.
-        documents=project_root() / documents if documents else None,
-    )
-    writer = load_context_writer(own.writer, own.own(own.writer), given)
-    with TableWriter(contexts, GeneratedContext) as table:
+    with (
+        open_executor(params.executor) as executor,
+        TableWriter(contexts, GeneratedContext) as table,
+    ):
+        given = Given(
+            params=own,
+            endpoint=params.llm,
+            trained=context_writers / writers[0] if context_writers and writers else None,
+            prompts=prompts,
+            # git ignores the user's documents, so a temporary workspace has none of them.
+            documents=project_root() / documents if documents else None,
+            executor=executor,
+        )
+        writer = load_context_writer(own.writer, own.own(own.writer), given)
         questions = Anew(lambda: iterate_table(seed_questions, QAExample))
         counts = write_contexts(writer, questions, keep=table.write)
     write_metrics(metrics, {**counts.metrics(), **writer.usage.metrics})

@@ -44,6 +44,7 @@ class Squares:
     folder: str = ""
     broken: bool = False
     n_at_once: int = 1
+    is_kept: bool = False
     name: str = "squares"
 
     def key(self) -> str:

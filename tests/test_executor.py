@@ -65,6 +65,54 @@ def test_a_batch_that_fails_here_fails_as_it_always_did() -> None:
         LOCAL.map(Squares({7: "refuse"}), NUMBERS)
 
 
+class Stopped(Exception):
+    pass
+
+
+def worked_on_here(
+    folder: Path, *, stops_after: int | None = None, **how: Any
+) -> tuple[list[int], list[int] | None]:
+    """Square the numbers here, as a stage would; return what was worked on, and what came of it."""
+    worked_on: list[int] = []
+
+    class Noted(Squares):
+        def square(self, number: int) -> int:
+            if len(worked_on) == stops_after:
+                raise Stopped
+            worked_on.append(number)
+            return super().square(number)
+
+    results = None
+    with suppress(Stopped), open_executor(settings(), folder=folder) as executor:
+        first = executor.map(Noted(**how), NUMBERS[:5])
+        results = [*first, *executor.map(Noted(**how), NUMBERS[5:])]
+    return worked_on, results
+
+
+def test_a_slow_work_goes_on_here_from_what_is_there_whichever_job_was_stopped(
+    tmp_path: Path,
+) -> None:
+    assert worked_on_here(tmp_path, is_kept=True, stops_after=8) == (NUMBERS[:8], None)
+    assert worked_on_here(tmp_path, is_kept=True, stops_after=4) == (NUMBERS[8:12], None)
+    assert worked_on_here(tmp_path, is_kept=True) == (NUMBERS[12:], SQUARES)
+    assert list(tmp_path.glob("*.kept")) == []
+
+
+@pytest.mark.parametrize("how", [{"is_kept": False}, {"is_kept": True, "name": "another"}])
+def test_a_fast_work_and_another_one_begin_anew_here(tmp_path: Path, how: dict[str, Any]) -> None:
+    worked_on_here(tmp_path, **{"is_kept": True, **how, "name": "squares"}, stops_after=8)
+    assert worked_on_here(tmp_path, **how) == (NUMBERS, SQUARES)
+
+
+def test_what_a_cluster_has_done_is_not_done_again_here(tmp_path: Path) -> None:
+    executor, started = remote(tmp_path, FakeDriver)
+    with pytest.raises(ExecutorError):
+        executor.map(Squares({4: "fail"}), NUMBERS)
+    executor.close()
+    assert len(started[0].worked_on) == 20
+    assert worked_on_here(tmp_path, is_kept=True) == ([4], SQUARES)
+
+
 def test_batches_are_prepared_one_at_a_time_when_they_are_asked_for() -> None:
     asked: list[int] = []
 
@@ -133,10 +181,6 @@ def test_the_job_goes_on_from_what_is_there_when_the_cluster_is_lost(tmp_path: P
 
 def test_another_process_goes_on_from_what_is_there(tmp_path: Path) -> None:
     executor, _ = remote(tmp_path, *[lambda: FakeDriver(ends_after=5)] * 4)
-
-    class Stopped(Exception):
-        pass
-
     n_done = 0
 
     def stop(_number: int) -> None:

@@ -9,6 +9,9 @@ import pytest
 import torch
 
 from augqa.candidates import Candidate
+from augqa.context_writer.decoding import Sampling
+from augqa.context_writer.face import ContextAsk
+from augqa.context_writer.trained import load_trained as load_writer
 from augqa.embedding import Embedding, TextEncoder
 from augqa.executor.remote import Remote
 from augqa.question_generator.decoding import Writing
@@ -19,6 +22,7 @@ from tests.executing import FakeDriver
 from tests.generators import lessons as generator_lessons
 from tests.generators import train
 from tests.readers import lessons, load, tiny_model
+from tests.test_train_context_writer import train as train_writer
 
 pytest_plugins = ["tests.generators"]
 
@@ -109,6 +113,20 @@ def test_questions_are_the_same(
     here = load_trained(tmp_path / "generator", **own).ask(asked)
     there = load_trained(tmp_path / "generator", **own, executor=remote).ask(asked)
     assert there == here
+
+
+def test_contexts_are_the_same(
+    request: pytest.FixtureRequest, tmp_path: Path, remote: Remote
+) -> None:
+    made, _ = train_writer(request.getfixturevalue("causal"), epochs=2)
+    made.save(tmp_path / "writer")
+    asks = [ContextAsk(seed=seed, number=1, style="news") for seed in generator_lessons()]
+    how = Sampling(temperature=0.7, top_p=0.9, no_repeat_ngram_tokens=None, max_new_tokens=12)
+    own: dict[str, Any] = {"how": how, "seed": 1, "max_words": 50, "batch_size": 1, "threads": 1}
+    here = list(load_writer(tmp_path / "writer", **own).write(asks))
+    there = list(load_writer(tmp_path / "writer", **own, executor=remote).write(asks))
+    assert there == here
+    assert len({row.text for row in here}) > 1
 
 
 def test_the_key_of_a_writing_is_of_its_model_and_its_settings(

@@ -128,10 +128,12 @@ class Embedding:
     Attributes:
         encoder: Who reads them.
         n_at_once: They take all threads.
+        is_kept: Texts are read in no time.
     """
 
     encoder: TextEncoder
     n_at_once: int = 1
+    is_kept: bool = False
 
     def key(self) -> str:
         """Return a hash of all that an embedding depends on, but for the texts."""

@@ -6,19 +6,29 @@ rows that have ended are taken out of the batch once they are half of it. Every 
 random generator of its own.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor
+from tqdm import tqdm
+
+from augqa.executor.face import Executor, Prepared
+from augqa.executor.local import LOCAL
+from augqa.executor.models import model_key, movable
+from augqa.finetuning.determinism import pinned
+
+Prompt = tuple[list[int], int]  # its ids, and the seed of its draws
+Text = tuple[list[int], bool]  # ids that were written, and whether the model itself ended it
 
 # Tokens that are looked at before all are sorted, which takes ten times as long: those of top_p
 # are nearly always among them.
 _LIKELIEST = 256
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Sampling:
     """How the next token is chosen.
 
@@ -66,7 +76,15 @@ class Row:
 
 
 def sample(
-    rows: Sequence[Row], *, model: Any, how: Sampling, end: int, padding: int, batch_size: int
+    rows: Sequence[Row],
+    *,
+    model: Any,
+    how: Sampling,
+    end: int,
+    padding: int,
+    batch_size: int,
+    threads: int,
+    executor: Executor = LOCAL,
 ) -> None:
     """Write each row's text.
 
@@ -77,11 +95,67 @@ def sample(
         end: Id of the token that ends a text.
         padding: Id of the token that fills shorter prompts up.
         batch_size: Rows at once.
+        threads: CPU threads; another number may give other bytes.
+        executor: Who lets the model write; the texts are the same.
+
+    Raises:
+        ExecutorError: As `Executor.map`.
     """
     order = sorted(rows, key=lambda row: (len(row.prompt), row.prompt, row.seed))
-    with torch.inference_mode():
-        for begin in range(0, len(order), batch_size):
-            _sample_batch(order[begin : begin + batch_size], model, how, end, padding)
+    cut = [order[begin : begin + batch_size] for begin in range(0, len(order), batch_size)]
+    with tqdm(total=len(cut), desc="contexts", unit="batch", disable=None) as bar:
+        written = executor.map(
+            Sampled(model, how, end, padding, threads),
+            Prepared(cut, lambda chosen: [(row.prompt, row.seed) for row in chosen]),
+            done=lambda _: bar.update(),
+        )
+    for chosen, texts in zip(cut, written, strict=True):
+        for row, (ids, ended) in zip(chosen, texts, strict=True):
+            row.written, row.ended = ids, ended
+
+
+@dataclass(frozen=True, slots=True)
+class Sampled:
+    """Texts behind prompts that are written at once, and whether the model ended them; a `Work`.
+
+    A batch has the ids of each prompt and the seed of its draws.
+
+    Attributes:
+        model: A causal model of transformers.
+        how: The choice of tokens.
+        end: Id of the token that ends a text.
+        padding: Id of the token that fills shorter prompts up.
+        threads: CPU threads.
+        n_at_once: They take all threads.
+        is_kept: Writing takes long.
+    """
+
+    model: Any
+    how: Sampling
+    end: int
+    padding: int
+    threads: int
+    n_at_once: int = 1
+    is_kept: bool = True
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Sampled, (movable(self.model), self.how, self.end, self.padding, self.threads)
+
+    def key(self) -> str:
+        """Return a hash of all that a text depends on, but for the prompts."""
+        return model_key(self.model, "sampled", self.how, self.end, self.padding, self.threads)
+
+    @contextmanager
+    def session(self) -> Iterator[Callable[[list[Prompt]], list[Text]]]:
+        """Give the function that lets the model write, on pinned threads."""
+        with pinned(self.threads):
+            yield self._write
+
+    def _write(self, prompts: list[Prompt]) -> list[Text]:
+        rows = [Row(ids, seed) for ids, seed in prompts]
+        with torch.inference_mode():
+            _sample_batch(rows, self.model, self.how, self.end, self.padding)
+        return [(row.written, row.ended) for row in rows]
 
 
 def _sample_batch(rows: Sequence[Row], model: Any, how: Sampling, end: int, padding: int) -> None:

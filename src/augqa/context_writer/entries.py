@@ -4,11 +4,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from augqa.executor.local import LOCAL
 from augqa.registry import Registry, resolve
 from augqa.schema import Section
 
 if TYPE_CHECKING:
     from augqa.context_writer.face import ContextWriter
+    from augqa.executor.face import Executor
     from augqa.params import GenerateContexts, Llm
 
 
@@ -38,6 +40,7 @@ class Given:
         trained: Folder of the context writer that was trained here; None: there is none.
         prompts: Folder of the user's own prompts, where there is one.
         documents: Folder of the user's own documents, where there is one.
+        executor: Who lets a model that is loaded here write.
     """
 
     params: "GenerateContexts"
@@ -45,6 +48,7 @@ class Given:
     trained: Path | None
     prompts: Path | None
     documents: Path | None
+    executor: "Executor" = LOCAL
 
 
 CONTEXT_WRITERS: Registry[Entry] = Registry("context writer")

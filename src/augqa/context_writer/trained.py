@@ -16,14 +16,15 @@ from augqa.context_writer.form import ask as form
 from augqa.context_writer.form import form_sha256
 from augqa.context_writer.training import RECORD, TrainedAs
 from augqa.errors import ContextWriterError
-from augqa.finetuning.determinism import pinned, sub_seed
+from augqa.executor.face import Executor
+from augqa.executor.local import LOCAL
+from augqa.finetuning.determinism import sub_seed
 from augqa.finetuning.record import check_form, read_record
 from augqa.finetuning.tokens import headed_ids
 from augqa.metrics import Usage
 from augqa.records import GeneratedContext
 
 _PARAM = "generate_contexts.trained.checkpoint"
-_AT_ONCE = 256  # asks whose texts are made before the first is handed on
 
 
 def load(own: settings.Trained, given: Given) -> ChoosingWriter:
@@ -45,6 +46,7 @@ def load(own: settings.Trained, given: Given) -> ChoosingWriter:
         max_words=given.params.max_words,
         batch_size=own.batch_size,
         threads=own.threads,
+        executor=given.executor,
     )
     for style, weight in given.params.styles.items():
         if weight > 0 and style != writer.trained_as.style:
@@ -62,7 +64,14 @@ def load(own: settings.Trained, given: Given) -> ChoosingWriter:
 
 
 def load_trained(
-    folder: Path, *, how: Sampling, seed: int, max_words: int, batch_size: int, threads: int
+    folder: Path,
+    *,
+    how: Sampling,
+    seed: int,
+    max_words: int,
+    batch_size: int,
+    threads: int,
+    executor: Executor = LOCAL,
 ) -> "TrainedContextWriter":
     """Load a writer that was trained here.
 
@@ -95,6 +104,7 @@ def load_trained(
         max_words=max_words,
         batch_size=batch_size,
         threads=threads,
+        executor=executor,
     )
 
 
@@ -114,6 +124,7 @@ class TrainedContextWriter:
         max_words: Most words of a context.
         batch_size: Contexts at once.
         threads: CPU threads; another number may give other bytes.
+        executor: Who lets the model write; the contexts are the same.
         usage: Nothing to pay.
     """
 
@@ -126,19 +137,12 @@ class TrainedContextWriter:
     max_words: int
     batch_size: int
     threads: int
+    executor: Executor = LOCAL
     usage: Usage = field(default_factory=Usage)
 
     def write(self, asks: Iterable[ContextAsk]) -> Iterator[GeneratedContext]:
         """Yield a context or its failure for each ask, in their order."""
-        chunk: list[ContextAsk] = []
-        for each in asks:
-            chunk.append(each)
-            if len(chunk) == _AT_ONCE:
-                yield from self._written(chunk)
-                chunk = []
-        yield from self._written(chunk)
-
-    def _written(self, asks: list[ContextAsk]) -> list[GeneratedContext]:
+        asks = list(asks)  # prompts of like lengths go together
         rows = [
             Row(
                 headed_ids(
@@ -154,16 +158,18 @@ class TrainedContextWriter:
             for each in asks
         ]
         fitting = [row for row in rows if len(row.prompt) <= self.trained_as.max_prompt_tokens]
-        with pinned(self.threads):
-            sample(
-                fitting,
-                model=self.model,
-                how=self.how,
-                end=self.tokenizer.eos_token_id,
-                padding=self.tokenizer.pad_token_id,
-                batch_size=self.batch_size,
-            )
-        return [self._context(each, row) for each, row in zip(asks, rows, strict=True)]
+        sample(
+            fitting,
+            model=self.model,
+            how=self.how,
+            end=self.tokenizer.eos_token_id,
+            padding=self.tokenizer.pad_token_id,
+            batch_size=self.batch_size,
+            threads=self.threads,
+            executor=self.executor,
+        )
+        for each, row in zip(asks, rows, strict=True):
+            yield self._context(each, row)
 
     def _context(self, ask: ContextAsk, row: Row) -> GeneratedContext:
         too_long = len(row.prompt) > self.trained_as.max_prompt_tokens

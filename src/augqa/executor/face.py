@@ -23,6 +23,11 @@ class Work(Protocol[B_contra, R_co]):
         """How many batches one process may take at once, each on a thread of its own."""
         ...
 
+    @property
+    def is_kept(self) -> bool:
+        """Whether results are kept aside in one's own process, too: where a batch takes seconds."""
+        ...
+
     def key(self) -> str:
         """Return a hash of all that a result depends on, but for the batch."""
         ...

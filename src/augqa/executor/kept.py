@@ -7,7 +7,7 @@ that a crash cut short is found by its checksum, and what stands from there on i
 import hashlib
 import logging
 import struct
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
@@ -98,6 +98,39 @@ class Kept:
                 self._file.close()
             self._file = None
             self._lock.release()
+
+
+class KeptResults:
+    """The results of all jobs of a with-block; they are removed where it ends well.
+
+    Args:
+        folder: Where files of jobs lie.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._stack = ExitStack()
+        self._jobs: dict[str, Kept] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._jobs.clear()
+        self._stack.__exit__(kind, error, trace)
+
+    def of(self, key: str) -> Kept:
+        """Return the results of the jobs of a work, by the hash of the work."""
+        if key not in self._jobs:
+            self._jobs[key] = self._stack.enter_context(Kept(self._folder, key))
+            if len(self._jobs[key]):
+                log.info("executor: %s batches were done before", len(self._jobs[key]))
+        return self._jobs[key]
 
 
 def hash_of(content: bytes) -> bytes:

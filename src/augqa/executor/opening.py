@@ -11,7 +11,8 @@ from pathlib import Path
 
 from augqa import processor
 from augqa.executor.face import Executor
-from augqa.executor.local import LOCAL
+from augqa.executor.kept import KeptResults
+from augqa.executor.local import Local
 from augqa.executor.remote import Remote
 from augqa.executor.settings import ExecutorSettings
 from augqa.stage import project_root
@@ -32,13 +33,14 @@ def open_executor(settings: ExecutorSettings, *, folder: Path | None = None) -> 
     Raises:
         ExecutorError: If it needs Ray, which is not installed.
     """
+    folder = folder or project_root() / ".cache" / "executor"
     if settings.kind == "local":
-        yield LOCAL
+        with KeptResults(folder) as kept:
+            yield Local(kept)
         return
     settings.refuse_without_ray()
     named = os.environ.get("RAY_ADDRESS", "local")
     address = None if named in ("", "local") else named
-    folder = folder or project_root() / ".cache" / "executor"
     log = folder / "ray.log"
     remote = Remote(
         lambda: RayDriver(log, starts_cluster=address is None),

@@ -32,7 +32,7 @@ class Worker:
         if self._fault is not None:
             return UNREADY + self._fault.encode()
         try:
-            return DONE + pickle.dumps(self._run(pickle.loads(batch)), protocol=5)
+            return outcome_of(self._run(pickle.loads(batch)))
         except Exception as error:  # noqa: BLE001 - one batch must not end the others
             return failed(told(error))
 
@@ -40,6 +40,11 @@ class Worker:
 def failed(reason: str) -> bytes:
     """Return the outcome of a batch that failed."""
     return FAILED + reason.encode("utf-8", "replace")
+
+
+def outcome_of(result: Any) -> bytes:
+    """Return the outcome of a batch with a result."""
+    return DONE + pickle.dumps(result, protocol=5)
 
 
 def result_of(outcome: bytes) -> Any:

@@ -95,6 +95,7 @@ class Writing:
         threads: CPU threads.
         repeats_input: Whether the output begins with the input.
         n_at_once: They take all threads.
+        is_kept: Writing takes long.
     """
 
     model: Any
@@ -103,6 +104,7 @@ class Writing:
     threads: int
     repeats_input: bool
     n_at_once: int = 1
+    is_kept: bool = True
 
     def __reduce__(self) -> tuple[Any, ...]:
         own = (self.tokenizer, self.generation, self.threads, self.repeats_input)

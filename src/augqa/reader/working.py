@@ -42,6 +42,11 @@ class Answering:
         """Passes at once: each on one thread where we do the products, else all threads for one."""
         return self.reader.threads if self.reader.bert is not None else 1
 
+    @property
+    def is_kept(self) -> bool:
+        """Not kept aside: a pass takes a tenth of a second."""
+        return False
+
     def key(self) -> str:
         """Return a hash of all that a span depends on, but for the windows."""
         reader = self.reader

@@ -17,6 +17,7 @@ from augqa.blends.degrading import (
     shuffled_answers,
     truncated_contexts,
 )
+from augqa.blends.distracting import with_distractors
 from augqa.blends.materials import Materials
 from augqa.blends.recipes import (
     AugmentRecipe,
@@ -126,7 +127,8 @@ def _pairs(
         seed=seed,
     )
     good, refused = _graded(of, chosen, knobs.grade, seed)
-    return good, (*missing, *left_out, *refused)
+    made, alone = with_distractors(good, n=knobs.distractors, seed=seed)
+    return made, (*missing, *left_out, *refused, *alone)
 
 
 def _real(of: Materials, knobs: RealRecipe, seed: int) -> Blend:
@@ -195,22 +197,25 @@ def _copying(edit: bool) -> Callable[[Materials, Any, int], Blend]:
 
 
 def _context_only(of: Materials, knobs: ContextOnlyRecipe, seed: int) -> Blend:
-    candidates, lacking = of.seed_questions_on_contexts()
+    found, lacking = of.seed_questions_on_contexts()
+    candidates, alone = with_distractors(found, n=knobs.distractors, seed=seed)
     made = sized(
         candidates, recipe=of.recipe, what="context-only", n_examples=knobs.n_examples, seed=seed
     )
-    return Blend(examples=made.examples, dropped=(*lacking, *made.dropped))
+    return Blend(examples=made.examples, dropped=(*lacking, *alone, *made.dropped))
 
 
 def _question_only(of: Materials, knobs: QuestionOnlyRecipe, seed: int) -> Blend:
-    return sized(
-        of.on_real_contexts(),
+    candidates, alone = with_distractors(of.on_real_contexts(), n=knobs.distractors, seed=seed)
+    made = sized(
+        candidates,
         recipe=of.recipe,
         what="question-only",
         n_examples=knobs.n_examples,
         seed=seed,
         remedy=" It needs generate_pairs.real_contexts: true.",
     )
+    return Blend(examples=made.examples, dropped=(*alone, *made.dropped))
 
 
 def _asked_of_real(knobs: RealRecipe, sizes: Sizes) -> Asked:

@@ -17,6 +17,8 @@ class Recipe(Section):
     kind: str
 
 
+# Other generated contexts that stand beside each example's own
+Distractors = Annotated[int, Field(ge=0, le=20)]
 PairSource = Literal["kept", "unfiltered", "pseudo_label"]
 
 
@@ -51,6 +53,7 @@ class GeneratedRecipe(Recipe):
     pairs: PairSource = "kept"
     grade: Grade | None = None
     choose: list[Chooser] = Field(default_factory=list)
+    distractors: Distractors = 0
 
 
 class MixRecipe(Recipe):
@@ -60,6 +63,7 @@ class MixRecipe(Recipe):
     pairs: PairSource = "kept"
     grade: Grade | None = None
     choose: list[Chooser] = Field(default_factory=list)
+    distractors: Distractors = 0
 
 
 class _Adding(Recipe):
@@ -69,6 +73,7 @@ class _Adding(Recipe):
     generated_share: Annotated[float, Field(gt=0, le=1)] = 1.0
     grade: Grade | None = None
     choose: list[Chooser] = Field(default_factory=list)
+    distractors: Distractors = 0
 
 
 class AugmentRecipe(_Adding):
@@ -87,8 +92,10 @@ class PseudoLabelRecipe(_Adding):
 class ContextOnlyRecipe(Recipe):
     kind: Literal["context_only"]
     n_examples: PositiveInt | None
+    distractors: Distractors = 0
 
 
 class QuestionOnlyRecipe(Recipe):
     kind: Literal["question_only"]
     n_examples: PositiveInt | None
+    distractors: Distractors = 0

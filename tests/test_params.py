@@ -30,6 +30,7 @@ def test_there_are_these_profiles_alone() -> None:
         "embedded",
         "cpu",
         "levers",
+        "levers_trained",
         "paper",
         "study",
         "tydi",

@@ -12,6 +12,7 @@ import yaml
 
 from augqa.context_writer import CONTEXT_WRITERS
 from augqa.context_writer.choosing import ChoosingWriter, draw_style
+from augqa.context_writer.decoding import Sampled
 from augqa.context_writer.face import ContextAsk
 from augqa.context_writer.judging import loops, repeated_fraction, verdict
 from augqa.errors import ParamsError
@@ -22,8 +23,9 @@ from augqa.tables import read_table, write_table
 from tests.chat_server import Model
 from tests.examples import example
 from tests.scripts import function
+from tests.test_train_context_writer import train as train_writer
 
-pytest_plugins = ["tests.chat_server"]
+pytest_plugins = ["tests.chat_server", "tests.generators"]
 
 GENERATE_CONTEXTS = function("generate_contexts")
 GOOD = "Mary Shelley wrote the novel Frankenstein in 1818."
@@ -221,6 +223,33 @@ def test_tries_go_on_until_the_answer_is_kept(project: Path, model: Model) -> No
     rows, metrics = generate(project, choose="best", contexts_per_seed=3)
     assert [row.id for row in rows] == ["a/c2", "b/c2"]
     assert (metrics["n_requests"], metrics["n_tries"], metrics["prompt_tokens"]) == (4, 4, 28)
+
+
+def test_contexts_that_a_trained_writer_wrote_are_not_written_again_after_a_stop(
+    project: Path, causal: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train_writer(causal, epochs=1)[0].save(project / "writer")
+    n_written, n_until_stop = 0, 1
+    write = Sampled._write
+
+    def counted(self: Sampled, prompts: Any) -> Any:
+        nonlocal n_written
+        if n_written == n_until_stop:
+            raise KeyboardInterrupt
+        n_written += 1
+        return write(self, prompts)
+
+    monkeypatch.setattr(Sampled, "_write", counted)
+    own = load_params(project / "params.yaml").generate_contexts.trained.model_dump()
+    own |= {"checkpoint": str(project / "writer"), "batch_size": 1, "threads": 1}
+    how = {"writer": "trained", "styles": {"news": 1.0}, "trained": own}
+    with pytest.raises(KeyboardInterrupt):
+        generate(project, **how)
+    n_until_stop = 2
+    rows, _ = generate(project, **how)
+    assert n_written == 2
+    assert [row.id for row in rows] == ["a/c1", "b/c1"]
+    assert list((project / ".cache" / "executor").glob("*.kept")) == []
 
 
 def test_documents_need_no_model(project: Path, model: Model) -> None:

@@ -127,6 +127,8 @@ def test_contexts_are_the_same(
     there = list(load_writer(tmp_path / "writer", **own, executor=remote).write(asks))
     assert there == here
     assert len({row.text for row in here}) > 1
+    assert isinstance(remote._driver, FakeDriver)
+    assert remote._driver.worked_on
 
 
 def test_the_key_of_a_writing_is_of_its_model_and_its_settings(

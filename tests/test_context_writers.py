@@ -33,6 +33,10 @@ BARE = "The novel Frankenstein came out in 1818."
 LOOP = "Mary Shelley wrote it and then " * 9
 
 
+class Stopped(Exception):
+    """Stands for whatever ends a stage."""
+
+
 class Scripted:
     """Writes what a test says: texts by seed, in the order of the tries; None fails."""
 
@@ -235,7 +239,7 @@ def test_contexts_that_a_trained_writer_wrote_are_not_written_again_after_a_stop
     def counted(self: Sampled, prompts: Any) -> Any:
         nonlocal n_written
         if n_written == n_until_stop:
-            raise KeyboardInterrupt
+            raise Stopped
         n_written += 1
         return write(self, prompts)
 
@@ -243,7 +247,7 @@ def test_contexts_that_a_trained_writer_wrote_are_not_written_again_after_a_stop
     own = load_params(project / "params.yaml").generate_contexts.trained.model_dump()
     own |= {"checkpoint": str(project / "writer"), "batch_size": 1, "threads": 1}
     how = {"writer": "trained", "styles": {"news": 1.0}, "trained": own}
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(Stopped):
         generate(project, **how)
     n_until_stop = 2
     rows, _ = generate(project, **how)

@@ -23,11 +23,13 @@ from keeping import once
 from augqa.blends import KINDS, Materials, Recipe
 from augqa.errors import AugQAError
 from augqa.formats import read_examples
+from augqa.lineage import md5
 from augqa.params import Params, load_params
 from augqa.reader import Reader, train_reader
 from augqa.records import QAExample
 from augqa.sampling import shuffled
-from augqa.scoring import best_scores
+from augqa.scoring import score
+from augqa.sentences import n_words
 from augqa.tables import read_table
 
 SEED = 77  # of the choice of questions
@@ -49,9 +51,14 @@ def recipe(params: Params, text: str) -> tuple[str, Recipe]:
     if name not in params.blend:
         raise AugQAError(f"--recipes: no recipe {name!r}; there are {', '.join(params.blend)}")
     knobs = params.blend[name]
-    parts = dict(change.split("=", 1) for change in changes)
-    values = {knob: yaml.safe_load(value) for knob, value in parts.items()}
-    return name, type(knobs).model_validate({**knobs.model_dump(), **values})
+    if wrong := [change for change in changes if "=" not in change]:
+        raise AugQAError(f"--recipes {text!r}: {wrong[0]!r} is not of the form knob=value")
+    try:
+        parts = dict(change.split("=", 1) for change in changes)
+        values = {knob: yaml.safe_load(value) for knob, value in parts.items()}
+        return name, type(knobs).model_validate({**knobs.model_dump(), **values})
+    except (ValueError, yaml.YAMLError) as error:
+        raise AugQAError(f"--recipes {text!r}: {' '.join(str(error).split())}") from error
 
 
 def held_out(file: Path, n: int) -> list[QAExample]:
@@ -79,15 +86,12 @@ def measured(
     own = params.reader.model_dump(exclude={"checkpoint"})
     reader = Reader.load(folder, engine=params.evaluate.engine, **own)
     answers = reader.answer_all(asked)
-    scores = [
-        best_scores([gold.text for gold in example.answers], answer.text)[1]
-        for example, answer in zip(asked, answers, strict=True)
-    ]
-    words = [len(example.context.split()) for example in made.examples]
+    golds = {example.id: [gold.text for gold in example.answers] for example in asked}
+    found = {example.id: answer.text for example, answer in zip(asked, answers, strict=True)}
     return {
-        "f1": statistics.fmean(scores),
+        "f1": score(golds, found).f1,
         "n_examples": len(made.examples),
-        "context_words": statistics.fmean(words),
+        "context_words": statistics.fmean(n_words(e.context) for e in made.examples),
     }
 
 
@@ -103,10 +107,12 @@ def main() -> None:
     params = load_params()
     chosen = {text: recipe(params, text) for text in options.recipes}
     asked = held_out(options.train, options.n)
+    made_from = {table: md5(Path(p)) for table, p in TABLES.items() if Path(p).is_file()}
     found: dict[str, dict[int, Any]] = {}
     for seed in options.seeds:
         for text, (name, knobs) in chosen.items():
-            own = (text, seed, options.n, knobs.model_dump(), params.train.model_dump())
+            settings = (knobs.model_dump(), params.reader.model_dump(), params.train.model_dump())
+            own = (text, seed, options.n, settings, made_from)
             key = hashlib.sha256(repr(own).encode()).hexdigest()[:16]
             one = once(
                 options.out / f"{key}.json",

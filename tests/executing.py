@@ -28,6 +28,10 @@ from augqa.executor.pool import WorkerLost
 from augqa.executor.worker import Worker
 
 
+class Stopped(Exception):
+    """Stands for whatever ends a stage."""
+
+
 @dataclass
 class Squares:
     """Squares numbers; what it does besides with one is told by that number's word.

@@ -22,6 +22,7 @@ from augqa.records import GeneratedContext, QAExample
 from augqa.tables import read_table, write_table
 from tests.chat_server import Model
 from tests.examples import example
+from tests.executing import Stopped
 from tests.scripts import function
 from tests.test_train_context_writer import train as train_writer
 
@@ -31,10 +32,6 @@ GENERATE_CONTEXTS = function("generate_contexts")
 GOOD = "Mary Shelley wrote the novel Frankenstein in 1818."
 BARE = "The novel Frankenstein came out in 1818."
 LOOP = "Mary Shelley wrote it and then " * 9
-
-
-class Stopped(Exception):
-    """Stands for whatever ends a stage."""
 
 
 class Scripted:

@@ -18,7 +18,7 @@ from augqa.executor.pool import N_ATTEMPTS, Pool
 from augqa.executor.remote import Remote
 from augqa.executor.settings import ExecutorSettings
 from augqa.executor.worker import result_of
-from tests.executing import Crew, FakeDriver, Squares
+from tests.executing import Crew, FakeDriver, Squares, Stopped
 from tests.work import no_hang
 
 NUMBERS = list(range(20))
@@ -63,10 +63,6 @@ def test_results_come_in_the_order_of_the_batches_here(n_at_once: int) -> None:
 def test_a_batch_that_fails_here_fails_as_it_always_did() -> None:
     with pytest.raises(ReaderError, match="7 is not to be squared"):
         LOCAL.map(Squares({7: "refuse"}), NUMBERS)
-
-
-class Stopped(Exception):
-    pass
 
 
 def worked_on_here(

@@ -2,7 +2,7 @@
 
 import pickle
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ import pytest
 from augqa.commands.checking import check
 from augqa.errors import AugQAError, ExecutorError, ReaderError
 from augqa.executor.face import Prepared
-from augqa.executor.kept import Kept, hash_of
+from augqa.executor.kept import Kept, KeptResults, hash_of
 from augqa.executor.local import LOCAL
 from augqa.executor.opening import open_executor
 from augqa.executor.pool import N_ATTEMPTS, Pool
@@ -44,15 +44,23 @@ def settings(**changes: Any) -> ExecutorSettings:
     return ExecutorSettings(**{**values, **changes})
 
 
-def remote(folder: Path, *drivers: Callable[[], FakeDriver]) -> tuple[Remote, list[FakeDriver]]:
-    """Return an executor whose drivers come from `drivers` in turn, and those it has started."""
+@contextmanager
+def remote(
+    folder: Path, *drivers: Callable[[], FakeDriver]
+) -> Iterator[tuple[Remote, list[FakeDriver]]]:
+    """Give a stage an executor whose drivers come from `drivers` in turn, and those it started."""
     left, started = list(drivers), []
 
     def start() -> FakeDriver:
         started.append(left.pop(0)())
         return started[-1]
 
-    return Remote(start, settings={"log": "ray.log"}, kept=folder, patience_s=7), started
+    with KeptResults(folder) as kept:
+        executor = Remote(start, settings={"log": "ray.log"}, kept=kept, patience_s=7)
+        try:
+            yield executor, started
+        finally:
+            executor.close()
 
 
 @pytest.mark.parametrize("n_at_once", [1, 3])
@@ -101,10 +109,8 @@ def test_a_fast_work_and_another_one_begin_anew_here(tmp_path: Path, how: dict[s
 
 
 def test_what_a_cluster_has_done_is_not_done_again_here(tmp_path: Path) -> None:
-    executor, started = remote(tmp_path, FakeDriver)
-    with pytest.raises(ExecutorError):
+    with pytest.raises(ExecutorError), remote(tmp_path, FakeDriver) as (executor, started):
         executor.map(Squares({4: "fail"}), NUMBERS)
-    executor.close()
     assert len(started[0].worked_on) == 20
     assert worked_on_here(tmp_path, is_kept=True) == ([4], SQUARES)
 
@@ -123,60 +129,69 @@ def test_batches_are_prepared_one_at_a_time_when_they_are_asked_for() -> None:
 
 
 def test_results_come_in_the_order_of_the_batches_whatever_comes_first(tmp_path: Path) -> None:
-    executor, started = remote(tmp_path, FakeDriver)
     done: list[int] = []
-    assert executor.map(Squares(), NUMBERS, done=done.append) == SQUARES
-    executor.close()
+    with remote(tmp_path, FakeDriver) as (executor, started):
+        assert executor.map(Squares(), NUMBERS, done=done.append) == SQUARES
     assert started[0].worked_on != NUMBERS
     assert sorted(done) == NUMBERS
 
 
 def test_no_batches_need_no_driver(tmp_path: Path) -> None:
-    executor, started = remote(tmp_path)
-    assert executor.map(Squares(), []) == []
+    with remote(tmp_path) as (executor, started):
+        assert executor.map(Squares(), []) == []
     assert started == []
 
 
 def test_one_driver_serves_one_job_after_the_other(tmp_path: Path) -> None:
-    executor, started = remote(tmp_path, FakeDriver)
-    assert executor.map(Squares(), NUMBERS[:3]) == SQUARES[:3]
-    assert executor.map(Squares(), NUMBERS) == SQUARES
-    executor.close()
+    with remote(tmp_path, FakeDriver) as (executor, started):
+        assert executor.map(Squares(), NUMBERS[:3]) == SQUARES[:3]
+        assert executor.map(Squares(), NUMBERS) == SQUARES
     assert len(started) == 1
 
 
 def test_a_batch_that_fails_is_named_with_its_reason_and_does_not_stop_the_others(
     tmp_path: Path,
 ) -> None:
-    executor, started = remote(tmp_path, FakeDriver)
     message = r"2 of 20 batches failed; .* batch 4: ZeroDivisionError: no square of 4$"
-    with pytest.raises(ExecutorError, match=message):
+    failed = pytest.raises(ExecutorError, match=message)
+    with failed, remote(tmp_path, FakeDriver) as (executor, started):
         executor.map(Squares({4: "fail", 9: "refuse"}), NUMBERS)
-    executor.close()
     assert sorted(started[0].worked_on) == NUMBERS
 
 
 def test_a_second_run_does_what_failed_alone(tmp_path: Path) -> None:
-    executor, started = remote(tmp_path, FakeDriver, FakeDriver)
-    with pytest.raises(ExecutorError, match="results of the others are kept"):
+    failed = pytest.raises(ExecutorError, match="results of the others are kept")
+    with failed, remote(tmp_path, FakeDriver) as (executor, _):
         executor.map(Squares({4: "fail"}), NUMBERS)
-    executor.close()
-    assert executor.map(Squares(), NUMBERS) == SQUARES
-    executor.close()
-    assert started[1].worked_on == [4]
+    with remote(tmp_path, FakeDriver) as (executor, started):
+        assert executor.map(Squares(), NUMBERS) == SQUARES
+    assert started[0].worked_on == [4]
+
+
+def test_a_second_run_does_no_job_again_that_was_done_before_the_one_that_stopped(
+    tmp_path: Path,
+) -> None:
+    work = Squares({14: "fail"})
+    with suppress(ExecutorError), remote(tmp_path, FakeDriver) as (executor, started):
+        executor.map(work, NUMBERS[:10])
+        executor.map(work, NUMBERS[10:])
+    assert len(started[0].worked_on) == 20
+    with remote(tmp_path, FakeDriver) as (executor, started):
+        assert executor.map(Squares(), NUMBERS[:10]) == SQUARES[:10]
+        assert executor.map(Squares(), NUMBERS[10:]) == SQUARES[10:]
+    assert started[0].worked_on == [4]  # of the second job
 
 
 def test_the_job_goes_on_from_what_is_there_when_the_cluster_is_lost(tmp_path: Path) -> None:
-    executor, started = remote(tmp_path, lambda: FakeDriver(ends_after=8), FakeDriver)
-    assert executor.map(Squares(), NUMBERS) == SQUARES
-    executor.close()
+    drivers = [lambda: FakeDriver(ends_after=8), FakeDriver]
+    with remote(tmp_path, *drivers) as (executor, started):
+        assert executor.map(Squares(), NUMBERS) == SQUARES
     first, second = (driver.worked_on for driver in started)
     assert len(first) == 8
     assert sorted([*first, *second]) == NUMBERS
 
 
 def test_another_process_goes_on_from_what_is_there(tmp_path: Path) -> None:
-    executor, _ = remote(tmp_path, *[lambda: FakeDriver(ends_after=5)] * 4)
     n_done = 0
 
     def stop(_number: int) -> None:
@@ -185,44 +200,47 @@ def test_another_process_goes_on_from_what_is_there(tmp_path: Path) -> None:
         if n_done == 4:
             raise Stopped
 
-    with pytest.raises(Stopped):
+    drivers = [lambda: FakeDriver(ends_after=5)] * 4
+    with pytest.raises(Stopped), remote(tmp_path, *drivers) as (executor, _):
         executor.map(Squares(), NUMBERS, done=stop)
-    other, started = remote(tmp_path, FakeDriver)
-    assert other.map(Squares(), NUMBERS) == SQUARES
-    other.close()
+    with remote(tmp_path, FakeDriver) as (executor, started):
+        assert executor.map(Squares(), NUMBERS) == SQUARES
     assert len(started[0].worked_on) == 20 - 4
 
 
-def test_what_is_kept_is_removed_when_the_job_is_done(tmp_path: Path) -> None:
-    executor, _ = remote(tmp_path, FakeDriver)
-    executor.map(Squares(), NUMBERS)
-    executor.close()
+def test_what_is_kept_is_removed_when_the_stage_is_done(tmp_path: Path) -> None:
+    with remote(tmp_path, FakeDriver) as (executor, _):
+        executor.map(Squares(), NUMBERS)
+        assert len(list(tmp_path.glob("*.kept"))) == 1
     assert list(tmp_path.glob("*.kept")) == []
 
 
 def test_a_cluster_that_is_lost_again_and_again_ends_the_job(tmp_path: Path) -> None:
-    executor, started = remote(tmp_path, *[lambda: FakeDriver(ends_after=0)] * 5)
-    with pytest.raises(ExecutorError, match=r"3 times the cluster was lost .*ray\.log tells more"):
+    drivers = [lambda: FakeDriver(ends_after=0)] * 5
+    lost = pytest.raises(ExecutorError, match=r"3 times the cluster was lost .*ray\.log tells more")
+    with lost, remote(tmp_path, *drivers) as (executor, started):
         executor.map(Squares(), NUMBERS)
     assert len(started) == 3
 
 
 def test_only_a_driver_that_follows_a_lost_one_waits_for_its_cluster(tmp_path: Path) -> None:
-    executor, started = remote(tmp_path, lambda: FakeDriver(ends_after=0), FakeDriver)
-    executor.map(Squares(), NUMBERS)
-    executor.close()
+    with remote(tmp_path, lambda: FakeDriver(ends_after=0), FakeDriver) as (executor, started):
+        executor.map(Squares(), NUMBERS)
     assert [b'"patience_s": 7' in driver.settings for driver in started] == [False, True]
 
 
 def test_what_a_driver_says_is_the_error(tmp_path: Path) -> None:
-    executor, _ = remote(tmp_path, lambda: FakeDriver(fault="no Ray cluster answers there"))
-    with pytest.raises(ExecutorError, match="executor: no Ray cluster answers there"):
+    def faulty() -> FakeDriver:
+        return FakeDriver(fault="no Ray cluster answers there")
+
+    said = pytest.raises(ExecutorError, match="executor: no Ray cluster answers there")
+    with said, remote(tmp_path, faulty) as (executor, _):
         executor.map(Squares(), NUMBERS)
 
 
 def test_a_work_that_no_worker_can_begin_ends_the_job(tmp_path: Path) -> None:
-    executor, _ = remote(tmp_path, FakeDriver)
-    with pytest.raises(ExecutorError, match="a worker cannot begin: no weights"):
+    said = pytest.raises(ExecutorError, match="a worker cannot begin: no weights")
+    with said, remote(tmp_path, FakeDriver) as (executor, _):
         executor.map(Squares(broken=True), NUMBERS)
 
 

@@ -13,6 +13,7 @@ from augqa.context_writer.decoding import Sampling
 from augqa.context_writer.face import ContextAsk
 from augqa.context_writer.trained import load_trained as load_writer
 from augqa.embedding import Embedding, TextEncoder
+from augqa.executor.kept import KeptResults
 from augqa.executor.remote import Remote
 from augqa.question_generator.decoding import Writing
 from augqa.question_generator.trained import load_trained
@@ -29,9 +30,10 @@ pytest_plugins = ["tests.generators"]
 
 @pytest.fixture
 def remote(tmp_path: Path) -> Any:
-    executor = Remote(FakeDriver, settings={}, kept=tmp_path / "kept", patience_s=0)
-    yield executor
-    executor.close()
+    with KeptResults(tmp_path / "kept") as kept:
+        executor = Remote(FakeDriver, settings={}, kept=kept, patience_s=0)
+        yield executor
+        executor.close()
 
 
 @pytest.fixture(params=["bert", "roberta"])

@@ -1,6 +1,6 @@
-"""Results that are there already, kept aside on disk until the whole job is done.
+"""Results that are there already, kept aside on disk until all jobs of a stage are done.
 
-A file a job, under the hash of its work; a record a batch, under the hash of the batch. A record
+A file a work, under the hash of its work; a record a batch, under the hash of the batch. A record
 that a crash cut short is found by its checksum, and what stands from there on is dropped.
 """
 
@@ -20,13 +20,13 @@ _HEAD = struct.Struct("<32sQ8s")  # hash of the batch, length of the result, its
 
 
 class Kept:
-    """The results of a job so far, by the hash of their batch.
+    """The results of a work so far, by the hash of their batch.
 
-    Where the file cannot be had, since another process has it or the disk is full, the job goes on
-    without: then a job that breaks off begins anew.
+    Where the file cannot be had, since another process has it or the disk is full, the work goes
+    on without: then one that breaks off begins anew.
 
     Args:
-        folder: Where files of jobs lie.
+        folder: Where files of works lie.
         key: Hash of the work.
     """
 
@@ -104,7 +104,7 @@ class KeptResults:
     """The results of all jobs of a with-block; they are removed where it ends well.
 
     Args:
-        folder: Where files of jobs lie.
+        folder: Where files of works lie.
     """
 
     def __init__(self, folder: Path) -> None:

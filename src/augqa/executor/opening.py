@@ -27,22 +27,30 @@ def open_executor(settings: ExecutorSettings, *, folder: Path | None = None) -> 
 
     Args:
         settings: Section executor of params.yaml.
-        folder: Where results lie until a job is done, and the log of Ray; None: in the project's
-            `.cache`.
+        folder: Where results lie until the block ends well, and the log of Ray; None: in the
+            project's `.cache`.
 
     Raises:
         ExecutorError: If it needs Ray, which is not installed.
     """
     folder = folder or project_root() / ".cache" / "executor"
-    if settings.kind == "local":
-        with KeptResults(folder) as kept:
+    with KeptResults(folder) as kept:
+        if settings.kind == "local":
             yield Local(kept)
-        return
-    settings.refuse_without_ray()
+            return
+        settings.refuse_without_ray()
+        remote = _remote(settings, folder, kept)
+        try:
+            yield remote
+        finally:
+            remote.close()
+
+
+def _remote(settings: ExecutorSettings, folder: Path, kept: KeptResults) -> Remote:
     named = os.environ.get("RAY_ADDRESS", "local")
     address = None if named in ("", "local") else named
     log = folder / "ray.log"
-    remote = Remote(
+    return Remote(
         lambda: RayDriver(log, starts_cluster=address is None),
         settings={
             "address": address,
@@ -54,13 +62,9 @@ def open_executor(settings: ExecutorSettings, *, folder: Path | None = None) -> 
             "env": dict(processor.SWITCHES) if address and processor.is_pinned() else {},
             "log": str(log),
         },
-        kept=folder,
+        kept=kept,
         patience_s=settings.lost_cluster_wait_s,
     )
-    try:
-        yield remote
-    finally:
-        remote.close()
 
 
 class RayDriver:

@@ -10,12 +10,11 @@ import pickle
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from multiprocessing.connection import Connection
-from pathlib import Path
 from typing import Any, Protocol
 
 from augqa.errors import ExecutorError
 from augqa.executor.face import B, R, Work, nothing
-from augqa.executor.kept import Kept, hash_of
+from augqa.executor.kept import Kept, KeptResults, hash_of
 from augqa.executor.messages import (
     BATCH,
     FAULT,
@@ -52,7 +51,7 @@ class Remote:
     Args:
         start: Starts a driver.
         settings: What each driver is told first.
-        kept: Folder where results lie until a job is done.
+        kept: Where results are kept aside.
         patience_s: How long a driver that follows a lost one may wait for its cluster.
     """
 
@@ -61,7 +60,7 @@ class Remote:
         start: Callable[[], Driver],
         *,
         settings: Mapping[str, Any],
-        kept: Path,
+        kept: KeptResults,
         patience_s: int,
     ) -> None:
         self._start = start
@@ -83,17 +82,16 @@ class Remote:
         if not len(batches):
             return []
         key = work.key()
-        with Kept(self._kept, key) as kept:
-            job = _Job(batches, kept, done)
-            while job.is_open:
-                try:
-                    self._work_on(job, work, key)
-                except (EOFError, OSError) as error:
-                    self._lost(error)
-                except BaseException:
-                    self.close()  # it may still be at work
-                    raise
-            return job.results()
+        job = _Job(batches, self._kept.of(key), done)
+        while job.is_open:
+            try:
+                self._work_on(job, work, key)
+            except (EOFError, OSError) as error:
+                self._lost(error)
+            except BaseException:
+                self.close()  # it may still be at work
+                raise
+        return job.results()
 
     def close(self) -> None:
         """Let the driver go, and with it a cluster that it has started."""
@@ -156,7 +154,6 @@ class _Job:
                 if (found := kept.get(hash_of(self._pickled(number)))) is not None:
                     self._results[number] = result_of(found)
                     done(number)
-            log.info("executor: %s batches were done before", len(self._results))
 
     @property
     def is_open(self) -> bool:

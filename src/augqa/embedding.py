@@ -11,12 +11,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
-from tqdm import tqdm
 
 from augqa.checkpoint_source import find_checkpoint
 from augqa.checkpoints import load_reader, load_reader_tokenizer
 from augqa.errors import CheckpointError
-from augqa.executor.face import Executor, Prepared
+from augqa.executor.batching import map_items
+from augqa.executor.face import Executor
 from augqa.executor.local import LOCAL
 from augqa.executor.models import model_key, movable, tokenizer_key
 from augqa.finetuning.determinism import pinned
@@ -98,18 +98,19 @@ class TextEncoder:
         Raises:
             ExecutorError: As `Executor.map`.
         """
-        distinct = sorted(set(texts), key=lambda text: (len(text), text))
-        starts = range(0, len(distinct), batch_size)
-        with tqdm(total=len(starts), desc="embeddings", unit="batch", disable=None) as bar:
-            parts = executor.map(
-                Embedding(self),
-                Prepared(starts, lambda first: distinct[first : first + batch_size]),
-                done=lambda _: bar.update(),
-            )
-        place = {text: number for number, text in enumerate(distinct)}
-        if not parts:
+        place = {text: number for number, text in enumerate(dict.fromkeys(texts))}
+        if not place:
             return np.empty((0, self.model.config.hidden_size), dtype=np.float32)
-        return np.concatenate(parts)[[place[text] for text in texts]]
+        embeddings = map_items(
+            Embedding(self),
+            list(place),
+            alike=lambda text: (len(text), text),
+            batch_size=batch_size,
+            batch_of=list,
+            title="embeddings",
+            executor=executor,
+        )
+        return np.stack(embeddings)[[place[text] for text in texts]]
 
     def embed(self, texts: list[str]) -> Tensor:
         """Return the embeddings of texts that are read at once, in their order."""

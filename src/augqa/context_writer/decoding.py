@@ -13,9 +13,9 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
-from augqa.executor.face import Executor, Prepared
+from augqa.executor.batching import map_items
+from augqa.executor.face import Executor
 from augqa.executor.local import LOCAL
 from augqa.executor.models import model_key, movable
 from augqa.finetuning.determinism import pinned
@@ -101,17 +101,17 @@ def sample(
     Raises:
         ExecutorError: As `Executor.map`.
     """
-    order = sorted(rows, key=lambda row: (len(row.prompt), row.prompt, row.seed))
-    cut = [order[begin : begin + batch_size] for begin in range(0, len(order), batch_size)]
-    with tqdm(total=len(cut), desc="contexts", unit="batch", disable=None) as bar:
-        written = executor.map(
-            Sampled(model, how, end, padding, threads),
-            Prepared(cut, lambda chosen: [(row.prompt, row.seed) for row in chosen]),
-            done=lambda _: bar.update(),
-        )
-    for chosen, texts in zip(cut, written, strict=True):
-        for row, (ids, ended) in zip(chosen, texts, strict=True):
-            row.written, row.ended = ids, ended
+    written = map_items(
+        Sampled(model, how, end, padding, threads),
+        rows,
+        alike=lambda row: (len(row.prompt), row.prompt, row.seed),
+        batch_size=batch_size,
+        batch_of=lambda chosen: [(row.prompt, row.seed) for row in chosen],
+        title="contexts",
+        executor=executor,
+    )
+    for row, (ids, ended) in zip(rows, written, strict=True):
+        row.written, row.ended = ids, ended
 
 
 @dataclass(frozen=True, slots=True)

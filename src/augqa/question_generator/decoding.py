@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from tqdm import tqdm
 
 from augqa.candidates import Candidate
-from augqa.executor.face import Executor, Prepared
+from augqa.executor.batching import map_items
+from augqa.executor.face import Executor
 from augqa.executor.local import LOCAL
 from augqa.executor.models import model_key, movable, tokenizer_key
 from augqa.question_generator.proposals import Draft, Refusal
@@ -69,19 +69,18 @@ def decode(
     """
     for source in sources:
         source.fits = len(source.ids) <= max_source_tokens
-    # Equal lengths go together, so that little is computed on padding.
-    fitting = [i for i, source in enumerate(sources) if source.fits]
-    order = sorted(fitting, key=lambda i: (len(sources[i].ids), sources[i].text))
-    cut = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
-    with tqdm(total=len(cut), desc="questions", unit="batch", disable=None) as bar:
-        written = executor.map(
-            Writing(model, tokenizer, generation, threads, repeats_input),
-            Prepared(cut, lambda chosen: [sources[i].ids for i in chosen]),
-            done=lambda _: bar.update(),
-        )
-    for chosen, texts in zip(cut, written, strict=True):
-        for i, (text, ended) in zip(chosen, texts, strict=True):
-            sources[i].output, sources[i].ended = text, ended
+    fitting = [source for source in sources if source.fits]
+    written = map_items(
+        Writing(model, tokenizer, generation, threads, repeats_input),
+        fitting,
+        alike=lambda source: (len(source.ids), source.text),
+        batch_size=batch_size,
+        batch_of=lambda chosen: [source.ids for source in chosen],
+        title="questions",
+        executor=executor,
+    )
+    for source, (text, ended) in zip(fitting, written, strict=True):
+        source.output, source.ended = text, ended
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,8 +2,8 @@
 
 Studies without any true difference are drawn on the articles that `evaluate` will ask, with the
 spreads of `coverage.World`, and the statistics of the project say of each what it would have seen:
-a true difference that is found in four of five. Needed: data/prepared, by `dvc repro prepare`. The
-last line is one JSON object.
+a true difference that is found in four of five. Intervals are pooled or paired, as params ask for.
+Needed: data/prepared, by `augqa run prepare`. The last line is one JSON object.
 
     python benchmarks/power.py --seeds 3 5
 """
@@ -19,7 +19,9 @@ from command import need_folder, run_command
 from coverage import World, draw
 
 from augqa.evidence import SHIFTS
-from augqa.evidence.contrast import ALPHA, joint, target_weights
+from augqa.evidence.comparisons import from_paired_seeds
+from augqa.evidence.contrast import ALPHA, Estimate, joint, target_weights
+from augqa.evidence.scores import Study
 from augqa.params import load_params
 from augqa.records import Cluster
 from augqa.tables import read_table
@@ -49,6 +51,8 @@ def visible(
     n_primary: int,
     n_studies: int,
     seed: int,
+    world: World,
+    paired: bool,
 ) -> dict[str, float]:
     """Return what a study sees of the difference of two recipes, on the mean over the sets.
 
@@ -61,11 +65,7 @@ def visible(
     truth = np.full((n_recipes, len(sizes)), 60.0)
     se, one, strictest = [], [], []
     for _ in range(n_studies):
-        study = draw(rng, sizes, truth, n_seeds, World(seed_sd=0.93))
-        weights = np.zeros((1, n_recipes, len(sizes)))
-        weights[0, 0] = target_weights(study, SHIFTS)
-        weights[0, 1] = -weights[0, 0]
-        found = joint(study, weights, metric="f1").combine(np.ones(1))
+        found = difference(draw(rng, sizes, truth, n_seeds, world), paired=paired)
         se.append(found.se)
         one.append(found.smallest_visible())
         strictest.append(found.smallest_visible(ALPHA / n_primary))
@@ -76,6 +76,16 @@ def visible(
     }
 
 
+def difference(study: Study, *, paired: bool) -> Estimate:
+    """Return how far the first two recipes of a made-up study lie apart, as `summarize` would."""
+    if paired and (by_seed := from_paired_seeds(study, "r0", "r1")) is not None:
+        return by_seed
+    weights = np.zeros((1, len(study.seeds), len(study.sets)))
+    weights[0, 0] = target_weights(study, SHIFTS)
+    weights[0, 1] = -weights[0, 0]
+    return joint(study, weights, metric="f1").combine(np.ones(1))
+
+
 def main() -> None:
     """Print a table: a line a number of seeds."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -84,6 +94,8 @@ def main() -> None:
     parser.add_argument("--clusters", type=Path, default=Path("data/prepared/clusters"))
     parser.add_argument("--params", type=Path, default=Path("params.yaml"))
     parser.add_argument("--seed", type=int, default=13)
+    parser.add_argument("--seed-sd", type=float, default=0.93, help="of a training, F1")
+    parser.add_argument("--shared-sd", type=float, default=0.0, help="of a seed on all recipes, F1")
     args = parser.parse_args()
     need_folder("--clusters", args.clusters)
     params = load_params(args.params)
@@ -97,7 +109,7 @@ def main() -> None:
     print(f"{'seeds':>5} {'recipes':>8} {'se':>6} {'one':>6} {'strictest':>10}")
     rows = []
     for n_seeds in args.seeds:
-        for n_recipes in (5, 1 + len(params.regimes)):
+        for n_recipes in sorted({5, 1 + len(params.regimes)}):
             row = visible(
                 sizes,
                 n_recipes=n_recipes,
@@ -105,6 +117,8 @@ def main() -> None:
                 n_primary=len(params.study.primary),
                 n_studies=args.studies,
                 seed=args.seed,
+                world=World(seed_sd=args.seed_sd, shared_sd=args.shared_sd),
+                paired=params.study.intervals == "paired",
             )
             rows.append({"seeds": n_seeds, "recipes": n_recipes, **row})
             print(

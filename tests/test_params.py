@@ -28,6 +28,7 @@ def written(values: dict[str, Any], tmp_path: Path) -> Path:
 def test_there_are_these_profiles_alone() -> None:
     assert {path.stem for path in PROFILES} == {
         "embedded",
+        "confirm",
         "cpu",
         "levers",
         "levers_trained",

@@ -13,6 +13,7 @@ SETTINGS: Mapping[str, Any] = {
     "max_question_words": 8,
     "drop_passage_dependent": True,
     "drop_garbled": True,
+    "min_content_words": None,
     "max_answer_words": 3,
     "max_repeated_fraction": 0.5,
     "test_overlap_words": 3,

@@ -179,6 +179,7 @@ def test_a_filter_that_is_off_promises_nothing() -> None:
     off = {
         "drop_passage_dependent": False,
         "drop_garbled": False,
+        "min_content_words": None,
         "max_repeated_fraction": None,
         "round_trip_exact_match": False,
         "min_reader_score": None,
@@ -188,6 +189,7 @@ def test_a_filter_that_is_off_promises_nothing() -> None:
     names = {e.meta["name"] for e in suite_of_kept({**SETTINGS, **off}).expectations}
     assert {e.meta["name"] for e in suite_of_kept(SETTINGS).expectations} - names == {
         "is_well_formed",
+        "tells_what_it_is_about",
         "stands_alone",
         "does_not_loop",
         "round_trip_exact",
@@ -237,7 +239,7 @@ def test_a_blend_of_another_size_or_share_fails(tmp_path: Path) -> None:
     assert (share.success, share.observed) == (False, 2)
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
+@pytest.mark.parametrize("kind", list(KINDS), ids=lambda kind: kind.name)
 def test_a_blend_allows_the_origins_of_its_kind_alone(kind: Kind) -> None:
     suite = blend_suite("mine", origins=kind.origins, n_examples=None, n_generated=None)
     (origin,) = [e for e in suite.expectations if e.meta["name"] == "origin"]

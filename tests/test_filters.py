@@ -142,6 +142,28 @@ def test_text_that_goes_round_in_circles_is_dropped_in_context_and_question() ->
     assert reason(asked, max_question_words=99) == "looping"
 
 
+@pytest.mark.parametrize(
+    ("text", "n"),
+    [
+        ("When did Lee die?", 2),
+        ("What is the Lee of Lee’s?", 1),  # the same word twice
+        ("Who wrote it in 1818?", 2),
+        ("When was the Treaty of Versailles signed?", 3),
+    ],
+)
+def test_an_english_question_tells_what_it_is_about_in_so_many_words(text: str, n: int) -> None:
+    judged = pair(question=text)
+    assert reason(judged, min_content_words=n) is None
+    assert reason(judged, min_content_words=n + 1) == "vague_question"
+    assert reason(judged, min_content_words=None) is None
+
+
+@pytest.mark.parametrize("text", ["谁写的？", "من كتب الكتاب؟", "Wer schrieb es?"])
+def test_a_question_in_another_language_is_not_vague(text: str) -> None:
+    asked = {"min_question_words": 1, "min_content_words": 9}
+    assert reason(pair(question=text), **asked) is None
+
+
 @pytest.mark.parametrize("param", ["min_question_words", "max_question_words", "max_answer_words"])
 def test_bounds_hold_with_equality(param: str) -> None:
     judged = pair(question="Who wrote the book then?", answer="wrote Frankenstein")

@@ -18,7 +18,14 @@ from augqa.garbling import garbled
 from augqa.pointing import lead_in, points_at_passage
 from augqa.records import QAExample, RoundTripAnswer
 from augqa.schema import PositiveInt, Section
-from augqa.sentences import ASKING_WORDS, is_question, n_words, reads_as_english
+from augqa.sentences import (
+    ASKING_WORDS,
+    FUNCTION_WORDS,
+    is_question,
+    n_words,
+    reads_as_english,
+)
+from augqa.spans import content_words
 
 
 class QuestionLength(Section):
@@ -145,6 +152,57 @@ FILTERS.register(
                 column="well_formed",
                 bounds=lambda s: Bounds(equals=True) if s["drop_garbled"] else None,
                 measure=_well_formed,
+            ),
+        ),
+    )
+)
+
+
+class Vague(Section):
+    min_content_words: PositiveInt | None
+
+
+def _n_words_that_tell(row: Mapping[str, Any]) -> int:
+    """Return what the gate counts: in another way, and never fewer than the filter."""
+    question = str(row["question"])
+    if not reads_as_english(question):
+        return len(question)
+    return len(set(re.findall(r"\w+", question.casefold())) - FUNCTION_WORDS)
+
+
+def vague_question(settings: Settings, _: Surroundings) -> Alone | None:
+    """Drop an English question that tells too little of what it is about."""
+    fewest = settings["min_content_words"]
+
+    def judge(pair: QAExample, _: RoundTripAnswer) -> Dropped | None:
+        told = content_words(pair.question)
+        if len(told) >= fewest or not reads_as_english(pair.question):
+            return None
+        return "vague_question", f"{len(told)} content words: {pair.question}"
+
+    return judge if fewest is not None else None
+
+
+FILTERS.register(
+    Filter(
+        name="vague",
+        reasons={"vague_question": "min_content_words"},
+        params=Vague,
+        alone=vague_question,
+        promises=(
+            Promise(
+                name="tells_what_it_is_about",
+                text="A question has filter_pairs.min_content_words different words that tell what"
+                " it is about, if that is set: the reader is asked by people, who say which treaty"
+                " they mean.",
+                relied_on_by=("train",),
+                column="n_content_words",
+                bounds=lambda s: (
+                    Bounds(minimum=s["min_content_words"])
+                    if s["min_content_words"] is not None
+                    else None
+                ),
+                measure=_n_words_that_tell,
             ),
         ),
     )

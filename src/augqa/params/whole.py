@@ -262,6 +262,7 @@ _BEFORE: dict[str, Any] = {
         "object_store_mib": 1024,
         "lost_cluster_wait_s": 300,
     },
+    "filter_pairs.min_content_words": None,
     "generate_pairs.candidates": "rules",
     "train_context_writer.precision": "float32",
     "train_question_generator.precision": "float32",

@@ -7,12 +7,13 @@ trained writer learned from. What is measured is kept in --out. The last line is
 
     python benchmarks/context_writers.py --data DIR --writers question question_and_answer
     python benchmarks/context_writers.py --data DIR --train --n-examples 3000   # then measure it
-    python benchmarks/context_writers.py --data DIR --writers trained
+    python benchmarks/context_writers.py --data DIR --writers trained 'trained*2'
 """
 
 import argparse
 import json
 import os
+import re
 import resource
 import shutil
 from dataclasses import asdict
@@ -25,6 +26,7 @@ from keeping import once
 from augqa.context_writer import Given, load_context_writer
 from augqa.context_writer.judging import loops, repeated_fraction, verdict
 from augqa.context_writer.training import train_context_writer
+from augqa.errors import AugQAError
 from augqa.finetuning.language_model import FineTuning
 from augqa.formats import read_examples
 from augqa.params import Params, load_params
@@ -34,13 +36,44 @@ from augqa.tables import write_table
 
 SEED = 13
 N_POOL = 3000  # as profile cpu has it
-CONDITIONS = ("question", "question_and_answer", "question_answer_and_context")
+_NAME = re.compile(
+    r"(?P<condition>question|question_and_answer|question_answer_and_context|trained)"
+    r"(?:\+(?P<penalty>[\d.]+))?(?:@(?P<style>\w+))?(?:\*(?P<tries>[1-9]))?"
+)
 
 
 def cpu_s() -> float:
     """Return the CPU seconds of this process and of those it started that have ended."""
     used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     return sum(each.ru_utime + each.ru_stime for each in used)
+
+
+def knobs(name: str) -> dict[str, Any]:
+    """Return the params of a writer by its name.
+
+    That is a condition of the prompted writer, or ``trained``. Behind it may stand ``+`` and the
+    repetition penalty, ``@`` and the style, ``*`` and the most tries of which the best is kept.
+
+    Raises:
+        AugQAError: If it is of another form.
+    """
+    found = _NAME.fullmatch(name)
+    if found is None:
+        raise AugQAError(
+            f"--writers: {name!r} is neither trained nor a condition of the prompted writer"
+            " (question, question_and_answer or question_answer_and_context), followed by nothing"
+            " or some of +PENALTY, @STYLE and *TRIES, in this order"
+        )
+    trained = found["condition"] == "trained"
+    changes: dict[str, Any] = {"writer": "trained" if trained else "llm"}
+    if not trained:
+        changes["condition"] = found["condition"]
+        changes["repetition_penalty"] = float(found["penalty"]) if found["penalty"] else None
+    if found["style"]:
+        changes["styles"] = {found["style"]: 1.0}
+    if found["tries"]:
+        changes |= {"choose": "best", "contexts_per_seed": int(found["tries"])}
+    return changes
 
 
 def measured(
@@ -50,20 +83,12 @@ def measured(
 
     Args:
         params: The params.
-        name: A condition of the prompted writer, or ``trained``; ``+`` and a number after a
-            condition is the repetition penalty.
+        name: As of `knobs`.
         seeds: The seed questions.
         out: Folder for the contexts and the cache.
         trained: Folder of the trained writer.
     """
-    condition, _, penalty = name.partition("+")
-    changes: dict[str, Any] = {"writer": "trained" if condition == "trained" else "llm"}
-    if condition in CONDITIONS:
-        changes |= {
-            "condition": condition,
-            "repetition_penalty": float(penalty) if penalty else None,
-        }
-    own = params.generate_contexts.model_copy(update=changes)
+    own = params.generate_contexts.model_copy(update=knobs(name))
     os.environ["DVC_ROOT"] = str(out / "workspace")
     shutil.rmtree(out / "workspace", ignore_errors=True)
     begin = cpu_s()
@@ -83,6 +108,7 @@ def measured(
         "answer_kept_fraction": n_kept / len(good),
         "loop_fraction": sum(loops(text) for _, text in good) / len(good),
         "mean_repeated_fraction": sum(repeated_fraction(text) for _, text in good) / len(good),
+        "tries_per_seed": sum(row.n_tries for row in rows) / len(seeds),
         "mean_words": sum(len(text.split()) for _, text in good) / len(good),
         "similarity": sum(each.similarity for each in verdicts) / len(good),
         "cpu_s_per_context": seconds / len(good),

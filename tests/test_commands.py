@@ -75,7 +75,7 @@ def test_a_profile_does_not_overwrite_params_that_stand_nowhere_else(project: Pa
 def test_an_unknown_profile_names_the_known_ones(project: Path) -> None:
     done = augqa(project, "profile", "gpu")
     assert done.returncode == 1
-    names = "confirm, cpu, embedded, levers, levers_trained, paper, study, tydi"
+    names = "confirm, cpu, embedded, levers, levers_asked, levers_trained, paper, study, tydi"
     assert f"choose one of {names}" in done.stderr
     assert "Traceback" not in done.stderr
 
@@ -372,7 +372,7 @@ def test_check_refuses_addresses_that_cannot_be_meant(
 def test_results_are_kept_under_the_name_of_a_profile_alone(project: Path, name: str) -> None:
     done = augqa(project, "results", name)
     assert done.returncode == 1
-    assert "choose one of confirm, cpu, embedded, levers, levers_trained" in done.stderr
+    assert "choose one of confirm, cpu, embedded, levers, levers_asked" in done.stderr
 
 
 def test_results_are_kept_for_the_profile_in_force_alone(project: Path) -> None:

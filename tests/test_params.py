@@ -31,6 +31,7 @@ def test_there_are_these_profiles_alone() -> None:
         "confirm",
         "cpu",
         "levers",
+        "levers_asked",
         "levers_trained",
         "paper",
         "study",

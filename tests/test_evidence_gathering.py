@@ -243,8 +243,8 @@ def test_a_gain_that_leaked_is_larger_on_mentioned_articles() -> None:
     assert whole.difference.se == pytest.approx(0.0, abs=1e-6)
     assert whole.mentioned.se > 0.05
     assert leakage_words(whole) == (
-        "augment gains +8.0 on the 4 articles that generated contexts mention and +2.0 on the 8"
-        " others: +6.0 [6.0, 6.0], larger."
+        "augment gains +8.0 over real on the 4 articles that generated contexts mention and +2.0"
+        " on the 8 others: +6.0 [6.0, 6.0], larger."
     )
 
 

@@ -229,7 +229,7 @@ def leakage_words(found: Leakage) -> str:
     told = "larger" if low > 0 else "smaller" if high < 0 else "not shown to differ"
     left = f"; without {listed(found.unsplit)}, which cannot be split" if found.unsplit else ""
     return (
-        f"{found.recipe} gains {points(found.mentioned.value)} on the"
+        f"{found.recipe} gains {points(found.mentioned.value)} over {found.against} on the"
         f" {count(found.n_articles[0], 'article')} that generated contexts mention and"
         f" {points(found.others.value)} on the {found.n_articles[1]:,} others: {apart}, {told}"
         f"{_readers(found.difference)}{left}."

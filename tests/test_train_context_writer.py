@@ -16,6 +16,7 @@ from augqa.context_writer.lessons import WriterLessons, distinct_contexts_first
 from augqa.context_writer.trained import load_trained
 from augqa.context_writer.training import train_context_writer
 from augqa.errors import ContextWriterError
+from augqa.executor import batching
 from augqa.finetuning.language_model import FineTuning
 from tests.examples import example
 from tests.generators import digests, lessons
@@ -104,6 +105,20 @@ def test_training_gives_the_same_bytes_again_and_learns_the_context(
     assert [row.id for row in rows] == [f"{seed.id}/c1" for seed in lessons()]
     assert {(row.model, row.style, row.failure) for row in rows} == {("one", "news", None)}
     assert "Mary Shelley wrote" in rows[0].text
+
+
+def test_asks_are_read_a_block_at_a_time_and_written_as_ever(
+    causal: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train(causal)[0].save(tmp_path)
+    asks = [ContextAsk(seed=seed, number=1, style="news") for seed in lessons()]
+    at_once = list(use(tmp_path).write(asks))
+    monkeypatch.setattr(batching, "BLOCK", 1)
+    left = iter(asks)
+    first = next(written := use(tmp_path).write(left))
+    assert len(list(left)) == len(asks) - 1
+    assert [first, *written] == at_once[:1]
+    assert list(use(tmp_path).write(asks)) == at_once
 
 
 def test_a_training_in_bfloat16_learns_as_one_in_float32_does_and_keeps_its_weights(

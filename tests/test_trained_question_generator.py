@@ -15,6 +15,7 @@ from transformers import (
 
 from augqa.candidates import Candidate
 from augqa.errors import QuestionGeneratorError
+from augqa.executor import batching
 from augqa.question_generator.decoding import Source
 from augqa.question_generator.placing import placed
 from augqa.question_generator.proposals import Draft, Passage
@@ -67,6 +68,23 @@ def test_equal_passages_give_equal_proposals_in_any_order(trained: Path, num_bea
     assert list(made.propose(passages[::-1])) == one[::-1]
     assert {proposal.model for proposal in one} == {trained.name}
     assert len({proposal.prompt_sha256 for proposal in one}) == 1
+
+
+def test_passages_are_read_a_block_at_a_time_and_asked_about_as_ever(
+    trained: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    passages = [
+        Passage(id=f"s{n}/c0", text=f"Mary Shelley wrote in 181{n}.", origin="generated")
+        for n in range(5)
+    ]
+    made = use(trained)
+    at_once = list(made.propose(passages))
+    monkeypatch.setattr(batching, "BLOCK", 2)
+    left = iter(passages)
+    first = next(proposals := made.propose(left))
+    assert len(list(left)) == 3
+    assert [first, *proposals] == at_once[:2]
+    assert list(made.propose(passages)) == at_once
 
 
 def test_a_context_without_an_answer_is_refused(trained: Path) -> None:

@@ -1,6 +1,6 @@
 """The writer that `train_context_writer` made: loaded and asked here, without an endpoint."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from augqa.context_writer.form import ask as form
 from augqa.context_writer.form import form_sha256
 from augqa.context_writer.training import RECORD, TrainedAs
 from augqa.errors import ContextWriterError
+from augqa.executor.batching import blocks
 from augqa.executor.face import Executor
 from augqa.executor.local import LOCAL
 from augqa.finetuning.determinism import sub_seed
@@ -142,7 +143,10 @@ class TrainedContextWriter:
 
     def write(self, asks: Iterable[ContextAsk]) -> Iterator[GeneratedContext]:
         """Yield a context or its failure for each ask, in their order."""
-        asks = list(asks)  # prompts of like lengths go together
+        for block in blocks(asks):  # prompts of like lengths go together
+            yield from self._write(block)
+
+    def _write(self, asks: Sequence[ContextAsk]) -> Iterator[GeneratedContext]:
         rows = [
             Row(
                 headed_ids(

@@ -9,6 +9,7 @@ from transformers import GenerationConfig
 from augqa.candidates import Candidate, Chooser, by_rules
 from augqa.checkpoints import load_language_model
 from augqa.errors import QuestionGeneratorError
+from augqa.executor.batching import blocks
 from augqa.executor.face import Executor
 from augqa.executor.local import LOCAL
 from augqa.metrics import Usage
@@ -90,7 +91,10 @@ class CausalGenerator:
 
         Of a context longer than the model's input, whole sentences about the answer are shown.
         """
-        passages = list(passages)  # inputs of like lengths go together
+        for block in blocks(passages):  # inputs of like lengths go together
+            yield from self._propose(block)
+
+    def _propose(self, passages: Sequence[Passage]) -> Iterator[Proposal]:
         asked = [
             [(passage.text, c) for c in self._choose(passage.text, n=self._n_pairs)]
             for passage in passages

@@ -10,6 +10,7 @@ from transformers import GenerationConfig
 from augqa.candidates import Candidate, Chooser, by_rules
 from augqa.checkpoints import load_language_model
 from augqa.errors import QuestionGeneratorError
+from augqa.executor.batching import blocks
 from augqa.executor.face import Executor
 from augqa.executor.local import LOCAL
 from augqa.finetuning.tokens import SPARE_TOKENS, token_starts
@@ -124,7 +125,10 @@ class Seq2SeqGenerator:
         Raises:
             QuestionGeneratorError: If the input limit leaves no room for a context.
         """
-        passages = list(passages)  # inputs of like lengths go together
+        for block in blocks(passages):  # inputs of like lengths go together
+            yield from self._propose(block)
+
+    def _propose(self, passages: Sequence[Passage]) -> Iterator[Proposal]:
         make = self._answer_sources if self._form == "answer_aware" else self._window_sources
         by_passage = [list(make(passage)) for passage in passages]
         self._decode([source for sources in by_passage for source in sources])

@@ -144,9 +144,9 @@ def test_a_file_that_is_missing_is_no_program() -> None:
     ("words", "message"),
     [
         (("profile", "embeded"), "no profile 'embeded': .* - did you mean 'embedded'?"),
-        (("profile", "../params"), r"no profile '\.\./params': choose one of cpu"),
+        (("profile", "../params"), r"no profile '\.\./params': choose one of confirm"),
         (("results", "studdy"), "no profile 'studdy': .* - did you mean 'study'?"),
-        (("results", ""), "no profile is named: choose one of cpu"),
+        (("results", ""), "no profile is named: choose one of confirm"),
         (("explain", "augmented", "squad"), "did you mean 'augment'?"),
         (("explain", "augment"), "say which number: `augqa explain real amazon`"),
         (

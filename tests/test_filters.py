@@ -164,6 +164,28 @@ def test_a_question_in_another_language_is_not_vague(text: str) -> None:
     assert reason(pair(question=text), **asked) is None
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "When did Lee die?",
+        "Who’s Lee’s well-known friend, don't you say?",
+        "What's 'the' U.S.A. in 1818 and in 1843?",
+        "谁写的？",
+        "من كتب الكتاب؟",
+        "Wer schrieb es?",
+    ],
+)
+@pytest.mark.parametrize("n", [1, 2, 3, 6, 99])
+def test_the_gate_stops_at_no_question_that_the_filter_of_vague_ones_keeps(
+    text: str, n: int
+) -> None:
+    (promise,) = FILTERS.get("vague").promises
+    assert promise.measure is not None
+    settings = {"min_question_words": 1, "max_question_words": 99, "min_content_words": n}
+    if reason(pair(question=text), **settings) != "vague_question":
+        assert promise.measure({"question": text}) >= n
+
+
 @pytest.mark.parametrize("param", ["min_question_words", "max_question_words", "max_answer_words"])
 def test_bounds_hold_with_equality(param: str) -> None:
     judged = pair(question="Who wrote the book then?", answer="wrote Frankenstein")

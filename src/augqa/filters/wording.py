@@ -1,6 +1,7 @@
 """Filters of how a question is worded: its length, its form, and what it points at."""
 
 import re
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -163,10 +164,13 @@ class Vague(Section):
 
 
 def _n_words_that_tell(row: Mapping[str, Any]) -> int:
-    """Return what the gate counts: in another way, and never fewer than the filter."""
+    """Return what the gate counts: in another way, and never fewer than the filter.
+
+    Of another language no number is too small: the filter lets it through.
+    """
     question = str(row["question"])
     if not reads_as_english(question):
-        return len(question)
+        return sys.maxsize
     return len(set(re.findall(r"\w+", question.casefold())) - FUNCTION_WORDS)
 
 

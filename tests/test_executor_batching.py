@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from augqa.executor.batching import blocks, map_items
+from augqa.executor.batching import map_items
 from augqa.executor.local import LOCAL
 
 WORDS = ["three", "a", "seven", "to", "b", "four"]
@@ -60,10 +60,3 @@ def test_no_items_are_no_batches() -> None:
     work = Shout()
     assert shouted([], work) == []
     assert work.seen == []
-
-
-def test_a_block_is_read_when_it_is_asked_for() -> None:
-    left = iter(range(5))
-    assert [next(blocks(left, 2)), next(left)] == [[0, 1], 2]
-    assert list(blocks(range(5), 2)) == [[0, 1], [2, 3], [4]]
-    assert list(blocks([])) == []

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from augqa import prompts
+from augqa.blocks import blocks
 from augqa.checkpoints import load_language_model
 from augqa.context_writer import settings
 from augqa.context_writer.choosing import ChoosingWriter
@@ -16,7 +17,7 @@ from augqa.context_writer.form import ask as form
 from augqa.context_writer.form import form_sha256
 from augqa.context_writer.training import RECORD, TrainedAs
 from augqa.errors import ContextWriterError
-from augqa.executor.batching import blocks
+from augqa.executor import batching
 from augqa.executor.face import Executor
 from augqa.executor.local import LOCAL
 from augqa.finetuning.determinism import sub_seed
@@ -143,7 +144,7 @@ class TrainedContextWriter:
 
     def write(self, asks: Iterable[ContextAsk]) -> Iterator[GeneratedContext]:
         """Yield a context or its failure for each ask, in their order."""
-        for block in blocks(asks):  # prompts of like lengths go together
+        for block in blocks(asks, batching.BLOCK):  # prompts of like lengths go together
             yield from self._write(block)
 
     def _write(self, asks: Sequence[ContextAsk]) -> Iterator[GeneratedContext]:

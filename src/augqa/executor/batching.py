@@ -1,22 +1,15 @@
 """Items that are worked on in batches of like ones, so that a model computes little on padding."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import islice
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from tqdm import tqdm
 
 from augqa.executor.face import B, Executor, Prepared, R, T, Work
 
-# Enough that like ones are found among them, few enough to lie in memory with their token ids.
+# Items of a stream that a model is given: enough that like ones are found among them, few enough to
+# lie in memory with their token ids.
 BLOCK = 2048
-
-
-def blocks(items: Iterable[T], n: int | None = None) -> Iterator[list[T]]:
-    """Yield the items in lists of `n`, `BLOCK` where that is None; the last one may be shorter."""
-    left = iter(items)
-    while block := list(islice(left, BLOCK if n is None else n)):
-        yield block
 
 
 def map_items(

@@ -10,10 +10,10 @@ what the ones before it, alive or killed, have left.
 """
 
 from collections.abc import Iterable, Iterator, Sequence, Set
-from itertools import islice
 from pathlib import Path
 from typing import Literal
 
+from augqa.blocks import blocks
 from augqa.llm import verdict
 from augqa.llm.batch_calls import BatchCalls
 from augqa.llm.batch_executor import BatchFile, Executor
@@ -109,8 +109,7 @@ def complete_in_batches(
 def _stand(
     asked: Iterable[ChatRequest], renderer: Renderer, cache: ResponseCache
 ) -> Iterator[Found]:
-    feed = iter(asked)
-    while chunk := list(islice(feed, _CHUNK)):
+    for chunk in blocks(asked, _CHUNK):
         yield from look_up(chunk, renderer=renderer, cache=cache)
 
 

@@ -17,6 +17,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from augqa.blocks import blocks
 from augqa.errors import GenerationError
 from augqa.llm import cost, verdict
 from augqa.llm.address import Place
@@ -106,8 +107,7 @@ class ChatClient:
     def estimate(self, requests: Iterable[ChatRequest]) -> Estimate:
         """Return what `requests` will take at most, given what the cache holds."""
         n_requests = n_cached = prompt = completion = 0
-        feed = iter(requests)
-        while chunk := list(islice(feed, _CHUNK)):
+        for chunk in blocks(requests, _CHUNK):
             for each in look_up(chunk, renderer=self._renderer, cache=self._cache):
                 n_requests += 1
                 if each.response is not None:

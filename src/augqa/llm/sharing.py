@@ -15,10 +15,11 @@ import zlib
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
-from itertools import count, islice
+from itertools import count
 from pathlib import Path
 from typing import Any
 
+from augqa.blocks import blocks
 from augqa.errors import DataError
 from augqa.llm.cache_file import fault, open_file, put_in_place
 from augqa.llm.cache_tables import COLUMNS, has_text, key_in_file, key_of, transaction
@@ -128,7 +129,7 @@ def import_cache(file: Path, cache: Path) -> Imported:
             places = ",".join("?" * (4 + len(_FIELDS)))
             records = _records(file)
             db.execute("BEGIN")
-            while chunk := list(islice(records, _CHUNK)):
+            for chunk in blocks(records, _CHUNK):
                 db.executemany(f"INSERT INTO incoming VALUES ({places})", chunk)
             db.execute("COMMIT")
             with transaction(db):

@@ -6,10 +6,11 @@ from itertools import islice
 import torch
 from transformers import GenerationConfig
 
+from augqa.blocks import blocks
 from augqa.candidates import Candidate, Chooser, by_rules
 from augqa.checkpoints import load_language_model
 from augqa.errors import QuestionGeneratorError
-from augqa.executor.batching import blocks
+from augqa.executor import batching
 from augqa.executor.face import Executor
 from augqa.executor.local import LOCAL
 from augqa.metrics import Usage
@@ -91,7 +92,7 @@ class CausalGenerator:
 
         Of a context longer than the model's input, whole sentences about the answer are shown.
         """
-        for block in blocks(passages):  # inputs of like lengths go together
+        for block in blocks(passages, batching.BLOCK):  # inputs of like lengths go together
             yield from self._propose(block)
 
     def _propose(self, passages: Sequence[Passage]) -> Iterator[Proposal]:

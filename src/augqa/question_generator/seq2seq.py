@@ -7,10 +7,11 @@ from typing import Any
 import torch
 from transformers import GenerationConfig
 
+from augqa.blocks import blocks
 from augqa.candidates import Candidate, Chooser, by_rules
 from augqa.checkpoints import load_language_model
 from augqa.errors import QuestionGeneratorError
-from augqa.executor.batching import blocks
+from augqa.executor import batching
 from augqa.executor.face import Executor
 from augqa.executor.local import LOCAL
 from augqa.finetuning.tokens import SPARE_TOKENS, token_starts
@@ -125,7 +126,7 @@ class Seq2SeqGenerator:
         Raises:
             QuestionGeneratorError: If the input limit leaves no room for a context.
         """
-        for block in blocks(passages):  # inputs of like lengths go together
+        for block in blocks(passages, batching.BLOCK):  # inputs of like lengths go together
             yield from self._propose(block)
 
     def _propose(self, passages: Sequence[Passage]) -> Iterator[Proposal]:

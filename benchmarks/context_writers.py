@@ -37,8 +37,8 @@ from augqa.tables import write_table
 SEED = 13
 N_POOL = 3000  # as profile cpu has it
 _NAME = re.compile(
-    r"(?P<condition>question|question_and_answer|question_answer_and_context|trained)"
-    r"(?:\+(?P<penalty>[\d.]+))?(?:@(?P<style>\w+))?(?:\*(?P<tries>[1-9]))?"
+    r"(?:trained|(?P<condition>question|question_and_answer|question_answer_and_context)"
+    r"(?:\+(?P<penalty>\d+(?:\.\d+)?))?)(?:@(?P<style>\w+))?(?:\*(?P<tries>[1-9]))?"
 )
 
 
@@ -51,8 +51,9 @@ def cpu_s() -> float:
 def knobs(name: str) -> dict[str, Any]:
     """Return the params of a writer by its name.
 
-    That is a condition of the prompted writer, or ``trained``. Behind it may stand ``+`` and the
-    repetition penalty, ``@`` and the style, ``*`` and the most tries of which the best is kept.
+    That is ``trained``, or a condition of the prompted writer with ``+`` and the repetition penalty
+    where it has one. Behind it may stand ``@`` and the style, ``*`` and the most tries of which the
+    best is kept.
 
     Raises:
         AugQAError: If it is of another form.
@@ -62,11 +63,10 @@ def knobs(name: str) -> dict[str, Any]:
         raise AugQAError(
             f"--writers: {name!r} is neither trained nor a condition of the prompted writer"
             " (question, question_and_answer or question_answer_and_context), followed by nothing"
-            " or some of +PENALTY, @STYLE and *TRIES, in this order"
+            " or some of +PENALTY (of the prompted one), @STYLE and *TRIES, in this order"
         )
-    trained = found["condition"] == "trained"
-    changes: dict[str, Any] = {"writer": "trained" if trained else "llm"}
-    if not trained:
+    changes: dict[str, Any] = {"writer": "llm" if found["condition"] else "trained"}
+    if found["condition"]:
         changes["condition"] = found["condition"]
         changes["repetition_penalty"] = float(found["penalty"]) if found["penalty"] else None
     if found["style"]:

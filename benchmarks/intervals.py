@@ -9,6 +9,7 @@ None is corrected for being one of several. The last line is one JSON object.
 import argparse
 import json
 from pathlib import Path
+from statistics import stdev
 from typing import Any
 
 from command import run_command
@@ -44,11 +45,20 @@ def main() -> None:
     for recipe, by_seed in scores.items():
         print(f"{recipe:16}" + "".join(f"  {seed}: {f1:4.1f}" for seed, f1 in by_seed.items()))
     spread = seed_spread(study)
+    for recipe, own in spread.by_recipe.items():
+        print(f"spread of {recipe}: {own:.2f}")
     print(f"spread over seeds, pooled: {spread.std}; Bartlett's p: {spread.bartlett_p}")
     rows: list[dict[str, Any]] = []
     for named in params.study.primary:
         if named.control is None or not {named.recipe, named.control} <= set(study.seeds):
             continue
+        ours, theirs = scores[named.recipe], scores[named.control]
+        gains = {seed: f1 - theirs[seed] for seed, f1 in ours.items() if seed in theirs}
+        print(
+            f"{named.recipe} against {named.control}:"
+            + "".join(f"  {seed}: {gain:+.1f}" for seed, gain in gains.items())
+            + (f"; standard deviation {stdev(gains.values()):.2f}" if len(gains) > 1 else "")
+        )
         for kind in KINDS:
             one = compare(study, named.recipe, named.control, intervals=kind)
             rows.append(

@@ -2,8 +2,8 @@
 
 Studies without any true difference are drawn on the articles that `evaluate` will ask, with the
 spreads of `coverage.World`, and the statistics of the project say of each what it would have seen:
-a true difference that is found in four of five. Intervals are pooled or paired, as params ask for.
-Needed: data/prepared, by `augqa run prepare`. The last line is one JSON object.
+a true difference that is found in four of five. Intervals are of the kind that params ask
+for. Needed: data/prepared, by `augqa run prepare`. The last line is one JSON object.
 
     python benchmarks/power.py --seeds 3 5
 """
@@ -18,10 +18,8 @@ import numpy as np
 from command import need_folder, run_command
 from coverage import World, draw
 
-from augqa.evidence import SHIFTS
-from augqa.evidence.comparisons import from_paired_seeds
-from augqa.evidence.contrast import ALPHA, Estimate, joint, target_weights
-from augqa.evidence.scores import Study
+from augqa.evidence.comparisons import Intervals, compare
+from augqa.evidence.contrast import ALPHA
 from augqa.params import load_params
 from augqa.records import Cluster
 from augqa.tables import read_table
@@ -52,7 +50,7 @@ def visible(
     n_studies: int,
     seed: int,
     world: World,
-    paired: bool,
+    intervals: Intervals,
 ) -> dict[str, float]:
     """Return what a study sees of the difference of two recipes, on the mean over the sets.
 
@@ -65,7 +63,8 @@ def visible(
     truth = np.full((n_recipes, len(sizes)), 60.0)
     se, one, strictest = [], [], []
     for _ in range(n_studies):
-        found = difference(draw(rng, sizes, truth, n_seeds, world), paired=paired)
+        study = draw(rng, sizes, truth, n_seeds, world)
+        found = compare(study, "r0", "r1", intervals=intervals).estimate
         se.append(found.se)
         one.append(found.smallest_visible())
         strictest.append(found.smallest_visible(ALPHA / n_primary))
@@ -74,16 +73,6 @@ def visible(
         "one": round(float(np.mean(one)), 2),
         "strictest": round(float(np.mean(strictest)), 2),
     }
-
-
-def difference(study: Study, *, paired: bool) -> Estimate:
-    """Return how far the first two recipes of a made-up study lie apart, as `summarize` would."""
-    if paired and (by_seed := from_paired_seeds(study, "r0", "r1")) is not None:
-        return by_seed
-    weights = np.zeros((1, len(study.seeds), len(study.sets)))
-    weights[0, 0] = target_weights(study, SHIFTS)
-    weights[0, 1] = -weights[0, 0]
-    return joint(study, weights, metric="f1").combine(np.ones(1))
 
 
 def main() -> None:
@@ -118,7 +107,7 @@ def main() -> None:
                 n_studies=args.studies,
                 seed=args.seed,
                 world=World(seed_sd=args.seed_sd, shared_sd=args.shared_sd),
-                paired=params.study.intervals == "paired",
+                intervals=params.study.intervals,
             )
             rows.append({"seeds": n_seeds, "recipes": n_recipes, **row})
             print(

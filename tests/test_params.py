@@ -34,6 +34,7 @@ def test_there_are_these_profiles_alone() -> None:
         "levers_asked",
         "levers_trained",
         "paper",
+        "ratios",
         "study",
         "tydi",
     }

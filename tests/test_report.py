@@ -304,12 +304,13 @@ def test_anchors_stand_beside_the_same_task_alone(
 
 def test_the_text_is_this_table() -> None:
     text = report_text(found(TWO), SAID, sample=True, trained_on=None, reader="all-MiniLM-L6-v2")
-    assert text.splitlines()[:9] == [
+    assert text.splitlines()[:10] == [
         "        train       squad    new_wiki      amazon  mean shift",
         "regime      n      EM/F1       EM/F1       EM/F1          F1",
         "-------------------------------------------------------------",
         "real       40  20.0/40.0*  15.0/30.0   10.0/20.0        25.0",
         "mix        40  19.5/39.0   16.5/33.0*  10.6/21.2*       27.1*",
+        "",
         "* best F1 of our regimes; EM and F1 in percent, by the rules of SQuAD v1.1",
         "questions: squad 52, new_wiki 52, amazon 52",
         "not available: nyt, reddit",

@@ -37,6 +37,20 @@ def draw_style(seed_id: str, styles: Mapping[str, float], *, seed: int) -> str:
     return drawn
 
 
+@dataclass(slots=True)
+class _Spent:
+    """What a seed's tries have cost; their texts are not kept."""
+
+    n_tries: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+
+    def add(self, context: GeneratedContext) -> None:
+        self.n_tries += 1
+        self.prompt_tokens += context.prompt_tokens
+        self.completion_tokens += context.completion_tokens
+
+
 @dataclass(slots=True, kw_only=True)
 class ChoosingWriter:
     """Lets a writer write, and keeps all contexts of a seed or the best one.
@@ -70,7 +84,7 @@ class ChoosingWriter:
     def _best(self, seeds: list[QAExample]) -> Iterator[GeneratedContext]:
         best: dict[str, tuple[Verdict, GeneratedContext]] = {}
         failed: dict[str, GeneratedContext] = {}
-        spent: dict[str, list[GeneratedContext]] = {seed.id: [] for seed in seeds}
+        spent = {seed.id: _Spent() for seed in seeds}
         used: Counter[str] = Counter()
         open_seeds = seeds
         for number in range(1, self.contexts_per_seed + 1):
@@ -78,7 +92,7 @@ class ChoosingWriter:
                 break
             asks = list(self._asks(open_seeds, range(number, number + 1)))
             for ask, context in zip(asks, self.writer.write(asks), strict=True):
-                spent[ask.seed.id].append(context)
+                spent[ask.seed.id].add(context)
                 if context.failure is not None:
                     failed.setdefault(ask.seed.id, context)
                     continue
@@ -97,7 +111,7 @@ class ChoosingWriter:
         n_good = sum(judged.good for judged, _ in best.values())
         metrics: dict[str, Any] = {
             **used,
-            "n_tries": sum(map(len, spent.values())),
+            "n_tries": sum(each.n_tries for each in spent.values()),
             "n_chosen_good": n_good,
         }
         self.usage = replace(self.writer.usage, metrics=metrics)
@@ -105,9 +119,9 @@ class ChoosingWriter:
             chosen = best[seed.id][1] if seed.id in best else failed[seed.id]
             yield replace(
                 chosen,
-                n_tries=len(spent[seed.id]),
-                prompt_tokens=sum(context.prompt_tokens for context in spent[seed.id]),
-                completion_tokens=sum(context.completion_tokens for context in spent[seed.id]),
+                n_tries=spent[seed.id].n_tries,
+                prompt_tokens=spent[seed.id].prompt_tokens,
+                completion_tokens=spent[seed.id].completion_tokens,
             )
 
     def _asks(self, seeds: Iterable[QAExample], numbers: range) -> Iterator[ContextAsk]:

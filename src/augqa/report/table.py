@@ -166,9 +166,9 @@ def _scores(found: Results) -> list[str]:
 
 
 def _stress(found: Results) -> list[str]:
-    """Return the stress tests as a table of their own: they are in no mean."""
+    """Return the stress tests as a table of their own, they are in no mean, and an empty line."""
     if not found.stress:
-        return []
+        return [""]
     rows = [["stress tests", *found.stress], ["regime", *["EM/F1"] * len(found.stress)]]
     rows += [[row.regime, *(pair(row.mean(s)) for s in found.stress)] for row in found.regimes]
     return ["", *columns(rows, left={0}), ""]

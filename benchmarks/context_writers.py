@@ -8,6 +8,7 @@ trained writer learned from. What is measured is kept in --out. The last line is
     python benchmarks/context_writers.py --data DIR --writers question question_and_answer
     python benchmarks/context_writers.py --data DIR --train --n-examples 3000   # then measure it
     python benchmarks/context_writers.py --data DIR --writers trained 'trained*2'
+    python benchmarks/context_writers.py --data DIR --reader FOLDER --writers 'trained*3r'
 """
 
 import argparse
@@ -24,12 +25,13 @@ from command import run_command
 from keeping import once
 
 from augqa.context_writer import Given, load_context_writer
-from augqa.context_writer.judging import loops, repeated_fraction, verdict
+from augqa.context_writer.judging import AskedReader, loops, repeated_fraction, verdict
 from augqa.context_writer.training import train_context_writer
 from augqa.errors import AugQAError
 from augqa.finetuning.language_model import FineTuning
 from augqa.formats import read_examples
 from augqa.params import Params, load_params
+from augqa.reader import Reader
 from augqa.records import GeneratedContext, QAExample
 from augqa.sampling import shuffled
 from augqa.tables import write_table
@@ -38,7 +40,7 @@ SEED = 13
 N_POOL = 3000  # as profile cpu has it
 _NAME = re.compile(
     r"(?:trained|(?P<condition>question|question_and_answer|question_answer_and_context)"
-    r"(?:\+(?P<penalty>\d+(?:\.\d+)?))?)(?:@(?P<style>\w+))?(?:\*(?P<tries>[1-9]))?"
+    r"(?:\+(?P<penalty>\d+(?:\.\d+)?))?)(?:@(?P<style>\w+))?(?:\*(?P<tries>[1-9])(?P<asks>r?))?"
 )
 
 
@@ -48,12 +50,12 @@ def cpu_s() -> float:
     return sum(each.ru_utime + each.ru_stime for each in used)
 
 
-def knobs(name: str) -> dict[str, Any]:
+def knobs(name: str, reader: Path | None = None) -> dict[str, Any]:
     """Return the params of a writer by its name.
 
     That is ``trained``, or a condition of the prompted writer with ``+`` and the repetition penalty
     where it has one. Behind it may stand ``@`` and the style, ``*`` and the most tries of which the
-    best is kept.
+    best is kept, ``r`` where a reader has a say in that.
 
     Raises:
         AugQAError: If it is of another form.
@@ -63,7 +65,7 @@ def knobs(name: str) -> dict[str, Any]:
         raise AugQAError(
             f"--writers: {name!r} is neither trained nor a condition of the prompted writer"
             " (question, question_and_answer or question_answer_and_context), followed by nothing"
-            " or some of +PENALTY (of the prompted one), @STYLE and *TRIES, in this order"
+            " or some of +PENALTY (of the prompted one), @STYLE and *TRIES or *TRIESr, in turn"
         )
     changes: dict[str, Any] = {"writer": "llm" if found["condition"] else "trained"}
     if found["condition"]:
@@ -73,11 +75,21 @@ def knobs(name: str) -> dict[str, Any]:
         changes["styles"] = {found["style"]: 1.0}
     if found["tries"]:
         changes |= {"choose": "best", "contexts_per_seed": int(found["tries"])}
+    if found["asks"]:
+        if reader is None:
+            raise AugQAError(f"--writers: {name!r} asks a reader: name one by --reader")
+        changes["reader"] = str(reader)
     return changes
 
 
 def measured(
-    params: Params, name: str, seeds: list[QAExample], out: Path, trained: Path | None
+    params: Params,
+    name: str,
+    seeds: list[QAExample],
+    out: Path,
+    *,
+    trained: Path | None,
+    reader: Path | None,
 ) -> dict[str, Any]:
     """Let a writer write for all seeds, nothing from a cache; return what came of it.
 
@@ -87,8 +99,9 @@ def measured(
         seeds: The seed questions.
         out: Folder for the contexts and the cache.
         trained: Folder of the trained writer.
+        reader: Folder of the reader that may have a say, and is asked about all contexts at last.
     """
-    own = params.generate_contexts.model_copy(update=knobs(name))
+    own = params.generate_contexts.model_copy(update=knobs(name, reader))
     os.environ["DVC_ROOT"] = str(out / "workspace")
     shutil.rmtree(out / "workspace", ignore_errors=True)
     begin = cpu_s()
@@ -102,10 +115,17 @@ def measured(
         verdict(text, question=seed.question, answer=seed.answers[0].text) for seed, text in good
     ]
     n_kept = sum(each.answer_kept for each in verdicts)
+    read = None
+    if reader is not None:
+        asked = AskedReader(reader=Reader.load(reader, param="--reader"))
+        found = asked.answers([seed for seed, _ in good], [text for _, text in good])
+        pairs = zip(verdicts, found, strict=True)
+        read = sum(each.answer_kept and is_found for each, is_found in pairs) / len(good)
     return {
         "n_seed_questions": len(seeds),
         "n_contexts": len(good),
         "answer_kept_fraction": n_kept / len(good),
+        "answer_kept_and_found_fraction": read,
         "loop_fraction": sum(loops(text) for _, text in good) / len(good),
         "mean_repeated_fraction": sum(repeated_fraction(text) for _, text in good) / len(good),
         "tries_per_seed": sum(row.n_tries for row in rows) / len(seeds),
@@ -138,6 +158,7 @@ def main() -> None:
     parser.add_argument("--writers", nargs="*", default=[])
     parser.add_argument("--train", action="store_true", help="train the writer first")
     parser.add_argument("--n-examples", type=int, default=N_POOL)
+    parser.add_argument("--reader", type=Path, help="folder of a reader, which is asked, too")
     parser.add_argument("--trained", type=Path, help="folder of a trained writer; else --out's")
     options = parser.parse_args()
     params, out = load_params(options.params), options.out.resolve()
@@ -154,11 +175,13 @@ def main() -> None:
         result["training"] = once(
             out / "trained.json", lambda: train(params, pool, options.n_examples, out)
         )
-    trained = options.trained or out / "writer"
+    trained, read = options.trained or out / "writer", "-read" if options.reader else ""
     for name in options.writers:
         result[name] = once(
-            out / f"{name}-{len(seeds)}.json",
-            lambda name=name: measured(params, name, seeds, out, trained),
+            out / f"{name}-{len(seeds)}{read}.json",
+            lambda name=name: measured(
+                params, name, seeds, out, trained=trained, reader=options.reader
+            ),
         )
     print(json.dumps(result, sort_keys=True))
 

@@ -10,14 +10,15 @@ from typing import Any
 import pytest
 import yaml
 
-from augqa.context_writer import CONTEXT_WRITERS
+from augqa.context_writer import CONTEXT_WRITERS, Given, load_context_writer
 from augqa.context_writer.choosing import ChoosingWriter, draw_style
 from augqa.context_writer.decoding import Sampled
 from augqa.context_writer.face import ContextAsk
-from augqa.context_writer.judging import loops, repeated_fraction, verdict
-from augqa.errors import ParamsError
+from augqa.context_writer.judging import AskedReader, loops, repeated_fraction, verdict
+from augqa.errors import CheckpointError, ParamsError
 from augqa.metrics import Usage
 from augqa.params import load_params
+from augqa.reader.answering import ReaderAnswer
 from augqa.records import GeneratedContext, QAExample
 from augqa.tables import read_table, write_table
 from tests.chat_server import Model
@@ -60,13 +61,29 @@ class Scripted:
             )
 
 
-def chosen(writer: Scripted, choose: str, n: int = 3) -> tuple[list[GeneratedContext], Usage]:
+class Finding:
+    """A reader that finds the answer in the texts that hold a word, and notes what it is asked."""
+
+    def __init__(self, word: str) -> None:
+        self.word = word
+        self.asked: list[str] = []
+
+    def answers(self, seeds: list[QAExample], texts: list[str]) -> list[bool]:
+        assert len(seeds) == len(texts)
+        self.asked += texts
+        return [self.word in text for text in texts]
+
+
+def chosen(
+    writer: Scripted, choose: str, n: int = 3, reader: Finding | None = None
+) -> tuple[list[GeneratedContext], Usage]:
     choosing = ChoosingWriter(
         writer=writer,
         contexts_per_seed=n,
         choose=choose,  # type: ignore[arg-type]
         styles={"news": 1.0},
         seed=1,
+        reader=reader,  # type: ignore[arg-type]
     )
     found = list(choosing.contexts([example(id_) for id_ in writer.texts]))
     return found, choosing.usage
@@ -85,6 +102,45 @@ def test_without_a_good_try_the_best_one_is_kept() -> None:
     found, usage = chosen(Scripted(a=[BARE, LOOP, None], b=[None, None, None]), "best")
     assert [(row.id, row.failure) for row in found] == [("a/c2", None), ("b/c1", "refusal")]
     assert usage.metrics["n_chosen_good"] == 0
+
+
+def test_a_reader_that_does_not_find_the_answer_has_another_try_made() -> None:
+    other = "It was Mary Shelley. Frankenstein is a novel."
+    writer = Scripted(a=[other, GOOD, GOOD], b=[BARE, other, other], c=[BARE, BARE, None])
+    found, usage = chosen(writer, "best", reader=(reader := Finding("wrote")))
+    # Of two that the reader does not answer, the first of the best: with the answer.
+    assert [row.id for row in found] == ["a/c2", "b/c2", "c/c1"]
+    assert [row.n_tries for row in found] == [2, 3, 3]
+    assert usage.metrics["n_chosen_good"] == 1
+    # Asked about those alone that hold the answer.
+    assert sorted(reader.asked) == sorted([other, GOOD, other, other])
+
+
+class Reading:
+    """Answers as `Reader` does, from a table."""
+
+    def __init__(self, **answers: str) -> None:
+        self.found = answers
+
+    def answer_texts(self, _: list[str], texts: list[str], **__: Any) -> list[ReaderAnswer]:
+        return [ReaderAnswer(text=self.found[text], start=0, score=1.0) for text in texts]
+
+
+def test_a_reader_finds_the_answer_if_half_of_its_words_are_right() -> None:
+    # Of "Mary Shelley": F1 100, 67 and 50; of "M" none.
+    given = {"a": "Mary Shelley", "b": "Shelley", "c": "poet Shelley", "d": "M"}
+    asked = AskedReader(reader=Reading(**given))  # type: ignore[arg-type]
+    assert asked.answers([example("q")] * 4, list(given)) == [True, True, True, False]
+
+
+def test_a_reader_that_is_not_there_is_named(tmp_path: Path) -> None:
+    params = load_params().generate_contexts
+    own = params.model_copy(update={"choose": "best", "reader": f"{tmp_path}/reader"})
+    given = Given(
+        params=own, endpoint=load_params().llm, trained=None, prompts=None, documents=None
+    )
+    with pytest.raises(CheckpointError, match=r"generate_contexts\.reader '.*/reader': no such"):
+        load_context_writer("llm", None, given)
 
 
 def test_all_tries_are_kept_in_the_order_of_the_seeds() -> None:
@@ -135,6 +191,11 @@ def values() -> dict[str, Any]:
         ({"writer": "lllm"}, "no context writer 'lllm': choose one of llm, trained, documents"),
         ({"writer": "trained"}, r"set context_writers to \[causal\]"),
         ({"condition": "answer"}, r"generate_contexts\.condition: "),
+        ({"reader": "org/reader"}, "reader is asked where choose is best alone"),
+        (
+            {"reader": "data/models/real-1", "choose": "best"},
+            "copy it, say to data/external/reader",
+        ),
     ],
 )
 def test_what_cannot_be_written_is_refused(

@@ -26,6 +26,12 @@ def test_a_name_stands_for_condition_penalty_style_and_tries(knobs: Any) -> None
     }
     tries = {"choose": "best", "contexts_per_seed": 2}
     assert knobs("trained*2") == {"writer": "trained", **tries}
+    assert knobs("trained*2r", Path("r")) == {"writer": "trained", **tries, "reader": "r"}
+
+
+def test_a_name_that_asks_a_reader_wants_one(knobs: Any) -> None:
+    with pytest.raises(AugQAError, match="'trained\\*2r' asks a reader: name one by --reader"):
+        knobs("trained*2r")
 
 
 @pytest.mark.parametrize("name", ["questions", "trained+1.1", "question+1.1.1", "question*0", ""])

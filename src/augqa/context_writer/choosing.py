@@ -1,12 +1,15 @@
 """How many contexts a seed question gets, which style each has, and which of the tries is kept."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+from augqa.blocks import blocks
+from augqa.context_writer.entries import Given
 from augqa.context_writer.face import AskedWriter, ContextAsk
-from augqa.context_writer.judging import Verdict, verdict
+from augqa.context_writer.judging import AskedReader, Verdict, verdict
+from augqa.executor.batching import BLOCK
 from augqa.metrics import Usage
 from augqa.records import GeneratedContext, QAExample
 from augqa.sampling import rank
@@ -37,6 +40,32 @@ def draw_style(seed_id: str, styles: Mapping[str, float], *, seed: int) -> str:
     return drawn
 
 
+def choosing(writer: AskedWriter, given: Given) -> "ChoosingWriter":
+    """Let a writer's contexts be chosen as section generate_contexts says.
+
+    Raises:
+        CheckpointError: If the reader that is to be asked is missing, refused or incomplete.
+    """
+    params = given.params
+    return ChoosingWriter(
+        writer=writer,
+        contexts_per_seed=params.contexts_per_seed,
+        choose=params.choose,
+        styles=params.styles,
+        seed=params.seed,
+        reader=None if params.reader is None else _reader(params.reader, given),
+    )
+
+
+def _reader(checkpoint: str, given: Given) -> AskedReader:
+    # Imports torch, which a prompted writer does without.
+    from augqa.reader import Reader  # noqa: PLC0415
+
+    return AskedReader(
+        reader=Reader.load(checkpoint, param="generate_contexts.reader"), executor=given.executor
+    )
+
+
 @dataclass(slots=True)
 class _Spent:
     """What a seed's tries have cost; their texts are not kept."""
@@ -62,6 +91,8 @@ class ChoosingWriter:
             the tries where none is good.
         styles: Weight of each style.
         seed: Of the draw of styles.
+        reader: With `choose` ``best``: a try is good only if it finds the answer in it; None: that
+            is not asked.
         usage: What the writer has used, and the number of tries.
     """
 
@@ -70,6 +101,7 @@ class ChoosingWriter:
     choose: Choice
     styles: Mapping[str, float]
     seed: int
+    reader: AskedReader | None = None
     usage: Usage = field(default_factory=Usage)
 
     def contexts(self, seeds: Iterable[QAExample]) -> Iterator[GeneratedContext]:
@@ -91,24 +123,22 @@ class ChoosingWriter:
             if not open_seeds:
                 break
             asks = list(self._asks(open_seeds, range(number, number + 1)))
-            for ask, context in zip(asks, self.writer.write(asks), strict=True):
-                spent[ask.seed.id].add(context)
-                if context.failure is not None:
-                    failed.setdefault(ask.seed.id, context)
-                    continue
-                judged = verdict(
-                    context.text,
-                    question=ask.seed.question,
-                    answer=ask.seed.answers[0].text,
-                )
-                former = best.get(ask.seed.id)
-                if former is None or judged > former[0]:
-                    best[ask.seed.id] = (judged, context)
+            written = zip(asks, self.writer.write(asks), strict=True)
+            for block in blocks(written, BLOCK):
+                for ask, context in block:
+                    spent[ask.seed.id].add(context)
+                    if context.failure is not None:
+                        failed.setdefault(ask.seed.id, context)
+                usable = [pair for pair in block if pair[1].failure is None]
+                for (ask, context), judged in zip(usable, self._verdicts(usable), strict=True):
+                    former = best.get(ask.seed.id)
+                    if former is None or judged > former[0]:
+                        best[ask.seed.id] = (judged, context)
             open_seeds = [s for s in open_seeds if s.id not in best or not best[s.id][0].good]
             for name, value in self.writer.usage.metrics.items():
                 if isinstance(value, int | float):
                     used[name] += value  # type: ignore[assignment]
-        n_good = sum(judged.good for judged, _ in best.values())
+        n_good = sum(found.good for found, _ in best.values())
         metrics: dict[str, Any] = {
             **used,
             "n_tries": sum(each.n_tries for each in spent.values()),
@@ -123,6 +153,25 @@ class ChoosingWriter:
                 prompt_tokens=spent[seed.id].prompt_tokens,
                 completion_tokens=spent[seed.id].completion_tokens,
             )
+
+    def _verdicts(self, written: Sequence[tuple[ContextAsk, GeneratedContext]]) -> list[Verdict]:
+        """Judge contexts; the reader is asked about those that are good without it."""
+        found = [
+            verdict(context.text, question=ask.seed.question, answer=ask.seed.answers[0].text)
+            for ask, context in written
+        ]
+        if self.reader is None:
+            return found
+        good = [number for number, judged in enumerate(found) if judged.good]
+        answered = self.reader.answers(
+            [written[number][0].seed for number in good],
+            [written[number][1].text for number in good],
+        )
+        is_answered = dict(zip(good, answered, strict=True))
+        return [
+            replace(judged, answered=is_answered.get(number, False))
+            for number, judged in enumerate(found)
+        ]
 
     def _asks(self, seeds: Iterable[QAExample], numbers: range) -> Iterator[ContextAsk]:
         for seed in seeds:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from tqdm import tqdm
 
 from augqa import llm, prompts
-from augqa.context_writer.choosing import ChoosingWriter
+from augqa.context_writer.choosing import ChoosingWriter, choosing
 from augqa.context_writer.entries import Given
 from augqa.context_writer.face import ContextAsk
 from augqa.looping import without_loop
@@ -50,13 +50,7 @@ def load(_: None, given: Given) -> ChoosingWriter:
         repetition_penalty=params.repetition_penalty,
         cut_loops_above=params.cut_loops_above,
     )
-    return ChoosingWriter(
-        writer=writer,
-        contexts_per_seed=params.contexts_per_seed,
-        choose=params.choose,
-        styles=params.styles,
-        seed=params.seed,
-    )
+    return choosing(writer, given)
 
 
 @dataclass(slots=True, kw_only=True)

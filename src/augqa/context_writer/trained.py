@@ -9,7 +9,7 @@ from augqa import prompts
 from augqa.blocks import blocks
 from augqa.checkpoints import load_language_model
 from augqa.context_writer import settings
-from augqa.context_writer.choosing import ChoosingWriter
+from augqa.context_writer.choosing import ChoosingWriter, choosing
 from augqa.context_writer.decoding import Row, Sampling, sample
 from augqa.context_writer.entries import Given
 from augqa.context_writer.face import ContextAsk
@@ -56,13 +56,7 @@ def load(own: settings.Trained, given: Given) -> ChoosingWriter:
                 f"generate_contexts.styles: {style!r} is no style of {folder}, which was trained on"
                 f" {writer.trained_as.style!r} alone"
             )
-    return ChoosingWriter(
-        writer=writer,
-        contexts_per_seed=given.params.contexts_per_seed,
-        choose=given.params.choose,
-        styles=given.params.styles,
-        seed=given.params.seed,
-    )
+    return choosing(writer, given)
 
 
 def load_trained(

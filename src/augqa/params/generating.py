@@ -3,6 +3,7 @@
 import json
 import re
 import urllib.parse
+from pathlib import PurePath
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -185,6 +186,7 @@ class GenerateContexts(Section):
     max_tokens: int = Field(gt=0)
     repetition_penalty: float | None = Field(ge=1)
     cut_loops_above: Fraction | None = None
+    reader: str | None = Field(default=None, min_length=1)
 
     @field_validator("writer")
     @classmethod
@@ -203,6 +205,19 @@ class GenerateContexts(Section):
         if not any(styles.values()):
             raise ValueError("styles: no style has a weight above 0")
         return styles
+
+    @model_validator(mode="after")
+    def reader_is_asked_and_stays(self) -> Self:
+        if self.reader is None:
+            return self
+        if self.choose != "best":
+            raise ValueError("reader is asked where choose is best alone: set that, or no reader")
+        if PurePath(self.reader).parts[:2] == ("data", "models"):
+            raise ValueError(
+                f"reader {self.reader!r} is made by a later stage, which would change it unseen:"
+                " copy it, say to data/external/reader, and name the copy"
+            )
+        return self
 
     def own(self, name: str) -> Any:
         """Return the section of one writer; None where it has none."""

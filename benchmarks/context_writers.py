@@ -2,12 +2,15 @@
 
 For each: the share of contexts that keep their seed's answer (as whole words), the share that goes
 in a loop, words, and CPU seconds a context and a context with the answer, the start of the engine
-or the loading of the model included. Seeds are examples of the training file outside those that the
+or the loading of the model included. With --against, how well a classifier tells its contexts from
+those of other files (two-sample AUC: 0.5 not at all), and real contexts of the seeds from these.
+Seeds are examples of the training file outside those that the
 trained writer learned from. What is measured is kept in --out. The last line is one JSON object.
 
     python benchmarks/context_writers.py --data DIR --writers question question_and_answer
     python benchmarks/context_writers.py --data DIR --train --n-examples 3000   # then measure it
     python benchmarks/context_writers.py --data DIR --writers trained 'trained*2'
+    python benchmarks/context_writers.py --data DIR --against new_wiki.json --writers question@news
     python benchmarks/context_writers.py --data DIR --reader FOLDER --writers 'trained*3r'
 """
 
@@ -31,10 +34,11 @@ from augqa.errors import AugQAError
 from augqa.finetuning.language_model import FineTuning
 from augqa.formats import read_examples
 from augqa.params import Params, load_params
+from augqa.quality.comparison import one_a_context, two_sample_aucs
 from augqa.reader import Reader
 from augqa.records import GeneratedContext, QAExample
 from augqa.sampling import shuffled
-from augqa.tables import write_table
+from augqa.tables import read_table, write_table
 
 SEED = 13
 N_POOL = 3000  # as profile cpu has it
@@ -136,6 +140,25 @@ def measured(
     }
 
 
+def aucs(
+    params: Params, writers: list[str], seeds: list[QAExample], files: list[Path], out: Path
+) -> dict[str, Any]:
+    """Return the AUC of each writer's contexts, and of the seeds' real ones, to each file's.
+
+    All are cut to the number of the fewest, which is told.
+    """
+    sets = {"real": [seed.context for seed in one_a_context(seeds, seed=SEED)]}
+    for name in writers:
+        rows = read_table(out / f"{name}.parquet", GeneratedContext)
+        sets[name] = [row.text for row in rows if not row.failure]
+    against = {
+        file.stem: [one.context for one in one_a_context(read_examples(file).examples, seed=SEED)]
+        for file in files
+    }
+    n_folds, n_sample = params.measure_quality.n_folds, params.measure_quality.n_sample
+    return two_sample_aucs(sets, against, n_sample=n_sample, n_folds=n_folds, seed=SEED)
+
+
 def train(params: Params, pool: list[QAExample], n_examples: int, out: Path) -> dict[str, Any]:
     """Train the writer on the pool; a run that was stopped goes on."""
     settings = {**params.train_context_writer.model_dump(), "n_examples": n_examples}
@@ -158,6 +181,7 @@ def main() -> None:
     parser.add_argument("--writers", nargs="*", default=[])
     parser.add_argument("--train", action="store_true", help="train the writer first")
     parser.add_argument("--n-examples", type=int, default=N_POOL)
+    parser.add_argument("--against", nargs="*", help="files of --data, such as those of the shifts")
     parser.add_argument("--reader", type=Path, help="folder of a reader, which is asked, too")
     parser.add_argument("--trained", type=Path, help="folder of a trained writer; else --out's")
     options = parser.parse_args()
@@ -183,6 +207,9 @@ def main() -> None:
                 params, name, seeds, out, trained=trained, reader=options.reader
             ),
         )
+    if options.against:
+        files = [options.data / name for name in options.against]
+        result["auc"] = aucs(params, options.writers, seeds, files, out)
     print(json.dumps(result, sort_keys=True))
 
 

@@ -4,8 +4,8 @@ For each: the share of contexts that keep their seed's answer (as whole words), 
 in a loop, words, and CPU seconds a context and a context with the answer, the start of the engine
 or the loading of the model included. With --against, how well a classifier tells its contexts from
 those of other files (two-sample AUC: 0.5 not at all), and real contexts of the seeds from these.
-Seeds are examples of the training file outside those that the
-trained writer learned from. What is measured is kept in --out. The last line is one JSON object.
+Seeds are examples of the training file outside those that the trained writer learned from. What is
+measured is kept in --out. The last line is one JSON object.
 
     python benchmarks/context_writers.py --data DIR --writers question question_and_answer
     python benchmarks/context_writers.py --data DIR --train --n-examples 3000   # then measure it
@@ -90,7 +90,7 @@ def measured(
     params: Params,
     name: str,
     seeds: list[QAExample],
-    out: Path,
+    contexts: Path,
     *,
     trained: Path | None,
     reader: Path | None,
@@ -101,19 +101,20 @@ def measured(
         params: The params.
         name: As of `knobs`.
         seeds: The seed questions.
-        out: Folder for the contexts and the cache.
+        contexts: Takes what it wrote; the cache is beside it.
         trained: Folder of the trained writer.
         reader: Folder of the reader that may have a say, and is asked about all contexts at last.
     """
     own = params.generate_contexts.model_copy(update=knobs(name, reader))
-    os.environ["DVC_ROOT"] = str(out / "workspace")
-    shutil.rmtree(out / "workspace", ignore_errors=True)
+    workspace = contexts.parent / "workspace"
+    os.environ["DVC_ROOT"] = str(workspace)
+    shutil.rmtree(workspace, ignore_errors=True)
     begin = cpu_s()
     given = Given(params=own, endpoint=params.llm, trained=trained, prompts=None, documents=None)
     writer = load_context_writer(own.writer, own.own(own.writer), given)
     rows = list(writer.contexts(seeds))
     seconds = cpu_s() - begin
-    write_table(out / f"{name}.parquet", rows, GeneratedContext)
+    write_table(contexts, rows, GeneratedContext)
     good = [(seed, row.text) for seed, row in zip(seeds, rows, strict=True) if not row.failure]
     verdicts = [
         verdict(text, question=seed.question, answer=seed.answers[0].text) for seed, text in good
@@ -141,15 +142,15 @@ def measured(
 
 
 def aucs(
-    params: Params, writers: list[str], seeds: list[QAExample], files: list[Path], out: Path
+    params: Params, written: dict[str, Path], seeds: list[QAExample], files: list[Path]
 ) -> dict[str, Any]:
     """Return the AUC of each writer's contexts, and of the seeds' real ones, to each file's.
 
     All are cut to the number of the fewest, which is told.
     """
     sets = {"real": [seed.context for seed in one_a_context(seeds, seed=SEED)]}
-    for name in writers:
-        rows = read_table(out / f"{name}.parquet", GeneratedContext)
+    for name, contexts in written.items():
+        rows = read_table(contexts, GeneratedContext)
         sets[name] = [row.text for row in rows if not row.failure]
     against = {
         file.stem: [one.context for one in one_a_context(read_examples(file).examples, seed=SEED)]
@@ -199,17 +200,19 @@ def main() -> None:
         result["training"] = once(
             out / "trained.json", lambda: train(params, pool, options.n_examples, out)
         )
-    trained, read = options.trained or out / "writer", "-read" if options.reader else ""
-    for name in options.writers:
+    trained = options.trained or out / "writer"
+    asked = f"-{options.reader.name}" if options.reader else ""
+    written = {name: out / f"{name}-{len(seeds)}{asked}.parquet" for name in options.writers}
+    for name, contexts in written.items():
         result[name] = once(
-            out / f"{name}-{len(seeds)}{read}.json",
-            lambda name=name: measured(
-                params, name, seeds, out, trained=trained, reader=options.reader
+            contexts.with_suffix(".json"),
+            lambda name=name, contexts=contexts: measured(
+                params, name, seeds, contexts, trained=trained, reader=options.reader
             ),
         )
     if options.against:
         files = [options.data / name for name in options.against]
-        result["auc"] = aucs(params, options.writers, seeds, files, out)
+        result["auc"] = aucs(params, written, seeds, files)
     print(json.dumps(result, sort_keys=True))
 
 

@@ -6,11 +6,9 @@ from dataclasses import dataclass, field, replace
 from importlib import import_module
 from typing import Any, Literal
 
-from augqa.blocks import blocks
 from augqa.context_writer.entries import Given
 from augqa.context_writer.face import AskedWriter, ContextAsk
 from augqa.context_writer.judging import AskedReader, Verdict, verdict
-from augqa.executor.batching import BLOCK
 from augqa.metrics import Usage
 from augqa.records import GeneratedContext, QAExample
 from augqa.sampling import rank
@@ -124,17 +122,17 @@ class ChoosingWriter:
             if not open_seeds:
                 break
             asks = list(self._asks(open_seeds, range(number, number + 1)))
-            written = zip(asks, self.writer.write(asks), strict=True)
-            for block in blocks(written, BLOCK):
-                for ask, context in block:
-                    spent[ask.seed.id].add(context)
-                    if context.failure is not None:
-                        failed.setdefault(ask.seed.id, context)
-                usable = [pair for pair in block if pair[1].failure is None]
-                for (ask, context), judged in zip(usable, self._verdicts(usable), strict=True):
-                    former = best.get(ask.seed.id)
-                    if former is None or judged > former[0]:
-                        best[ask.seed.id] = (judged, context)
+            usable = []
+            for ask, context in zip(asks, self.writer.write(asks), strict=True):
+                spent[ask.seed.id].add(context)
+                if context.failure is None:
+                    usable.append((ask, context))
+                else:
+                    failed.setdefault(ask.seed.id, context)
+            for (ask, context), judged in zip(usable, self._verdicts(usable), strict=True):
+                former = best.get(ask.seed.id)
+                if former is None or judged > former[0]:
+                    best[ask.seed.id] = (judged, context)
             open_seeds = [s for s in open_seeds if s.id not in best or not best[s.id][0].good]
             for name, value in self.writer.usage.metrics.items():
                 if isinstance(value, int | float):
@@ -163,16 +161,13 @@ class ChoosingWriter:
         ]
         if self.reader is None:
             return found
-        good = [number for number, judged in enumerate(found) if judged.good]
-        answered = self.reader.answers(
-            [written[number][0].seed for number in good],
-            [written[number][1].text for number in good],
+        good = [pair for pair, judged in zip(written, found, strict=True) if judged.good]
+        answered = iter(
+            self.reader.answers(
+                [ask.seed for ask, _ in good], [context.text for _, context in good]
+            )
         )
-        is_answered = dict(zip(good, answered, strict=True))
-        return [
-            replace(judged, answered=is_answered.get(number, False))
-            for number, judged in enumerate(found)
-        ]
+        return [replace(judged, answered=judged.good and next(answered)) for judged in found]
 
     def _asks(self, seeds: Iterable[QAExample], numbers: range) -> Iterator[ContextAsk]:
         for seed in seeds:

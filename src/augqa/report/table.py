@@ -162,16 +162,16 @@ def _scores(found: Results) -> list[str]:
     lines = columns(rows, left={0})
     rule = "-" * max(len(line) for line in lines)
     lines.insert(2, rule)
-    return lines + _stress(found)
+    return [*lines, "", *_stress(found)]
 
 
 def _stress(found: Results) -> list[str]:
-    """Return the stress tests as a table of their own, they are in no mean, and an empty line."""
+    """Return the stress tests as a table of their own: they are in no mean."""
     if not found.stress:
-        return [""]
+        return []
     rows = [["stress tests", *found.stress], ["regime", *["EM/F1"] * len(found.stress)]]
     rows += [[row.regime, *(pair(row.mean(s)) for s in found.stress)] for row in found.regimes]
-    return ["", *columns(rows, left={0}), ""]
+    return [*columns(rows, left={0}), ""]
 
 
 def _published(found: Results) -> list[str]:
